@@ -1,0 +1,47 @@
+/** Loads kernels: WASM modules that import their memory and are given addresses. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LAYOUT_HASH } from '../../schemas/layout.gen.ts';
+import { EngineError } from '../core/errors.ts';
+import { PROJECT_ROOT } from '../core/root.ts';
+
+const WASM_PAGE_BYTES = 65536;
+
+/** Must equal --maximumMemory of the kernel build: a shared memory and the module's import have to agree. */
+const MAXIMUM_PAGES = 65536;
+
+const modules = new Map<string, WebAssembly.Module>();
+
+/** A shared memory of at least `bytes`, zeroed, never grown. */
+export function createMemory(bytes: number): WebAssembly.Memory {
+  const pages = Math.ceil(bytes / WASM_PAGE_BYTES);
+  return new WebAssembly.Memory({ initial: pages, maximum: MAXIMUM_PAGES, shared: true });
+}
+
+/**
+ * Instantiates `dist/kernels/<name>.wasm` over `memory` and checks that it was built for this layout.
+ * @throws EngineError KERNEL_MISSING, KERNEL_LAYOUT
+ */
+export function loadKernel<Exports extends WebAssembly.Exports>(name: string, memory: WebAssembly.Memory): Exports {
+  let module = modules.get(name);
+  if (!module) {
+    const path = join(PROJECT_ROOT, 'dist/kernels', `${name}.wasm`);
+    try {
+      module = new WebAssembly.Module(readFileSync(path));
+    } catch (cause) {
+      throw new EngineError('KERNEL_MISSING', `kernel ${name}: ${path} cannot be loaded; run npm run build-kernels`, { cause });
+    }
+    modules.set(name, module);
+  }
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const layoutHash = exports['layoutHash'];
+  const hash = typeof layoutHash === 'function' ? layoutHash() : undefined;
+  if (hash !== LAYOUT_HASH) {
+    throw new EngineError(
+      'KERNEL_LAYOUT',
+      `kernel ${name}: built for layout ${hash}, the engine has ${LAYOUT_HASH}; run npm run build-kernels`,
+    );
+  }
+  // A cast: what a kernel exports is declared beside its host and checked by its parity test.
+  return exports as Exports;
+}

@@ -1,0 +1,27 @@
+/** Writes every generated file from the tables it is generated from: record layouts, the knob reference, `.env.example`. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { KNOBS } from '../config/knobs.ts';
+import { renderEnvExample, renderKnobReference } from '../config/render.ts';
+import { renderLayout } from '../schemas/render.ts';
+
+/** Writes the generated files below `root`, or with `check` only compares them. Returns the exit code. */
+export function generate(root: string, check: boolean): number {
+  const files: readonly (readonly [string, string])[] = [
+    ['schemas/layout.gen.ts', renderLayout()],
+    ['.env.example', renderEnvExample(KNOBS)],
+    ['docs/reference/knobs.md', renderKnobReference(KNOBS)],
+  ];
+  let stale = 0;
+  for (const [path, text] of files) {
+    const full = join(root, path);
+    if (existsSync(full) && readFileSync(full, 'utf8') === text) continue;
+    stale += 1;
+    if (check) console.error(`${path}: stale; run npm run gen`);
+    else {
+      writeFileSync(full, text);
+      console.log(`wrote ${path}`);
+    }
+  }
+  return check && stale > 0 ? 1 : 0;
+}
