@@ -1,0 +1,19 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { createHistogram, createLatencyStage, encodeHistogram } from './latency.ts';
+
+it('counts values at or below each bound like a plain count', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 900 }), { minLength: 1, maxLength: 200 }), (values) => {
+      const bounds = [0, 10, 100, 500, 1000];
+      const stage = createLatencyStage(bounds);
+      const histogram = createHistogram();
+      for (const value of values) histogram.recordValue(value);
+      stage.add(encodeHistogram(histogram));
+      stage.add(encodeHistogram(histogram));
+      const expected = bounds.map((bound) => 2 * values.filter((value) => value <= bound).length);
+      expect([...stage.bucketCounts]).toEqual(expected);
+      expect(stage.total.totalCount).toBe(2 * values.length);
+    }),
+  );
+});

@@ -1,0 +1,70 @@
+/** What is shown while the engine runs: one live line on a terminal, plain lines elsewhere. */
+import type { WriteStream } from 'node:tty';
+import { createLogUpdate } from 'log-update';
+import { formatCount, formatMicros, formatRate } from './text.ts';
+
+export interface StatusSample {
+  readonly atMs: number;
+  readonly offered: number;
+  readonly refused: number;
+  /** Final bars so far, by timeframe. */
+  readonly bars: readonly { readonly timeframe: string; readonly count: number }[];
+  /** Slots in use by shard. */
+  readonly ringDepths: readonly number[];
+  readonly tickToBarP99Us: number;
+  readonly openEpochs: number;
+  readonly phase: string;
+  /** Things that are wrong now. */
+  readonly alarms: readonly string[];
+}
+
+export interface StatusDisplay {
+  show(sample: StatusSample): void;
+  /** Prints lines that stay. */
+  print(lines: readonly string[]): void;
+  close(): void;
+}
+
+export function renderStatus(sample: StatusSample, previous: StatusSample): string {
+  const seconds = Math.max((sample.atMs - previous.atMs) / 1000, 0.001);
+  const rate = (now: number, before: number): string => formatRate(Math.max(0, now - before) / seconds);
+  const bars = sample.bars.map((bar, index) => `${bar.timeframe} ${rate(bar.count, previous.bars[index]?.count ?? 0)}`);
+  const parts = [
+    sample.phase === 'running' ? '' : sample.phase,
+    `ticks/s ${rate(sample.offered, previous.offered)}`,
+    `bars/s ${bars.join(' ')}`,
+    `ring ${sample.ringDepths.join(' ')}`,
+    `dropped ${formatCount(sample.refused)}`,
+    `p99 tick to bar ${formatMicros(sample.tickToBarP99Us)}`,
+    `total ${formatCount(sample.offered)}`,
+    ...sample.alarms,
+  ];
+  return parts.filter((part) => part !== '').join(' | ');
+}
+
+/** @param plainEveryMs at most one plain line in this time where the output is not a terminal */
+export function createStatusDisplay(out: NodeJS.WriteStream | WriteStream, plainEveryMs: number): StatusDisplay {
+  const live = out.isTTY ? createLogUpdate(out) : undefined;
+  let previous: StatusSample | undefined;
+  let lastPlain: StatusSample | undefined;
+  return {
+    show(sample) {
+      if (live) {
+        live(renderStatus(sample, previous ?? sample));
+        previous = sample;
+      } else if (!lastPlain) {
+        lastPlain = sample;
+      } else if (sample.atMs - lastPlain.atMs >= plainEveryMs) {
+        out.write(`${renderStatus(sample, lastPlain)}\n`);
+        lastPlain = sample;
+      }
+    },
+    print(lines) {
+      live?.clear();
+      out.write(`${lines.join('\n')}\n`);
+    },
+    close() {
+      live?.done();
+    },
+  };
+}

@@ -1,0 +1,3 @@
+// npm start: makes the checkout ready, then becomes the engine.
+await import('./prepare.mjs');
+await import('../dist/engine/main.js');
