@@ -20,8 +20,9 @@ export interface Knob {
 
 const DAY_MS = 86_400_000;
 
-function retention(name: string, days: number, topic: string): Knob {
-  return { name, kind: 'integer', fallback: days * DAY_MS, min: 1, max: 3650 * DAY_MS, group: 'Topics', doc: `retention.ms of ${topic}` };
+function retention<Name extends string>(name: Name, days: number, topic: string) {
+  const doc = `retention.ms of ${topic}`;
+  return { name, kind: 'integer', fallback: days * DAY_MS, min: 1, max: 3650 * DAY_MS, group: 'Topics', doc } as const;
 }
 
 export const KNOBS = [
