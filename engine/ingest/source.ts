@@ -83,6 +83,8 @@ export interface Source {
   poll(budget: number): number;
   /** Ticks offered so far, before any refusal: the count of the conservation verdict. */
   readonly offered: number;
+  /** How far the source is behind its schedule, in ms; 0 where it has none. */
+  readonly lagMs: number;
   /** True for a partition that has nothing to deliver now and is not paused, behind or disconnected. */
   isCaughtUp(partition: number): boolean;
   readonly partitions: readonly number[];

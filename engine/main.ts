@@ -1,0 +1,79 @@
+/** The command line. */
+import { Command, Option } from 'commander';
+import { KnobsInvalid, type LoadedConfig, loadProcessConfig } from '../config/load.ts';
+import { EngineError, messageOf } from './core/errors.ts';
+import { runExport } from './monitor/export.ts';
+import { runGolden } from './monitor/golden.ts';
+import { runEngine } from './runtime/run.ts';
+
+const EXIT_REFUSED = 2;
+
+/** Runs an action; settings and operating errors are shown as one message, without a stack. */
+function guarded<Args extends unknown[]>(action: (...args: Args) => Promise<number>): (...args: Args) => Promise<void> {
+  return async (...args) => {
+    try {
+      process.exitCode = await action(...args);
+    } catch (error) {
+      const isOperating = error instanceof EngineError || error instanceof KnobsInvalid;
+      console.error(isOperating ? `tickwright: ${messageOf(error)}` : error);
+      process.exitCode = EXIT_REFUSED;
+    }
+  };
+}
+
+function load(flags: Record<string, string | undefined>): LoadedConfig {
+  const given = Object.entries(flags).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return loadProcessConfig(Object.fromEntries(given));
+}
+
+const program = new Command('tickwright')
+  .description(
+    'Market-data engine: ticks to bars, into Postgres and Kafka. Settings are environment variables; see docs/reference/knobs.md.',
+  )
+  .showHelpAfterError();
+
+program
+  .command('run', { isDefault: true })
+  .description('run on the source that SOURCE names (simulator by default) until stopped')
+  .action(guarded(() => runEngine({ loaded: load({}), files: [], isResume: false })));
+
+program
+  .command('replay')
+  .description('turn recorded files into bars, and end when they end')
+  .argument('<files...>', 'recorded files; several are merged by event time')
+  .option('--speed <speed>', 'max, or a multiple of real time')
+  .option('--format <format>', 'parse every file in this format instead of recognising it')
+  .option('--symbol <symbol>', 'symbol of files that do not name one')
+  .option('--resume', 'go on where the last replay into this schema was stopped')
+  .action(
+    guarded((files: string[], options: { speed?: string; format?: string; symbol?: string; resume?: boolean }) =>
+      runEngine({
+        loaded: load({ SOURCE: 'replay', REPLAY_SPEED: options.speed }),
+        files,
+        isResume: options.resume ?? false,
+        ...(options.format === undefined ? {} : { format: options.format }),
+        ...(options.symbol === undefined ? {} : { symbol: options.symbol }),
+      }),
+    ),
+  );
+
+program
+  .command('export')
+  .description('write the bars in Postgres to standard output')
+  .requiredOption('--timeframe <timeframe>', 'such as 1m')
+  .option('--symbol <symbol>', 'only this symbol')
+  .addOption(new Option('--format <format>').choices(['csv', 'ndjson']).default('csv'))
+  .addOption(new Option('--kind <kind>', 'trade bars or quote bars').choices(['trades', 'quotes']).default('trades'))
+  .action(
+    guarded((options: { timeframe: string; symbol?: string; format: 'csv' | 'ndjson'; kind: 'trades' | 'quotes' }) =>
+      runExport(load({}).config, options, process.stdout),
+    ),
+  );
+
+program
+  .command('golden')
+  .description('send every recorded set through the whole engine and compare with its reference answers')
+  .option('--set <name>', 'only sets whose name contains this')
+  .action(guarded((options: { set?: string }) => runGolden(load({}).config, options)));
+
+await program.parseAsync();

@@ -1,0 +1,42 @@
+/** What is printed when the engine is up: where to look, and the knobs in force. */
+
+import { KNOBS, type Knob } from '../../config/knobs.ts';
+import type { LoadedConfig } from '../../config/load.ts';
+import type { Servers } from './servers.ts';
+import { formatTable } from './text.ts';
+
+/** Knobs that are always shown; others only when they are not at their default. */
+const HEADLINE = ['WORKERS', 'QUEUE', 'FLUSH_MS', 'LATENESS_MS', 'TIMEFRAMES'];
+
+export interface BannerParts {
+  readonly loaded: LoadedConfig;
+  readonly servers: Servers;
+  readonly gatewayUrl: string;
+  readonly sourceTitle: string;
+  readonly run: number;
+  readonly restored: number;
+}
+
+export function renderBanner({ loaded, servers, gatewayUrl, sourceTitle, run, restored }: BannerParts): string[] {
+  const { config, origins } = loaded;
+  const knobs: readonly Knob[] = KNOBS;
+  const shown = knobs.filter((knob) => HEADLINE.includes(knob.name) || origins.get(knob.name) !== 'default');
+  const resumed = restored > 0 ? `, going on with the open bars of ${restored} symbols` : '';
+  return [
+    '',
+    `Tickwright, run ${run}: ${sourceTitle}${resumed}`,
+    `  metrics   ${gatewayUrl}/metrics`,
+    `  health    ${gatewayUrl}/health`,
+    `  postgres  ${servers.postgres.psqlCommand}${servers.postgres.isEmbedded ? '   (embedded)' : ''}`,
+    `  kafka     ${servers.kafkaLabel}`,
+    `  log       ${config.LOG_FILE === '-' ? 'standard error' : config.LOG_FILE}`,
+    '  knobs in force',
+    ...formatTable(
+      shown.map((knob) => {
+        const value = knob.kind === 'secret' ? '(hidden)' : String(config[knob.name as keyof typeof config]);
+        return [`    ${knob.name}`, value, origins.get(knob.name) ?? 'default'];
+      }),
+    ),
+    '',
+  ];
+}

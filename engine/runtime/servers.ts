@@ -1,0 +1,80 @@
+/** The servers of a run: Postgres always, Kafka where there is a client for it; embedded unless named. */
+import type { Config } from '../../config/knobs.ts';
+import type { Timeframe } from '../market/timeframes.ts';
+import { loadRdkafka } from '../sinks/kafka/client.ts';
+import { startEmbeddedKafka } from '../sinks/kafka/embedded.ts';
+import type { Rdkafka } from '../sinks/kafka/rdkafka.ts';
+import { ensureTopics, planTopics, touchTopics } from '../sinks/kafka/topics.ts';
+import { migrate } from '../sinks/postgres/migrate.ts';
+import { openPostgres, type PostgresServer } from '../sinks/postgres/server.ts';
+
+export interface KafkaServer {
+  readonly library: Rdkafka;
+  readonly brokers: string;
+  readonly isEmbedded: boolean;
+}
+
+export interface Servers {
+  readonly postgres: PostgresServer;
+  readonly kafka: KafkaServer | undefined;
+  /** How Kafka stands, for people. */
+  readonly kafkaLabel: string;
+  close(): Promise<void>;
+}
+
+/** Opens what the run needs, migrates the database, and makes the topics. */
+export async function openServers(config: Config, timeframes: readonly Timeframe[], say: (text: string) => void): Promise<Servers> {
+  const postgres = await openPostgres(config, say);
+  try {
+    const applied = await migrate(postgres.connectionString, config.PG_SCHEMA, timeframes);
+    if (applied.length > 0) say(`database: schema ${config.PG_SCHEMA} migrated (${applied.length} steps)`);
+    const kafka = await openKafka(config, timeframes, say);
+    return {
+      postgres,
+      kafka: kafka.server,
+      kafkaLabel: kafka.label,
+      async close() {
+        await kafka.close();
+        await postgres.stop();
+      },
+    };
+  } catch (error) {
+    await postgres.stop();
+    throw error;
+  }
+}
+
+interface OpenedKafka {
+  readonly server: KafkaServer | undefined;
+  readonly label: string;
+  close(): Promise<void>;
+}
+
+async function openKafka(config: Config, timeframes: readonly Timeframe[], say: (text: string) => void): Promise<OpenedKafka> {
+  const off = (label: string): OpenedKafka => ({ server: undefined, label, close: async () => undefined });
+  if (config.KAFKA === 'off') return off('off (KAFKA=off)');
+  const { library, reason } = await loadRdkafka();
+  if (!library) {
+    say(`Kafka is off: ${reason}`);
+    return off('off: the client could not be loaded');
+  }
+  const names = timeframes.map((timeframe) => timeframe.name);
+  const plans = planTopics(config, names);
+  if (config.KAFKA_BROKER !== '') {
+    const ensured = await ensureTopics(library, config.KAFKA_BROKER, plans);
+    if (ensured.created.length > 0) say(`Kafka: created ${ensured.created.length} topics`);
+    for (const { topic, partitions, planned } of ensured.differing) say(`Kafka: ${topic} has ${partitions} partitions, planned ${planned}`);
+    return {
+      server: { library, brokers: config.KAFKA_BROKER, isEmbedded: false },
+      label: config.KAFKA_BROKER,
+      close: async () => undefined,
+    };
+  }
+  const embedded = await startEmbeddedKafka(library);
+  await touchTopics(library, embedded.brokers, plans);
+  return {
+    server: { library, brokers: embedded.brokers, isEmbedded: true },
+    label: `${embedded.brokers} (${embedded.label})`,
+    close: () => embedded.close(),
+  };
+}

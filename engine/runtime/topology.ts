@@ -1,0 +1,176 @@
+/**
+ * The whole graph of a run on one screen: what is made, and what is joined to what.
+ *
+ *   source ─▶ ingest ─▶ tick ring[s] ─▶ shard worker[s] ─▶ out ring[s] ─▶ postgres writer ─▶ committed ring ─▶ publisher
+ *
+ * main: source, ingest, publisher, engine (duty cycle). Workers: one per shard, one for Postgres.
+ */
+import type { Config } from '../../config/knobs.ts';
+import { BAR_SIZE } from '../../schemas/layout.gen.ts';
+import { type Clock, SYSTEM_CLOCK } from '../core/clock.ts';
+import type { Logger } from '../core/log.ts';
+import { createIngest, type Ingest } from '../ingest/port.ts';
+import type { Source } from '../ingest/source.ts';
+import { createBarKernel } from '../kernel/bars.ts';
+import { createMemory } from '../kernel/host.ts';
+import { loadInstrumentBook } from '../market/instrument-book.ts';
+import { allocateSymbols, openSymbols, type SymbolDictionary } from '../market/instruments.ts';
+import type { Timeframe } from '../market/timeframes.ts';
+import { formatRegion, mapRegion, type RegionShape } from '../memory/region.ts';
+import { allocateRing } from '../memory/ring.ts';
+import { type BarPublisher, createBarPublisher } from '../sinks/kafka/publisher.ts';
+import type { FromWriter, ToWriter, WriterStart } from '../sinks/messages.ts';
+import type { StoredState } from '../sinks/postgres/runs.ts';
+import { WRITER_COUNTERS_BYTES } from '../sinks/postgres/writer-counters.ts';
+import { createEngine, type Engine } from './engine.ts';
+import { restoreState } from './restore.ts';
+import type { Servers } from './servers.ts';
+import { startWorker } from './workers.ts';
+
+/** Partitions a source may have. */
+export const PARTITION_CAPACITY = 256;
+/** Slots of an out ring: several seconds of every symbol's bars between two commits. */
+const OUT_CAPACITY = 32768;
+
+export interface TopologyOptions {
+  readonly config: Config;
+  readonly timeframes: readonly Timeframe[];
+  readonly servers: Servers;
+  readonly source: Source;
+  readonly run: number;
+  readonly stored: StoredState | undefined;
+  readonly log: Logger;
+  onLatency(stage: string, encoded: string): void;
+  onWriterMessage(message: FromWriter): void;
+}
+
+export interface Topology {
+  readonly engine: Engine;
+  readonly ingest: Ingest;
+  readonly symbols: SymbolDictionary;
+  readonly regions: readonly WebAssembly.Memory[];
+  readonly publisher: BarPublisher | undefined;
+  readonly writerCounters: Float64Array;
+  readonly clock: Clock;
+  /** Resolves when the writer is connected. */
+  readonly writerReady: Promise<void>;
+  terminate(): Promise<void>;
+}
+
+type FromShard = { readonly type: 'latency'; readonly stage: string; readonly encoded: string } | { readonly type: 'stopped' };
+
+export async function buildTopology(options: TopologyOptions): Promise<Topology> {
+  const { config, timeframes, servers, source, log } = options;
+  const clock = SYSTEM_CLOCK;
+  const regions = makeRegions(config, timeframes);
+  const symbols = openSymbols(allocateSymbols(config.SYMBOLS_MAX));
+  const ingest = createIngest({
+    regions,
+    symbols,
+    book: loadInstrumentBook(config.INSTRUMENTS_FILE),
+    clock,
+    latenessNs: config.LATENESS_MS * 1e6,
+    amendNs: BigInt(config.AMEND_SEC) * 1_000_000_000n,
+    futureNs: config.FUTURE_MS * 1e6,
+    isStrict: config.SYMBOLS === 'strict',
+    partitionCapacity: PARTITION_CAPACITY,
+  });
+  const kernels = regions.map((memory) => createBarKernel(memory));
+  for (const kernel of kernels) kernel.init();
+  if (options.stored) restoreState(options.stored, { ingest, kernels, symbols });
+
+  const committedRing = servers.kafka ? allocateRing(config.COMMITTED_QUEUE, BAR_SIZE) : undefined;
+  const publisher =
+    servers.kafka && committedRing
+      ? createBarPublisher({
+          library: servers.kafka.library,
+          brokers: servers.kafka.brokers,
+          prefix: config.TOPIC_PREFIX,
+          committedRing,
+          symbols,
+          timeframes,
+          clock,
+          isLive: source.isLive,
+          lingerMs: config.KAFKA_LINGER_MS,
+        })
+      : undefined;
+  await publisher?.connect();
+
+  const writerCounters = new SharedArrayBuffer(WRITER_COUNTERS_BYTES);
+  const writerStart: WriterStart = {
+    connectionString: servers.postgres.connectionString,
+    schema: config.PG_SCHEMA,
+    run: options.run,
+    lineage: options.run,
+    source: source.name,
+    timeframes,
+    regions,
+    symbols: symbols.buffer,
+    committedRing,
+    counters: writerCounters,
+    isLive: source.isLive,
+  };
+  let announceReady = (): void => undefined;
+  const writerReady = new Promise<void>((resolve) => {
+    announceReady = resolve;
+  });
+  const fail = (error: Error): void => {
+    log.error({ err: error }, 'worker failed');
+    engine.fail(error);
+  };
+  const writer = startWorker<FromWriter, ToWriter>({
+    name: 'postgres-writer',
+    file: 'postgres-writer',
+    data: writerStart,
+    onMessage(message) {
+      if (message.type === 'ready') announceReady();
+      engine.onWriterMessage(message);
+      options.onWriterMessage(message);
+    },
+    onFailure: fail,
+  });
+  const shards = regions.map((memory, shardIndex) =>
+    startWorker<FromShard, never>({
+      name: `shard-${shardIndex}`,
+      file: 'shard',
+      data: { memory, shardIndex },
+      onMessage: (message) => {
+        if (message.type === 'latency') options.onLatency(message.stage, message.encoded);
+      },
+      onFailure: fail,
+    }),
+  );
+  const engine = createEngine({ source, ingest, shards, writer, publisher, clock, flushMs: config.FLUSH_MS, idleMs: config.IDLE_MS });
+  return {
+    engine,
+    ingest,
+    symbols,
+    regions,
+    publisher,
+    writerCounters: new Float64Array(writerCounters),
+    clock,
+    writerReady,
+    async terminate() {
+      await Promise.all([...shards, writer].map((worker) => worker.terminate()));
+    },
+  };
+}
+
+function makeRegions(config: Config, timeframes: readonly Timeframe[]): WebAssembly.Memory[] {
+  return Array.from({ length: config.WORKERS }, (_, shardIndex) => {
+    const shape: RegionShape = {
+      shardIndex,
+      tickCapacity: config.QUEUE,
+      outCapacity: OUT_CAPACITY,
+      symbolCapacity: config.SYMBOLS_MAX,
+      partitionCapacity: PARTITION_CAPACITY,
+      latenessNs: config.LATENESS_MS * 1e6,
+      amendNs: BigInt(config.AMEND_SEC) * 1_000_000_000n,
+      latePolicy: config.LATE_POLICY,
+      timeframeSeconds: timeframes.map((timeframe) => timeframe.seconds),
+    };
+    const memory = createMemory(mapRegion(shape).sizeBytes);
+    formatRegion(memory, shape);
+    return memory;
+  });
+}
