@@ -313,6 +313,7 @@ export const KNOBS = [
     group: 'Operation',
     doc: 'where the JSON log goes; `-` for standard error',
   },
+  { name: 'SUMMARY_JSON', kind: 'text', fallback: '', group: 'Operation', doc: 'file that the summary is also written to, as JSON' },
   { name: 'STATE_DIR', kind: 'text', fallback: '.data', group: 'Operation', doc: 'data of the embedded servers' },
 ] as const satisfies readonly Knob[];
 

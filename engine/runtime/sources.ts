@@ -1,0 +1,76 @@
+/** Opens the source that a run names. */
+import type { Clock } from '../core/clock.ts';
+import { EngineError } from '../core/errors.ts';
+import { createKafkaSource } from '../ingest/kafka.ts';
+import { createReplaySource } from '../ingest/replay.ts';
+import { createSimSource } from '../ingest/sim.ts';
+import type { Source } from '../ingest/source.ts';
+import { createDeadLetters } from '../sinks/kafka/dlq.ts';
+import type { RunOptions } from './run.ts';
+import type { Servers } from './servers.ts';
+import { formatRate } from './text.ts';
+
+export interface OpenedSource {
+  readonly source: Source;
+  /** For people. */
+  readonly title: string;
+  /** What the summary should say beside its numbers. */
+  notes(): readonly string[];
+  close(): Promise<void>;
+}
+
+export function openSource(options: RunOptions, servers: Servers, clock: Clock): OpenedSource {
+  const { config } = options.loaded;
+  switch (config.SOURCE) {
+    case 'sim': {
+      const rate = config.SIM_SYMBOLS * config.SIM_BASE_TPS;
+      return {
+        source: createSimSource(config, clock),
+        title: `simulator, ${config.SIM_SYMBOLS} symbols, ${formatRate(rate)} ticks/s (seed ${config.SIM_SEED})`,
+        notes: () => [],
+        close: async () => undefined,
+      };
+    }
+    case 'replay': {
+      if (options.files.length === 0) {
+        throw new EngineError('NO_FILES', 'replay: no files; run npm start -- replay FILE... (formats: docs/reference/replay-formats.md)');
+      }
+      const source = createReplaySource({
+        files: options.files,
+        speed: config.REPLAY_SPEED === 'max' ? 'max' : Number(config.REPLAY_SPEED),
+        clock,
+        ...(options.format === undefined ? {} : { format: options.format }),
+        ...(options.symbol === undefined ? {} : { symbol: options.symbol }),
+      });
+      return {
+        source,
+        title: `replay of ${options.files.length} files at ${config.REPLAY_SPEED === 'max' ? 'full speed' : `${config.REPLAY_SPEED} x real time`}`,
+        notes: () => [],
+        close: async () => undefined,
+      };
+    }
+    case 'kafka':
+      return openKafkaSource(options, servers, clock);
+  }
+}
+
+function openKafkaSource({ loaded: { config } }: RunOptions, servers: Servers, clock: Clock): OpenedSource {
+  const { kafka } = servers;
+  if (!kafka) throw new EngineError('KAFKA_UNAVAILABLE', `SOURCE kafka: Kafka is ${servers.kafkaLabel}`);
+  const deadLetters = createDeadLetters({ library: kafka.library, brokers: kafka.brokers, prefix: config.TOPIC_PREFIX, clock });
+  const topic = `${config.TOPIC_PREFIX}${config.TICKS_TOPIC}`;
+  const source = createKafkaSource({
+    library: kafka.library,
+    brokers: kafka.brokers,
+    topic,
+    group: config.KAFKA_GROUP,
+    clock,
+    onRejected: (rejected) => deadLetters.send(rejected),
+  });
+  return {
+    source,
+    title: `Kafka topic ${topic}, group ${config.KAFKA_GROUP}`,
+    notes: () => (deadLetters.sent() > 0 ? [`${deadLetters.sent()} records went to ${config.TOPIC_PREFIX}dlq`] : []),
+    close: () => deadLetters.close(),
+  };
+}

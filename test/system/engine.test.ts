@@ -1,0 +1,184 @@
+/** Whole engines, started as a user starts them. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, describe, expect, it } from 'vitest';
+import { createWorkspace, type EngineResult, runToEnd, type SummaryJson, startEngine } from './engine-process.ts';
+
+const workspace = createWorkspace();
+const { folder } = workspace;
+afterAll(() => workspace.cleanUp());
+
+const stamp = `${process.pid}_${Date.now() % 100000}`;
+const schema = (name: string): string => `t_${name}_${stamp}`;
+
+function summaryOf(result: EngineResult): SummaryJson {
+  if (!result.summary) throw new Error(`no summary; exit code ${result.code}:\n${result.output}`);
+  return result.summary;
+}
+
+/** A seeded file of `count` ticks of 40 symbols over ten minutes, with late and disordered ones. */
+function writeTicks(name: string, count: number): string {
+  let state = 12345;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 4294967296) * below);
+  };
+  const lines = ['symbol,ts_ns,price,quantity'];
+  for (let i = 0; i < count; i += 1) {
+    const lateMs = random(50) === 0 ? random(70_000) : random(80);
+    const ms = 1_700_000_000_000 + Math.floor((i * 600_000) / count) - lateMs;
+    lines.push(`S${random(40)},${ms}${String(random(1_000_000)).padStart(6, '0')},${(100 + random(500) / 100).toFixed(2)},${random(9)}`);
+  }
+  const path = join(folder, name);
+  writeFileSync(path, gzipSync(lines.join('\n')));
+  return path;
+}
+
+describe('simulator', () => {
+  it('is conserved, prints where to look, and stores open bars instead of publishing them', async () => {
+    const settings = {
+      PG_SCHEMA: schema('sim'),
+      TOPIC_PREFIX: `${stamp}.sim.`,
+      SIM_SYMBOLS: '50',
+      SIM_DURATION_SEC: '4',
+      SIM_LATE_PCT: '0.01',
+    };
+    const first = await runToEnd([], settings, folder);
+    const summary = summaryOf(first);
+    expect(first.code, first.output).toBe(0);
+    expect(summary.isConserved).toBe(true);
+    expect(summary.offered).toBeGreaterThan(1000);
+    expect(summary.bars.find((bar) => bar.timeframe === '1s')!.final).toBeGreaterThan(50);
+    expect(summary.bars.find((bar) => bar.timeframe === '15m')!.open).toBeGreaterThan(0);
+    expect(first.output).toMatch(/metrics +http:/);
+    expect(first.output).toMatch(/WORKERS +1 +default/);
+    expect(first.output).toMatch(/psql/);
+
+    const second = await runToEnd([], settings, folder);
+    expect(second.code, second.output).toBe(0);
+    expect(second.output).toMatch(/going on with the open bars of 50 symbols/);
+    expect(summaryOf(second).isConserved).toBe(true);
+  });
+
+  it('drains on SIGTERM and exits 0 when conserved', async () => {
+    const engine = startEngine([], { PG_SCHEMA: schema('term'), TOPIC_PREFIX: `${stamp}.term.`, SIM_SYMBOLS: '20', WORKERS: '2' }, folder);
+    await engine.waitFor(/ticks\/s/);
+    engine.process.kill('SIGTERM');
+    const result = await engine.done;
+    expect(result.code, result.output).toBe(0);
+    expect(summaryOf(result).reason).toBe('stopped');
+    expect(result.output).toMatch(/CONSERVED/);
+  });
+
+  it('serves metrics under the names of the contract, and health', async () => {
+    const engine = startEngine([], { PG_SCHEMA: schema('http'), TOPIC_PREFIX: `${stamp}.http.`, SIM_SYMBOLS: '20' }, folder);
+    const [, url] = await engine.waitFor(/metrics +(http:\S+)\/metrics/);
+    await engine.waitFor(/ticks\/s/);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    for (const name of [
+      'bars_1s_ticks_total',
+      'bars_1s_written_total',
+      'bars_1s_published_total',
+      'bars_1s_flush_seconds_bucket',
+      'bars_1m_input_total',
+    ]) {
+      expect(metrics).toContain(name);
+    }
+    expect(metrics).toMatch(/bars_1s_ticks_total [1-9]/);
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+    engine.process.kill('SIGINT');
+    expect((await engine.done).code).toBe(0);
+  });
+});
+
+describe('replay', () => {
+  it('gives the same bars whatever WORKERS, QUEUE and FLUSH_MS, and ends by itself', async () => {
+    const file = writeTicks('ticks.csv.gz', 60_000);
+    const tables: string[] = [];
+    const variants = [
+      { WORKERS: '1', QUEUE: '65536', FLUSH_MS: '100' },
+      { WORKERS: '3', QUEUE: '1024', FLUSH_MS: '20' },
+      { WORKERS: '8', QUEUE: '4096', FLUSH_MS: '500' },
+    ];
+    for (const [index, variant] of variants.entries()) {
+      const settings = { ...variant, PG_SCHEMA: schema(`rep${index}`), KAFKA: 'off' };
+      const result = await runToEnd(['replay', file], settings, folder);
+      expect(result.code, result.output).toBe(0);
+      expect(summaryOf(result)).toMatchObject({ offered: 60_000, reason: 'source ended', isConserved: true });
+      expect(summaryOf(result).bars.every((bar) => bar.open === 0)).toBe(true);
+      let table = '';
+      for (const timeframe of ['1s', '1m', '3m', '5m', '15m'])
+        table += (await runToEnd(['export', '--timeframe', timeframe], settings, folder)).output;
+      tables.push(table);
+    }
+    expect(tables[0]!.length).toBeGreaterThan(100_000);
+    expect(tables[1]).toBe(tables[0]);
+    expect(tables[2]).toBe(tables[0]);
+  });
+
+  it('replaces equal keys when it is run again', async () => {
+    const file = writeTicks('again.csv.gz', 5000);
+    const settings = { PG_SCHEMA: schema('again'), KAFKA: 'off' };
+    const once = await runToEnd(['replay', file], settings, folder);
+    const before = await runToEnd(['export', '--timeframe', '1m'], settings, folder);
+    const twice = await runToEnd(['replay', file], settings, folder);
+    const after = await runToEnd(['export', '--timeframe', '1m'], settings, folder);
+    expect([once.code, twice.code], twice.output).toEqual([0, 0]);
+    expect(after.output).toBe(before.output);
+  });
+
+  it('goes on with --resume after a stop, and comes out equal to an uninterrupted one', async () => {
+    const file = writeTicks('resume.csv.gz', 20_000);
+    const whole = { PG_SCHEMA: schema('whole'), KAFKA: 'off' };
+    const parts = { PG_SCHEMA: schema('parts'), KAFKA: 'off' };
+    await runToEnd(['replay', file], whole, folder);
+    const engine = startEngine(['replay', file, '--speed', '60'], parts, folder);
+    await engine.waitFor(/ticks\/s/);
+    engine.process.kill('SIGTERM');
+    const stopped = await engine.done;
+    expect(stopped.code, stopped.output).toBe(0);
+    const resumed = await runToEnd(['replay', file, '--resume'], { ...parts, WORKERS: '2' }, folder);
+    expect(resumed.code, resumed.output).toBe(0);
+    expect(summaryOf(stopped).offered + summaryOf(resumed).offered).toBe(20_000);
+    for (const timeframe of ['1s', '1m', '15m']) {
+      const expected = await runToEnd(['export', '--timeframe', timeframe], whole, folder);
+      const found = await runToEnd(['export', '--timeframe', timeframe], parts, folder);
+      expect(found.output).toBe(expected.output);
+    }
+  });
+
+  it('counts bad lines by reason and stays conserved', async () => {
+    const path = join(folder, 'bad.csv');
+    const good = (ms: number): string => `S1,${ms}000000,10.5,2`;
+    writeFileSync(
+      path,
+      [
+        'symbol,ts_ns,price,quantity',
+        good(1_700_000_000_000),
+        'S1,not a time,1,1',
+        'S1,1700000000500000000,-1,1',
+        'S1,1700000000600000000,1,0.5',
+        good(1_700_000_002_000),
+      ].join('\n'),
+    );
+    const result = await runToEnd(['replay', path], { PG_SCHEMA: schema('bad'), KAFKA: 'off' }, folder);
+    expect(result.code, result.output).toBe(0);
+    expect(summaryOf(result)).toMatchObject({ offered: 5, accepted: 2, refused: { malformed: 1, priceNotPositive: 1, quantityOffLot: 1 } });
+  });
+});
+
+describe('settings', () => {
+  it('are refused all at once, before anything is started', async () => {
+    const result = await runToEnd([], { WORKERS: '0', QUEUE: '1000', FLUSHMS: '5' }, folder);
+    expect(result.code).toBe(2);
+    expect(result.output).toMatch(/WORKERS '0'.*\n.*QUEUE '1000'|QUEUE '1000'[\s\S]*WORKERS '0'/);
+    expect(result.output).toMatch(/did you mean FLUSH_MS/);
+  });
+
+  it('name the file that a replay cannot find', async () => {
+    const result = await runToEnd(['replay', '/no/such/file.csv'], { PG_SCHEMA: schema('nofile'), KAFKA: 'off' }, folder);
+    expect(result.code).not.toBe(0);
+    expect(result.output).toContain('/no/such/file.csv');
+  });
+});
