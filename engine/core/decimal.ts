@@ -1,7 +1,7 @@
 /**
  * Decimal text and whole numbers of a fixed decimal unit, exactly: no float stands between them. A quantity of `1.25` with two decimals
- * is 125 lots. Text is an optional sign, digits with an optional point, and an optional exponent; at most 18 significant digits
- * after scaling, so that every value fits an i64.
+ * is 125 lots. Text is an optional sign, digits with an optional point, and an optional exponent. A scaled value fits an i64,
+ * either sign, or is refused as too large.
  */
 import { writeNanos } from './int64.ts';
 
@@ -12,7 +12,7 @@ export const DECIMAL_STATUS = {
   malformed: 1,
   /** A number, but not a whole number of units. */
   offUnit: 2,
-  /** More than 18 digits. */
+  /** Beyond 2^63 - 1. */
   tooLarge: 3,
 } as const;
 
@@ -24,7 +24,10 @@ const MINUS = 45;
 const ZERO = 48;
 const EXPONENT_MAX = 60;
 const LEADING_DIGITS = 15;
-const DIGITS_MAX = 18;
+const DIGITS_MAX = 19;
+// 2^63 - 1, cut after its 15th digit.
+const I64_LEADING = 922337203685477;
+const I64_TRAILING = 5807;
 const POWERS = Float64Array.from({ length: 16 }, (_, power) => 10 ** power);
 
 // What `scan` found: (leading x 10^trailingDigits + trailing), negated when isNegative. One thread, used up before the next scan.
@@ -139,7 +142,12 @@ function scan(text: string, start: number, end: number, decimals: number): Decim
   }
   for (; missing > 0; missing -= 1) fits = push(0) && fits;
   if (!isWhole) return DECIMAL_STATUS.offUnit;
-  return fits ? DECIMAL_STATUS.exact : DECIMAL_STATUS.tooLarge;
+  return fits && isInRange() ? DECIMAL_STATUS.exact : DECIMAL_STATUS.tooLarge;
+}
+
+function isInRange(): boolean {
+  if (trailingDigits < DIGITS_MAX - LEADING_DIGITS) return true;
+  return leading < I64_LEADING || (leading === I64_LEADING && trailing <= I64_TRAILING);
 }
 
 /** Appends a digit; false when there are too many. */

@@ -9,7 +9,7 @@ export interface Prng {
   nextFloat(): number;
   /** A whole number in [0, limit), every one equally likely; 1 <= limit <= 2^32. */
   nextBelow(limit: number): number;
-  /** Exponentially distributed with mean 1, never 0. */
+  /** Exponentially distributed with mean 1, never negative. */
   nextExponential(): number;
 }
 
@@ -55,6 +55,6 @@ export function createPrngFromState(state: Uint32Array): Prng {
       while (value >= bound) value = nextUint32();
       return value % limit;
     },
-    nextExponential: () => -Math.log(1 - nextFloat() || Number.MIN_VALUE) || Number.MIN_VALUE,
+    nextExponential: () => 0 - Math.log(1 - nextFloat()),
   };
 }
