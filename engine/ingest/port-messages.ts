@@ -1,0 +1,229 @@
+/** Messages to staged records: JSON through the kernel and, where it is not sure, through json-tick.ts; packed by packed.ts. */
+import * as L from '../../schemas/layout.gen.ts';
+import { REFUSAL, TICK_KIND } from '../../schemas/records.ts';
+import { decodeJsonTick, type JsonTick, MESSAGE_BYTES_MAX } from './json-tick.ts';
+import { PACKED_HEADER_BYTES, PACKED_RECORD_BYTES, type PackedSymbol, readPackedHeader } from './packed.ts';
+import { type IngestKernel, MESSAGE_AREA_BYTES, STAGING_CAPACITY, TICK_WORDS } from './port-kernel.ts';
+import type { Registry } from './port-registry.ts';
+import type { MessageBatch } from './source.ts';
+
+/** JSON ticks of symbols that nothing is known of: as the contract's producers send them. */
+const JSON_PRICE_DECIMALS = 2;
+const JSON_LOT_DECIMALS = 0;
+const REFERENCE_WORDS = 8;
+
+export interface MessagePort {
+  readonly kernel: IngestKernel;
+  readonly registry: Registry;
+  room(): number;
+  /** Routes the first `count` staged records; the kernel then holds the list of refusals. */
+  routeStaged(count: number, partition: number): void;
+  refuse(reason: number, count: number): void;
+}
+
+/** Where the staged records came from, and how far the batch has got. */
+interface Progress {
+  readonly batch: MessageBatch;
+  /** Message and record (-1 in JSON) of each staged record. */
+  readonly messageOf: Int32Array;
+  readonly recordOf: Int32Array;
+  consumed: number;
+  staged: number;
+}
+
+/** Returns `commitMessages` of the ingest port. */
+export function createMessageReader(port: MessagePort): (batch: MessageBatch) => number {
+  const messageOf = new Int32Array(STAGING_CAPACITY);
+  const recordOf = new Int32Array(STAGING_CAPACITY);
+  const packed = createPackedStager(port);
+  return (batch) => {
+    const progress: Progress = { batch, messageOf, recordOf, consumed: 0, staged: 0 };
+    while (progress.consumed < batch.count) {
+      const room = port.room();
+      const before = progress.consumed;
+      progress.staged = 0;
+      if (batch.encoding === 'json') stageJson(port, progress, room);
+      else packed(progress, room);
+      if (progress.staged > 0) routeAndReport(port, progress);
+      if (progress.consumed === before) break;
+    }
+    return progress.consumed;
+  };
+}
+
+function routeAndReport(port: MessagePort, progress: Progress): void {
+  const { kernel } = port;
+  port.routeStaged(progress.staged, progress.batch.partition);
+  const refused = kernel.exports.refusedCount();
+  for (let index = 0; index < refused; index += 1) {
+    const at = kernel.refusalsI32 + index * 2;
+    const staged = kernel.i32[at]!;
+    progress.batch.onRejected(progress.messageOf[staged]!, progress.recordOf[staged]!, kernel.i32[at + 1]!);
+  }
+}
+
+function stageJson(port: MessagePort, progress: Progress, room: number): void {
+  const first = progress.consumed;
+  const count = copyMessages(port.kernel, progress.batch, first, room);
+  let at = 0;
+  while (at < count) {
+    const stop = port.kernel.exports.decodeJson(at, count, progress.staged);
+    for (; at < stop; at += 1) noteStaged(progress, first + at, -1);
+    if (at < count) {
+      stageDoubtful(port, progress, first + at);
+      at += 1;
+    }
+  }
+  progress.consumed = first + count;
+}
+
+/** Copies messages from `first` on to the kernel's memory: at most `limit`, and as many as fit. Returns how many. */
+function copyMessages(kernel: IngestKernel, batch: MessageBatch, first: number, limit: number): number {
+  const { i32, u8, messagesU8, messageIndexI32 } = kernel;
+  const countMax = Math.min(limit, batch.count - first);
+  let offset = 0;
+  let count = 0;
+  while (count < countMax) {
+    const message = batch.values[first + count];
+    // A message that is too long is left empty, so that the kernel leaves it to JavaScript, which refuses it.
+    const length = message && message.length <= MESSAGE_BYTES_MAX ? message.length : 0;
+    if (offset + length > MESSAGE_AREA_BYTES) break;
+    i32[messageIndexI32 + count] = offset;
+    if (message && length > 0) u8.set(message, messagesU8 + offset);
+    offset += length;
+    count += 1;
+  }
+  i32[messageIndexI32 + count] = offset;
+  return count;
+}
+
+/** A message that the kernel left to JavaScript: an unknown symbol, an unusual form, or a fault. */
+function stageDoubtful(port: MessagePort, progress: Progress, messageIndex: number): void {
+  const { batch } = progress;
+  const { tick, refusal } = decodeJsonTick(batch.values[messageIndex] ?? new Uint8Array());
+  const symbolIndex = tick
+    ? port.registry.register({
+        symbol: tick.symbol,
+        kind: 'trade',
+        priceDecimals: JSON_PRICE_DECIMALS,
+        lotDecimals: JSON_LOT_DECIMALS,
+        partition: batch.partition,
+      })
+    : -refusal;
+  if (tick && symbolIndex >= 0) {
+    writeTick(port.kernel, progress.staged, tick, symbolIndex);
+    noteStaged(progress, messageIndex, -1);
+    return;
+  }
+  port.refuse(-symbolIndex, 1);
+  batch.onRejected(messageIndex, -1, -symbolIndex);
+}
+
+function writeTick(kernel: IngestKernel, staged: number, tick: JsonTick, symbolIndex: number): void {
+  const at = kernel.stagingI32 + staged * TICK_WORDS;
+  kernel.i32.fill(0, at, at + TICK_WORDS);
+  kernel.i32[at + L.TICK_KIND_I32] = TICK_KIND.trade;
+  kernel.i32[at + L.TICK_SYMBOL_INDEX_I32] = symbolIndex;
+  kernel.i64[(at >> 1) + L.TICK_TS_EVENT_NS_I64] = tick.tsEventNs;
+  kernel.f64[(at >> 1) + L.TICK_PRICE_F64] = tick.price;
+  kernel.i64[(at >> 1) + L.TICK_QUANTITY_LOTS_I64] = tick.quantityLots;
+}
+
+function noteStaged(progress: Progress, messageIndex: number, recordIndex: number): void {
+  progress.messageOf[progress.staged] = messageIndex;
+  progress.recordOf[progress.staged] = recordIndex;
+  progress.staged += 1;
+}
+
+/** Stages whole packed messages while they fit. The references of the last message are kept while the next has the same symbols. */
+function createPackedStager(port: MessagePort): (progress: Progress, room: number) => void {
+  const { kernel } = port;
+  let table = new Uint8Array();
+  let tablePartition = -1;
+  let tableRecordsOffset = 0;
+
+  /** Reads the header and sets the kernel's references. Returns the records' offset, or 0 when the message is malformed. */
+  const prepare = (message: Uint8Array, partition: number): number => {
+    if (partition === tablePartition && hasTable(message, table)) return tableRecordsOffset;
+    tablePartition = -1;
+    const header = readPackedHeader(message);
+    if (!header) return 0;
+    let areAllKnown = true;
+    for (const [position, symbol] of header.symbols.entries()) {
+      if (setReference(port, position, symbol, partition) < 0) areAllKnown = false;
+    }
+    kernel.exports.setReferenceCount(header.symbols.length);
+    if (areAllKnown) {
+      table = message.slice(0, header.recordsOffset);
+      tablePartition = partition;
+      tableRecordsOffset = header.recordsOffset;
+    }
+    return header.recordsOffset;
+  };
+
+  return (progress, room) => {
+    const { batch } = progress;
+    while (progress.consumed < batch.count) {
+      const message = batch.values[progress.consumed] ?? new Uint8Array();
+      const recordsOffset = message.length <= MESSAGE_BYTES_MAX ? prepare(message, batch.partition) : 0;
+      const count = recordsOffset === 0 ? 0 : (message.length - recordsOffset) / PACKED_RECORD_BYTES;
+      if (progress.staged + count > room) return;
+      if (recordsOffset === 0) {
+        port.refuse(REFUSAL.malformed, 1);
+        batch.onRejected(progress.consumed, -1, REFUSAL.malformed);
+      } else {
+        kernel.u8.set(message, kernel.messagesU8);
+        stagePacked(port, progress, recordsOffset, count);
+      }
+      progress.consumed += 1;
+    }
+  };
+}
+
+/** Same version, symbols and padding as `table`, and a length that fits the message's own count of records. */
+function hasTable(message: Uint8Array, table: Uint8Array): boolean {
+  if (message.length < table.length || table.length === 0) return false;
+  const recordCount = message[8]! | (message[9]! << 8);
+  if (recordCount === 0 || recordCount > STAGING_CAPACITY / 2) return false;
+  if (message.length !== table.length + recordCount * PACKED_RECORD_BYTES) return false;
+  return isEqual(message, table, 0, 8) && isEqual(message, table, 10, table.length) && table.length > PACKED_HEADER_BYTES;
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array, from: number, to: number): boolean {
+  return Buffer.compare(a.subarray(from, to), b.subarray(from, to)) === 0;
+}
+
+/** Registers a symbol of a packed message and writes the kernel's reference to it. Returns its index or minus the refusal code. */
+function setReference(port: MessagePort, position: number, symbol: PackedSymbol, partition: number): number {
+  const { kernel, registry } = port;
+  const index = registry.register({ ...symbol, partition });
+  const lotDecimals = index < 0 ? symbol.lotDecimals : registry.decimalsOf(index).lotDecimals;
+  const at = kernel.referencesI32 + position * REFERENCE_WORDS;
+  kernel.i32[at] = index;
+  kernel.i32[at + 1] = symbol.kind === 'quote' ? TICK_KIND.quote : TICK_KIND.trade;
+  kernel.i64[(at >> 1) + 1] = 10n ** BigInt(Math.max(0, lotDecimals - symbol.lotDecimals));
+  kernel.i64[(at >> 1) + 2] = 10n ** BigInt(Math.max(0, symbol.lotDecimals - lotDecimals));
+  return index;
+}
+
+/** Stages the records of the message in the kernel's message area; those that cannot be expanded are refused at once. */
+function stagePacked(port: MessagePort, progress: Progress, recordsOffset: number, count: number): void {
+  const { kernel } = port;
+  const first = progress.staged;
+  const expanded = kernel.exports.expand(recordsOffset, count, first);
+  if (expanded === count) {
+    for (let record = 0; record < count; record += 1) noteStaged(progress, progress.consumed, record);
+    return;
+  }
+  for (let record = 0; record < count; record += 1) {
+    const from = kernel.stagingI32 + (first + record) * TICK_WORDS;
+    const kind = kernel.i32[from]!;
+    if (kind < 0) {
+      port.refuse(-kind, 1);
+      progress.batch.onRejected(progress.consumed, record, -kind);
+      continue;
+    }
+    kernel.i32.copyWithin(kernel.stagingI32 + progress.staged * TICK_WORDS, from, from + TICK_WORDS);
+    noteStaged(progress, progress.consumed, record);
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * The producer's end of a shard's tick ring. What finds no room waits here, in order, and goes out before anything else; so a symbol
+ * can be registered at any time, and nothing is lost when a ring is full. Main thread only.
+ */
+import { assert } from '../core/errors.ts';
+import type { Ring } from '../memory/ring.ts';
+import { TICK_WORDS } from './port-kernel.ts';
+
+export interface Outbox {
+  /** Slots free in the ring after what waits has gone out; 0 or less while something still waits. */
+  room(): number;
+  /** Puts `count` records, from index `sourceIndex` of `source`, behind what waits, and publishes what the ring takes. */
+  put(source: Int32Array, sourceIndex: number, count: number): void;
+}
+
+/** `recordsMax` bounds what may wait: callers ask `room()` first, and only registrations come unasked. */
+export function createOutbox(ring: Ring, recordsMax: number): Outbox {
+  let waiting = new Int32Array(0);
+  let from = 0;
+  let to = 0;
+
+  const drain = (): void => {
+    const count = Math.min(ring.free(), to - from);
+    if (count === 0) return;
+    ring.publish(waiting, from * TICK_WORDS, count);
+    from += count;
+    if (from === to) {
+      from = 0;
+      to = 0;
+    }
+  };
+
+  const reserve = (count: number): void => {
+    assert(to - from + count <= recordsMax, `${to - from + count} records wait for a tick ring, at most ${recordsMax}`);
+    if ((to + count) * TICK_WORDS <= waiting.length) return;
+    const grown = new Int32Array(Math.max(64, (to - from + count) * 2) * TICK_WORDS);
+    grown.set(waiting.subarray(from * TICK_WORDS, to * TICK_WORDS));
+    waiting = grown;
+    to -= from;
+    from = 0;
+  };
+
+  return {
+    room() {
+      if (to > from) drain();
+      return ring.free() - (to - from);
+    },
+    put(source, sourceIndex, count) {
+      if (count === 0) return;
+      if (to > from) drain();
+      if (to === from && ring.free() >= count) {
+        ring.publish(source, sourceIndex, count);
+        return;
+      }
+      reserve(count);
+      waiting.set(source.subarray(sourceIndex, sourceIndex + count * TICK_WORDS), to * TICK_WORDS);
+      to += count;
+      drain();
+    },
+  };
+}
