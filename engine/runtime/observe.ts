@@ -29,6 +29,8 @@ export function createStages(): Stages {
 export interface Observer {
   shards(): readonly ShardStats[];
   status(): StatusSample;
+  /** Takes in what parts on main have measured since the last time. */
+  collect(): void;
   health(): readonly HealthPart[];
   onWriterMessage(message: FromWriter): void;
   readonly metrics: MetricsPage;
@@ -48,7 +50,7 @@ export function createObserver({ timeframes, topology, source, stages }: Observe
   const startedMs = clock.wallMs();
   let postgres: HealthPart = { name: 'postgres', isUp: false, detail: 'connecting', sinceMs: startedMs };
   const shards = (): ShardStats[] => readers.map((reader) => reader.read());
-  const refusedTotal = (): number => [...ingest.counts().refused.values()].reduce((sum, count) => sum + count, 0);
+  const refusedTotal = (): number => sum(ingest.counts().refused.values());
 
   const health = (): HealthPart[] => [
     { name: 'engine', isUp: engine.phase !== 'done', detail: engine.phase, sinceMs: startedMs },
@@ -56,7 +58,13 @@ export function createObserver({ timeframes, topology, source, stages }: Observe
     ...(publisher ? [{ name: 'kafka', ...publisher.health() }] : []),
   ];
 
+  const collect = (): void => {
+    const encoded = publisher?.takeLatency();
+    if (encoded !== undefined) stages['barToAck']!.stage.add(encoded);
+  };
+
   const snapshot = (): MetricsSnapshot => {
+    collect();
     const stats = shards();
     const counts = ingest.counts();
     const closed = sumColumns(stats.map((shard) => shard.barsOut));
@@ -65,7 +73,7 @@ export function createObserver({ timeframes, topology, source, stages }: Observe
     const writer = readWriterCounters(topology.writerCounters);
     return {
       ticksOffered: source.offered,
-      ticksAccepted: counts.acceptedTicks,
+      ticksAccepted: counts.offered - sum(counts.refused.values()),
       refused: counts.refused,
       timeframes: timeframes.map(({ name, seconds }, index) => ({
         name,
@@ -88,8 +96,10 @@ export function createObserver({ timeframes, topology, source, stages }: Observe
   return {
     shards,
     health,
+    collect,
     metrics: createMetricsPage({ snapshot, stages }),
     status() {
+      collect();
       const stats = shards();
       const closed = sumColumns(stats.map((shard) => shard.barsOut));
       return {
@@ -111,6 +121,12 @@ export function createObserver({ timeframes, topology, source, stages }: Observe
       }
     },
   };
+}
+
+function sum(values: Iterable<number>): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
 }
 
 /** Behind its schedule by more than this, a source is said to be so. */

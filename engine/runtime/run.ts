@@ -8,7 +8,7 @@ import { createLogger, type Logger } from '../core/log.ts';
 import { type Gateway, startGateway } from '../gateway/http.ts';
 import { parseTimeframes, type Timeframe } from '../market/timeframes.ts';
 import { readSums } from '../monitor/verdict.ts';
-import { beginRun, endRun, loadState, type StoredState } from '../sinks/postgres/runs.ts';
+import { beginRun, type Database, endRun, loadState, type StoredState } from '../sinks/postgres/runs.ts';
 import { renderBanner } from './banner.ts';
 import { judgeConservation } from './conservation.ts';
 import type { StopReason } from './engine.ts';
@@ -78,7 +78,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
   const { config } = options.loaded;
   const database = { connectionString: servers.postgres.connectionString, schema: config.PG_SCHEMA };
   const opened = openSource(options, servers, SYSTEM_CLOCK);
-  const stored = await storedStateFor(opened, options, database);
+  const stored = await storedStateFor(opened, options, { ...database, timeframes });
   const run = await beginRun({ ...database, source: opened.source.name, config, continues: stored });
   const before = await readSums({ ...database, run, timeframes });
   const stages = createStages();
@@ -169,10 +169,10 @@ function databaseOf(parts: Run): { connectionString: string; schema: string } {
 async function storedStateFor(
   opened: OpenedSource,
   options: RunOptions,
-  database: { connectionString: string; schema: string },
+  database: Database & { timeframes: readonly Timeframe[] },
 ): Promise<StoredState | undefined> {
   const isContinued = opened.source.isLive || options.isResume;
-  const stored = isContinued ? await loadState({ ...database, source: opened.source.name }) : undefined;
+  const stored = isContinued ? await loadState({ ...database, source: opened.source.name, timeframes: parseTimeframes(options.loaded.config.TIMEFRAMES) }) : undefined;
   if (options.isResume && !stored) {
     throw new EngineError('NOTHING_TO_RESUME', `schema ${database.schema}: no stopped replay to resume; run it without --resume`);
   }
@@ -187,6 +187,7 @@ async function summariseRun(
 ): Promise<Summary> {
   const { topology, opened, observer, stages, timeframes, run } = parts;
   const counts = topology.ingest.counts();
+  observer.collect();
   const after = await readSums({ ...databaseOf(parts), run, timeframes });
   const accepted = {
     volumeLots: counts.acceptedLots,
@@ -218,7 +219,7 @@ async function summariseRun(
     reason,
     elapsedSec,
     offered: opened.source.offered,
-    accepted: counts.acceptedTicks,
+    accepted: counts.offered - [...counts.refused.values()].reduce((sum, count) => sum + count, 0),
     refused: Object.fromEntries(counts.refused),
     lateTicks: shards.reduce((sum, shard) => sum + shard.lateTicks, 0),
     bars: timeframes.map(({ name }, index) => ({ timeframe: name, final: closed[index]!, amended: amended[index]!, open: open[index]! })),

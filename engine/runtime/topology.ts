@@ -5,15 +5,18 @@
  *
  * main: source, ingest, publisher, engine (duty cycle). Workers: one per shard, one for Postgres.
  */
+
+import { resolve } from 'node:path';
 import type { Config } from '../../config/knobs.ts';
 import { BAR_SIZE } from '../../schemas/layout.gen.ts';
 import { type Clock, SYSTEM_CLOCK } from '../core/clock.ts';
 import type { Logger } from '../core/log.ts';
+import { PROJECT_ROOT } from '../core/root.ts';
 import { createIngest, type Ingest } from '../ingest/port.ts';
 import type { Source } from '../ingest/source.ts';
 import { createBarKernel } from '../kernel/bars.ts';
 import { createMemory } from '../kernel/host.ts';
-import { loadInstrumentBook } from '../market/instrument-book.ts';
+import { loadInstruments } from '../market/instrument-book.ts';
 import { allocateSymbols, openSymbols, type SymbolDictionary } from '../market/instruments.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import { formatRegion, mapRegion, type RegionShape } from '../memory/region.ts';
@@ -67,7 +70,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
   const ingest = createIngest({
     regions,
     symbols,
-    book: loadInstrumentBook(config.INSTRUMENTS_FILE),
+    book: loadInstruments(resolve(PROJECT_ROOT, config.INSTRUMENTS_FILE)),
     clock,
     latenessNs: config.LATENESS_MS * 1e6,
     amendNs: BigInt(config.AMEND_SEC) * 1_000_000_000n,
