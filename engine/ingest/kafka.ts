@@ -1,0 +1,186 @@
+/** The kafka source: the `ticks` topic by consumer group, JSON or packed messages, handed over as runs of one partition and encoding. */
+import { REFUSAL } from '../../schemas/records.ts';
+import type { Clock } from '../core/clock.ts';
+import { assert } from '../core/errors.ts';
+import type { Message, Rdkafka } from '../sinks/kafka/rdkafka.ts';
+import { createKafkaReader, type KafkaReader, type ReaderHealth } from './kafka-reader.ts';
+import { PACKED_ENCODING, PACKED_RECORD_BYTES, PACKED_RECORDS_MAX, readPackedHeader } from './packed.ts';
+import type { IngestPort, Rejected, Source } from './source.ts';
+
+/** Messages of one run. */
+const RUN_MAX = 1024;
+/** Byte of a packed message at which its record count stands, u16. */
+const PACKED_COUNT_OFFSET = 8;
+
+const REFUSAL_NAMES: ReadonlyMap<number, string> = new Map(Object.entries(REFUSAL).map(([name, code]) => [code, name]));
+
+export interface KafkaSourceOptions {
+  readonly library: Rdkafka;
+  readonly brokers: string;
+  /** Full name, prefix included. */
+  readonly topic: string;
+  readonly group: string;
+  readonly clock: Clock;
+  /** Called for every message or packed record that is refused, once. */
+  readonly onRejected: (rejected: Rejected) => void;
+}
+
+export interface KafkaSource extends Source {
+  readonly health: ReaderHealth;
+  /** Offset commits that did not reach the group. */
+  readonly commitFailures: number;
+  /** Leaves the group. `stop` does not, so that the last epoch's offsets can still be committed. */
+  close(): Promise<void>;
+}
+
+interface Run {
+  readonly encoding: 'json' | 'packed';
+  readonly partition: number;
+  readonly messages: Message[];
+  readonly values: Uint8Array[];
+}
+
+export function createKafkaSource(options: KafkaSourceOptions): KafkaSource {
+  const reader = createKafkaReader(options);
+  /** Offset after the last message handed over. */
+  const nextOffsets = new Map<number, bigint>();
+  let port: IngestPort | undefined;
+  let offered = 0;
+  let isStopped = false;
+
+  /** Hands a run over; returns how many of its messages were taken. */
+  const handOver = (to: IngestPort, run: Run): number => {
+    const whole = new Set<number>();
+    const taken = to.commitMessages({
+      encoding: run.encoding,
+      partition: run.partition,
+      count: run.values.length,
+      values: run.values,
+      onRejected(messageIndex, recordIndex, refusal) {
+        if (recordIndex < 0) whole.add(messageIndex);
+        options.onRejected(describe(run, messageIndex, recordIndex, refusal));
+      },
+    });
+    for (let index = 0; index < taken; index += 1) {
+      offered += run.encoding === 'json' || whole.has(index) ? 1 : packedCount(run.values[index]!);
+    }
+    return taken;
+  };
+
+  /** A message without a value is not a tick: it is refused here, since the port is only given bytes. */
+  const refuseTombstone = (to: IngestPort, message: Message): void => {
+    to.refuse(REFUSAL.malformed, 1);
+    offered += 1;
+    const run: Run = { encoding: 'json', partition: message.partition, messages: [message], values: [new Uint8Array()] };
+    options.onRejected(describe(run, 0, -1, REFUSAL.malformed));
+  };
+
+  const taken = (last: Message, count: number): void => {
+    nextOffsets.set(last.partition, BigInt(last.offset) + 1n);
+    reader.queue.drop(count);
+  };
+
+  return {
+    name: 'kafka',
+    isReplayable: true,
+    isLive: true,
+    isEnded: false,
+    async start(ingestPort, from) {
+      assert(port === undefined, 'a kafka source is started once');
+      port = ingestPort;
+      for (const [partition, offset] of from?.offsets ?? []) nextOffsets.set(partition, offset);
+      await reader.start(from);
+    },
+    poll(budget) {
+      if (!port || isStopped) return 0;
+      const before = offered;
+      while (offered - before < budget && port.room() > 0) {
+        const first = reader.queue.at(0);
+        if (!first) break;
+        if (first.value === null) {
+          refuseTombstone(port, first);
+          taken(first, 1);
+          continue;
+        }
+        const run = nextRun(reader, Math.min(budget - (offered - before), port.room()));
+        const count = handOver(port, run);
+        const last = run.messages[count - 1];
+        if (last) taken(last, count);
+        if (count < run.values.length) break;
+      }
+      reader.pump();
+      return offered - before;
+    },
+    get offered() {
+      return offered;
+    },
+    get lagMs() {
+      const stampMs = reader.queue.at(0)?.timestamp;
+      return stampMs === undefined ? 0 : Math.max(0, options.clock.wallMs() - stampMs);
+    },
+    isCaughtUp(partition) {
+      const next = nextOffsets.get(partition);
+      return reader.isAtEnd(partition, next === undefined ? undefined : Number(next));
+    },
+    get partitions() {
+      return reader.partitions;
+    },
+    position: () => ({ offsets: new Map(nextOffsets) }),
+    failure: () => reader.takeFailure(),
+    committed: (position) => reader.commit(position.offsets),
+    async stop() {
+      isStopped = true;
+      reader.stop();
+    },
+    get health() {
+      return reader.health;
+    },
+    get commitFailures() {
+      return reader.commitFailures;
+    },
+    close: () => reader.close(),
+  };
+}
+
+/** The longest run at the head of the queue that is of one partition and encoding and holds at most `records`, but at least one message. */
+function nextRun({ queue }: KafkaReader, records: number): Run {
+  const first = queue.at(0);
+  assert(first !== undefined, 'a run begins with a message');
+  const encoding = encodingOf(first);
+  const limit = Math.min(RUN_MAX, encoding === 'json' ? records : Math.max(1, Math.floor(records / PACKED_RECORDS_MAX)));
+  const messages: Message[] = [];
+  const values: Uint8Array[] = [];
+  for (let index = 0; index < limit; index += 1) {
+    const message = queue.at(index);
+    if (!message || message.value === null || message.partition !== first.partition || encodingOf(message) !== encoding) break;
+    messages.push(message);
+    values.push(message.value);
+  }
+  return { encoding, partition: first.partition, messages, values };
+}
+
+function encodingOf(message: Message): 'json' | 'packed' {
+  if (!message.headers) return 'json';
+  const isPacked = message.headers.some((header) => String(header['encoding'] ?? '') === PACKED_ENCODING);
+  return isPacked ? 'packed' : 'json';
+}
+
+function packedCount(value: Uint8Array): number {
+  return value[PACKED_COUNT_OFFSET]! + value[PACKED_COUNT_OFFSET + 1]! * 256;
+}
+
+/** The bytes of a refused record are its own 32, since its message can be read again by offset; those of a refused message are all. */
+function describe(run: Run, messageIndex: number, recordIndex: number, refusal: number): Rejected {
+  const message = run.messages[messageIndex];
+  const value = run.values[messageIndex];
+  assert(message !== undefined && value !== undefined, `refused message ${messageIndex} of a run of ${run.values.length}`);
+  const at = recordIndex < 0 ? 0 : (readPackedHeader(value)?.recordsOffset ?? 0) + recordIndex * PACKED_RECORD_BYTES;
+  return {
+    topic: message.topic,
+    partition: message.partition,
+    offset: BigInt(message.offset),
+    recordIndex,
+    reason: REFUSAL_NAMES.get(refusal) ?? `refusal ${refusal}`,
+    raw: recordIndex < 0 ? value : value.subarray(at, at + PACKED_RECORD_BYTES),
+  };
+}

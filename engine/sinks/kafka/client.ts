@@ -1,0 +1,108 @@
+/** Loads librdkafka's binding and wraps what it does by callback. Main thread only: the binding crashes in worker threads. */
+import { isMainThread } from 'node:worker_threads';
+import { assert, EngineError, messageOf } from '../../core/errors.ts';
+import type { ConnectOptions, Metadata, Producer, Rdkafka, RdkafkaError, RdkafkaSettings } from './rdkafka.ts';
+
+/** The binding, or why there is none. */
+export type LoadedRdkafka =
+  | { readonly library: Rdkafka; readonly reason: undefined }
+  | { readonly library: undefined; readonly reason: string };
+
+const HOW_TO_INSTALL = 'install g++, make and python3, then run npm rebuild node-rdkafka';
+
+/** Loads the optional dependency node-rdkafka. A missing or unbuilt one is an answer, not an error. */
+export async function loadRdkafka(): Promise<LoadedRdkafka> {
+  assert(isMainThread, 'node-rdkafka is loaded in a worker thread');
+  // Not a literal, so that the compiler does not look for a package that may be absent.
+  const name: string = 'node-rdkafka';
+  try {
+    const loaded: unknown = await import(name);
+    // A cast: the package is CommonJS, and rdkafka.ts declares what is used of it.
+    return { library: (loaded as { default: Rdkafka }).default, reason: undefined };
+  } catch (cause) {
+    return { library: undefined, reason: `node-rdkafka cannot be loaded (${firstLine(messageOf(cause))}): ${HOW_TO_INSTALL}` };
+  }
+}
+
+/**
+ * The binding, for what cannot work without it.
+ * @throws EngineError KAFKA_UNAVAILABLE
+ */
+export async function requireRdkafka(): Promise<Rdkafka> {
+  const { library, reason } = await loadRdkafka();
+  if (library === undefined) throw new EngineError('KAFKA_UNAVAILABLE', reason);
+  return library;
+}
+
+interface Connectable {
+  connect(options: ConnectOptions, done: (error: RdkafkaError | null, metadata: Metadata) => void): void;
+}
+
+/**
+ * Connects a client and waits for the first metadata, that of all topics.
+ * @throws EngineError KAFKA_UNREACHABLE (retryable) when no broker answers in time
+ */
+export function connectClient(client: Connectable, brokers: string, timeoutMs: number): Promise<Metadata> {
+  return new Promise((resolve, reject) => {
+    client.connect({ timeout: timeoutMs, allTopics: true }, (error, metadata) => {
+      if (error) reject(unreachable(brokers, timeoutMs, error));
+      else resolve(metadata);
+    });
+  });
+}
+
+/**
+ * Metadata of one topic. Where brokers create topics by themselves, as the mock cluster does, this creates it.
+ * @throws EngineError KAFKA_UNREACHABLE (retryable)
+ */
+export function topicMetadata(
+  client: { getMetadata: Producer['getMetadata'] },
+  topic: string,
+  timeoutMs: number,
+): Promise<Metadata['topics'][number] | undefined> {
+  return new Promise((resolve, reject) => {
+    client.getMetadata({ topic, timeout: timeoutMs }, (error, metadata) => {
+      if (error) reject(unreachable(`metadata of ${topic}`, timeoutMs, error));
+      else resolve(metadata.topics.find((entry) => entry.name === topic && entry.partitions.length > 0));
+    });
+  });
+}
+
+/** Flushes and ends a producer. One that never connected has ended already. */
+export function disconnectProducer(producer: Producer, flushTimeoutMs: number): Promise<void> {
+  if (!producer.isConnected()) return Promise.resolve();
+  return new Promise((resolve) => producer.disconnect(flushTimeoutMs, resolve));
+}
+
+/**
+ * Settings of every producer of the engine: acknowledged by all replicas, idempotent, in order, never given up by time. A failure that
+ * would leave a gap stops the producer, so that nothing behind the gap is delivered before it.
+ */
+export function producerSettings(brokers: string, lingerMs: number): RdkafkaSettings {
+  return {
+    'metadata.broker.list': brokers,
+    'client.id': 'tickwright',
+    'enable.idempotence': true,
+    'enable.gapless.guarantee': true,
+    acks: 'all',
+    'linger.ms': lingerMs,
+    'compression.codec': 'lz4',
+    'queue.buffering.max.messages': 100_000,
+    'reconnect.backoff.max.ms': 2000,
+    dr_cb: true,
+  };
+}
+
+/** Java's partitioner, so that every client puts a symbol on the same partition. A message without a key goes anywhere. */
+export const PRODUCER_TOPIC_SETTINGS: RdkafkaSettings = { partitioner: 'murmur2_random', 'message.timeout.ms': 0 };
+
+function unreachable(what: string, timeoutMs: number, error: RdkafkaError): EngineError {
+  return new EngineError('KAFKA_UNREACHABLE', `Kafka ${what}: no answer in ${timeoutMs} ms: ${error.message}`, {
+    cause: error,
+    retryable: true,
+  });
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? text;
+}
