@@ -1,99 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import * as L from '../../schemas/layout.gen.ts';
 import { type Column, quoteBarColumns, tradeBarColumns } from '../../schemas/tables.ts';
+import { anyBar, BAR_NAMES, BAR_TIMEFRAMES, decimalPrice, PLAIN_BAR, putBar } from '../../test/bars.ts';
 import { allocateSymbols, openSymbols } from '../market/instruments.ts';
 import { type BarEncoder, createBarEncoder } from './encode.ts';
 import { createTwinEncoder } from './encode-twin.ts';
 
-const TIMEFRAMES = ['1s', '1m', '3m', '5m', '15m', '60m', '1d'];
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-const NAMES = ['SIM0001', 'A', 'x'.repeat(40), 'Ünïcødé/円', 'quo"te\\back', '\u0001'.repeat(40), '\u2028🙂', 'BTC-USD'];
 
-interface Bar {
-  readonly symbolIndex: number;
-  readonly timeframeIndex: number;
-  readonly isQuote: boolean;
-  readonly tsSeconds: number;
-  readonly prices: readonly number[];
-  readonly volumeLots: bigint;
-  readonly notional: bigint;
-  readonly priceScale: number;
-  readonly isNotionalUnknown: boolean;
-  readonly counts: readonly number[];
-  readonly firstNs: bigint;
-  readonly lastNs: bigint;
-}
-
-const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
-const int32 = fc.oneof(fc.integer(), fc.integer({ min: 0, max: 100 }), fc.constantFrom(0, -1, 2 ** 31 - 1, -(2 ** 31)));
-const decimalPrice = fc
-  .tuple(fc.maxSafeInteger(), fc.integer({ min: 0, max: 12 }))
-  .map(([units, decimals]) => Math.abs(units) / 10 ** decimals);
-const price = fc.oneof(
-  fc.integer({ min: 1, max: 10_000_000 }).map((cents) => cents / 100),
-  decimalPrice,
-  fc.double(),
-  fc.constantFrom(0, -0, 1e21, 1e-7, 1e-6, 123456789012345680000, Number.MIN_VALUE, Number.MAX_VALUE, 2 ** 53, 0.1 + 0.2, -2.5),
-);
-const int128 = fc.oneof(
-  fc.bigInt({ min: 0n, max: 2n ** 53n }),
-  fc.bigInt({ min: -(2n ** 127n), max: 2n ** 127n - 1n }),
-  fc.tuple(fc.bigInt({ min: 0n, max: 99n }), fc.integer({ min: 0, max: 36 })).map(([digits, zeros]) => digits * 10n ** BigInt(zeros)),
-  fc.constantFrom(0n, 1n, 9999n, 10000n, 2n ** 64n - 1n, 2n ** 64n, -(2n ** 64n), 2n ** 127n - 1n, -(2n ** 127n), 10n ** 32n),
-);
-const anyBar: fc.Arbitrary<Bar> = fc.record({
-  symbolIndex: fc.nat(NAMES.length - 1),
-  timeframeIndex: fc.nat(TIMEFRAMES.length - 1),
-  isQuote: fc.boolean(),
-  tsSeconds: fc.integer({ min: -10_000_000_000 + 784_000_000, max: 9_223_372_036 }),
-  prices: fc.array(price, { minLength: 8, maxLength: 8 }),
-  volumeLots: fc.oneof(fc.constantFrom(0n, 1n, 2n ** 53n + 1n), fc.bigInt({ min: 0n, max: 1_000_000n }), int64),
-  notional: int128,
-  priceScale: fc.oneof(
-    fc.nat(15).map((decimals) => 10 ** decimals),
-    fc.constantFrom(0, 3, 1e16, 1e22, 0.5),
-  ),
-  isNotionalUnknown: fc.boolean(),
-  counts: fc.array(int32, { minLength: 3, maxLength: 3 }),
-  firstNs: int64,
-  lastNs: int64,
-});
-
-function put(encoder: BarEncoder, i: number, bar: Bar): void {
-  const { i32, f64, i64 } = encoder;
-  const word = encoder.inputI32Index + i * (L.BAR_SIZE >> 2);
-  const at = word >> 1;
-  i32.fill(0, word, word + (L.BAR_SIZE >> 2));
-  i32[word + L.BAR_KIND_I32] = L.OUT_KIND_BAR_FINAL;
-  i32[word + L.BAR_SYMBOL_INDEX_I32] = bar.symbolIndex;
-  i32[word + L.BAR_TIMEFRAME_INDEX_I32] = bar.timeframeIndex;
-  i32[word + L.BAR_INSTRUMENT_KIND_I32] = bar.isQuote ? L.INSTRUMENT_KIND_QUOTE : L.INSTRUMENT_KIND_TRADE;
-  i32[word + L.BAR_TRADE_COUNT_I32] = bar.counts[0]!;
-  i32[word + L.BAR_REVISION_I32] = bar.counts[1]!;
-  i32[word + L.BAR_LATE_COUNT_I32] = bar.counts[2]!;
-  i64[at + L.BAR_TS_START_NS_I64] = BigInt(bar.tsSeconds) * 1_000_000_000n;
-  i64[at + L.BAR_FIRST_NS_I64] = bar.firstNs;
-  i64[at + L.BAR_LAST_NS_I64] = bar.lastNs;
-  for (let index = 0; index < 4; index += 1) f64[at + L.BAR_OPEN_F64 + index] = bar.prices[index]!;
-  if (bar.isQuote) {
-    for (let index = 0; index < 4; index += 1) f64[at + L.BAR_ASK_OPEN_F64 + index] = bar.prices[4 + index]!;
-    return;
-  }
-  i64[at + L.BAR_VOLUME_LOTS_I64] = bar.volumeLots;
-  i64[at + L.BAR_NOTIONAL_LO_I64] = BigInt.asIntN(64, bar.notional);
-  i64[at + L.BAR_NOTIONAL_HI_I64] = bar.notional >> 64n;
-  f64[at + L.BAR_PRICE_SCALE_F64] = bar.priceScale;
-  i32[word + L.BAR_FLAGS_I32] = bar.isNotionalUnknown ? L.BAR_FLAG_NOTIONAL_UNKNOWN : 0;
-}
-
-function setUp(names: readonly string[] = NAMES) {
+function setUp(names: readonly string[] = BAR_NAMES) {
   const symbols = openSymbols(allocateSymbols(16));
   for (const [index, name] of names.entries()) {
     symbols.write(index, { name, partition: 0, shard: 0, localIndex: index, priceDecimals: 2, lotDecimals: 0, isQuote: false });
   }
-  const encoder = createBarEncoder(symbols, TIMEFRAMES);
-  return { symbols, encoder, twin: createTwinEncoder(encoder, TIMEFRAMES, (index) => names[index] ?? '?') };
+  const encoder = createBarEncoder(symbols, BAR_TIMEFRAMES);
+  return { symbols, encoder, twin: createTwinEncoder(encoder, BAR_TIMEFRAMES, (index) => names[index] ?? '?') };
 }
 
 function payloadsOf(encoder: BarEncoder, count: number): string[] {
@@ -136,9 +57,9 @@ describe('encode kernel', () => {
     const { encoder, twin } = setUp();
     fc.assert(
       fc.property(fc.array(anyBar, { maxLength: 40 }), fc.integer(), (bars, run) => {
-        for (const [i, bar] of bars.entries()) put(encoder, i, bar);
+        for (const [i, bar] of bars.entries()) putBar(encoder, i, bar);
         for (const isQuote of [false, true]) {
-          for (let timeframeIndex = 0; timeframeIndex < TIMEFRAMES.length; timeframeIndex += 1) {
+          for (let timeframeIndex = 0; timeframeIndex < BAR_TIMEFRAMES.length; timeframeIndex += 1) {
             const rows = encoder.copyRows(bars.length, timeframeIndex, isQuote, run);
             const expected = twin.copyRows({ count: bars.length, timeframeIndex, isQuote, run });
             expect(Buffer.compare(rows, expected)).toBe(0);
@@ -153,7 +74,7 @@ describe('encode kernel', () => {
     const { encoder, twin } = setUp();
     fc.assert(
       fc.property(fc.array(anyBar, { maxLength: 40 }), (bars) => {
-        for (const [i, bar] of bars.entries()) put(encoder, i, bar);
+        for (const [i, bar] of bars.entries()) putBar(encoder, i, bar);
         const expected = bars.map((bar, i) => (bar.isQuote ? '' : twin.payload(i)));
         expect(payloadsOf(encoder, bars.length)).toEqual(expected);
       }),
@@ -177,8 +98,8 @@ describe('encode kernel', () => {
     );
     fc.assert(
       fc.property(fc.array(anyDouble, { minLength: 400, maxLength: 400 }), fc.nat(16), (values, decimals) => {
-        const bar = { ...PLAIN, priceScale: 10 ** decimals };
-        for (let i = 0; i < 100; i += 1) put(encoder, i, { ...bar, prices: values.slice(i * 4, i * 4 + 4) });
+        const bar = { ...PLAIN_BAR, priceScale: 10 ** decimals };
+        for (let i = 0; i < 100; i += 1) putBar(encoder, i, { ...bar, prices: values.slice(i * 4, i * 4 + 4) });
         const printed = payloadsOf(encoder, 100).flatMap((text) => {
           const match = /"o":(.*),"h":(.*),"l":(.*),"c":(.*),"vol"/.exec(text);
           return [match?.[1], match?.[4], match?.[2], match?.[3]];
@@ -191,9 +112,9 @@ describe('encode kernel', () => {
 
   it('puts each value under its column as schemas/tables.ts orders them', () => {
     const { encoder } = setUp();
-    for (const [timeframeIndex, timeframe] of TIMEFRAMES.entries()) {
-      put(encoder, 0, { ...PLAIN, timeframeIndex });
-      put(encoder, 1, { ...PLAIN, timeframeIndex, isQuote: true });
+    for (const [timeframeIndex, timeframe] of BAR_TIMEFRAMES.entries()) {
+      putBar(encoder, 0, { ...PLAIN_BAR, timeframeIndex });
+      putBar(encoder, 1, { ...PLAIN_BAR, timeframeIndex, isQuote: true });
       const trades = encoder.copyRows(2, timeframeIndex, false, 7);
       const trade = readRow(new DataView(trades.buffer, trades.byteOffset, trades.length), tradeBarColumns(timeframe), 0);
       expect(trade.end).toBe(trades.length);
@@ -210,8 +131,8 @@ describe('encode kernel', () => {
 
   it('leaves vwap out when the volume is 0, and vwap and notional when the notional is unknown', () => {
     const { encoder } = setUp();
-    put(encoder, 0, { ...PLAIN, volumeLots: 0n, notional: 0n });
-    put(encoder, 1, { ...PLAIN, isNotionalUnknown: true });
+    putBar(encoder, 0, { ...PLAIN_BAR, volumeLots: 0n, notional: 0n });
+    putBar(encoder, 1, { ...PLAIN_BAR, isNotionalUnknown: true });
     const rows = encoder.copyRows(2, 0, false, 1);
     const view = new DataView(rows.buffer, rows.byteOffset, rows.length);
     const first = readRow(view, tradeBarColumns('1s'), 0);
@@ -223,7 +144,7 @@ describe('encode kernel', () => {
 
   it('returns memory that is not shared', () => {
     const { encoder } = setUp();
-    put(encoder, 0, PLAIN);
+    putBar(encoder, 0, PLAIN_BAR);
     expect(encoder.copyRows(1, 0, false, 1).buffer).toBeInstanceOf(ArrayBuffer);
     const { bytes, ends } = encoder.json(1);
     expect(bytes.buffer).toBeInstanceOf(ArrayBuffer);
@@ -232,9 +153,9 @@ describe('encode kernel', () => {
 
   it('encodes a full input area of the longest rows', () => {
     const { encoder, twin } = setUp();
-    const longest = { ...PLAIN, symbolIndex: 5, notional: -(2n ** 127n), volumeLots: -(2n ** 63n), firstNs: -(2n ** 63n) };
+    const longest = { ...PLAIN_BAR, symbolIndex: 5, notional: -(2n ** 127n), volumeLots: -(2n ** 63n), firstNs: -(2n ** 63n) };
     const bar = { ...longest, counts: [-(2 ** 31), -(2 ** 31), -(2 ** 31)], prices: Array(8).fill((-0.1 - 0.2) * 1e-300) };
-    for (let i = 0; i < encoder.inputCapacity; i += 1) put(encoder, i, bar);
+    for (let i = 0; i < encoder.inputCapacity; i += 1) putBar(encoder, i, bar);
     const request = { count: encoder.inputCapacity, timeframeIndex: 0, isQuote: false, run: -1 };
     expect(Buffer.compare(encoder.copyRows(request.count, 0, false, -1), twin.copyRows(request))).toBe(0);
     expect(new Set(payloadsOf(encoder, request.count))).toEqual(new Set([twin.payload(0)]));
@@ -243,31 +164,16 @@ describe('encode kernel', () => {
   it('meets symbols that were registered after it was made', () => {
     const { encoder, symbols } = setUp(['A']);
     symbols.write(9, { name: 'LATER', partition: 0, shard: 0, localIndex: 1, priceDecimals: 2, lotDecimals: 0, isQuote: false });
-    put(encoder, 0, { ...PLAIN, symbolIndex: 0 });
-    put(encoder, 1, { ...PLAIN, symbolIndex: 9 });
+    putBar(encoder, 0, { ...PLAIN_BAR, symbolIndex: 0 });
+    putBar(encoder, 1, { ...PLAIN_BAR, symbolIndex: 9 });
     expect(payloadsOf(encoder, 2).map((text) => JSON.parse(text).symbol)).toEqual(['A', 'LATER']);
   });
 
   it.each([3, 16, -1])('refuses a bar of symbol index %i that the dictionary does not have', (symbolIndex) => {
     const { encoder } = setUp(['A']);
-    put(encoder, 0, { ...PLAIN, symbolIndex });
+    putBar(encoder, 0, { ...PLAIN_BAR, symbolIndex });
     const refusal = new RegExp(`symbol index ${symbolIndex}: .*0 to 15`);
     expect(() => encoder.copyRows(1, 0, false, 1)).toThrow(refusal);
     expect(() => encoder.json(1)).toThrow(refusal);
   });
 });
-
-const PLAIN: Bar = {
-  symbolIndex: 7,
-  timeframeIndex: 0,
-  isQuote: false,
-  tsSeconds: 1_700_000_000,
-  prices: [1.5, 2, 4, 0.5, 11.5, 12, 14, 10.5],
-  volumeLots: 1000n,
-  notional: 250_000n,
-  priceScale: 100,
-  isNotionalUnknown: false,
-  counts: [25, 1, 2],
-  firstNs: 1_700_000_000_000_000_001n,
-  lastNs: 1_700_000_000_999_999_999n,
-};
