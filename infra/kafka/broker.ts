@@ -1,0 +1,209 @@
+/** One real Kafka broker on this machine, without containers: Java runs it, Maven fetches its jars once. */
+import { execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import { PROJECT_ROOT } from '../../engine/core/root.ts';
+
+const run = promisify(execFile);
+
+const JAVA_VERSION_MIN = 17;
+const START_TIMEOUT_MS = 90_000;
+const STOP_TIMEOUT_MS = 60_000;
+const POLL_MS = 100;
+const PROGRESS_MS = 2000;
+/** Ports as they stand in server.properties. */
+const TEMPLATE_PORT = 39092;
+const READY = 'Kafka Server started';
+const SOURCES = join(PROJECT_ROOT, 'infra/kafka');
+
+export interface LocalBroker {
+  /** Port of the broker; the next one is the controller's. */
+  readonly port: number;
+  /** Where jars, data, log and pid are. */
+  readonly folder: string;
+  /** Jars from elsewhere; by default `folder`/libs, fetched when missing. */
+  readonly libs?: string;
+  say(text: string): void;
+}
+
+export function addressOf({ port }: LocalBroker): string {
+  return `127.0.0.1:${port}`;
+}
+
+/** Pid of the broker that runs from this folder, if any. */
+export function runningPid(broker: LocalBroker): number | undefined {
+  const path = pidPath(broker);
+  if (!existsSync(path)) return undefined;
+  const pid = Number(readFileSync(path, 'utf8'));
+  return isBroker(pid) ? pid : undefined;
+}
+
+/**
+ * Starts the broker, detached, and waits until it is ready.
+ * @returns false when it was up already
+ * @throws EngineError JAVA_MISSING, MAVEN_MISSING, KAFKA_JARS, PORT_BUSY, KAFKA_FORMAT, KAFKA_START
+ */
+export async function startBroker(broker: LocalBroker): Promise<boolean> {
+  if (runningPid(broker) !== undefined) return false;
+  await assertJava();
+  await assertPortFree(broker.port);
+  mkdirSync(broker.folder, { recursive: true });
+  await fetchJars(broker);
+  writeProperties(broker);
+  await formatStorage(broker);
+  await launch(broker);
+  return true;
+}
+
+/**
+ * Stops the broker and waits until it is gone.
+ * @returns false when none was running
+ * @throws EngineError KAFKA_STOP
+ */
+export async function stopBroker(broker: LocalBroker): Promise<boolean> {
+  const pid = runningPid(broker);
+  if (pid !== undefined) {
+    process.kill(pid, 'SIGTERM');
+    const endMs = performance.now() + STOP_TIMEOUT_MS;
+    while (isBroker(pid)) {
+      if (performance.now() > endMs) throw new EngineError('KAFKA_STOP', `Kafka, pid ${pid}: still running after ${STOP_TIMEOUT_MS} ms`);
+      await sleep(POLL_MS);
+    }
+  }
+  rmSync(pidPath(broker), { force: true });
+  return pid !== undefined;
+}
+
+function pidPath({ folder }: LocalBroker): string {
+  return join(folder, 'kafka.pid');
+}
+
+export function logPath({ folder }: LocalBroker): string {
+  return join(folder, 'kafka.log');
+}
+
+/** A pid may have been given to another process since; where the system tells command lines, that is checked. */
+function isBroker(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    // No such process, or one of somebody else: not our broker.
+    return false;
+  }
+  const path = `/proc/${pid}/cmdline`;
+  return !existsSync('/proc/self/cmdline') || (existsSync(path) && readFileSync(path, 'utf8').includes('kafka.Kafka'));
+}
+
+async function assertJava(): Promise<void> {
+  const wanted = `Java ${JAVA_VERSION_MIN} or newer is needed to run Kafka`;
+  let text: string;
+  try {
+    text = (await run('java', ['-version'])).stderr;
+  } catch (cause) {
+    throw new EngineError('JAVA_MISSING', `${wanted}: java cannot be run (${messageOf(cause)})`, { cause });
+  }
+  const version = Number(/version "(\d+)/.exec(text)?.[1] ?? 0);
+  if (version < JAVA_VERSION_MIN) throw new EngineError('JAVA_MISSING', `${wanted}: found ${text.split('\n', 1)[0]}`);
+}
+
+async function assertPortFree(port: number): Promise<void> {
+  const isTaken = await new Promise<boolean>((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+  if (isTaken) throw new EngineError('PORT_BUSY', `port ${port}: another program listens there; set KAFKA_LOCAL_PORT`);
+}
+
+function libsOf(broker: LocalBroker): string {
+  return broker.libs ?? join(broker.folder, 'libs');
+}
+
+/** Jars are fetched beside their place and then moved, so that a broken download is not taken for a whole one. */
+async function fetchJars(broker: LocalBroker): Promise<void> {
+  const libs = libsOf(broker);
+  if (existsSync(libs)) return;
+  try {
+    await run('mvn', ['--version']);
+  } catch (cause) {
+    throw new EngineError('MAVEN_MISSING', `Maven is needed once, to fetch Kafka: mvn cannot be run (${messageOf(cause)})`, { cause });
+  }
+  broker.say(`fetching Kafka (about 46 jars, 44 MB) into ${libs}`);
+  const partial = `${libs}.partial`;
+  rmSync(partial, { recursive: true, force: true });
+  const progress = setInterval(() => {
+    if (existsSync(partial)) broker.say(`  ${readdirSync(partial).length} jars`);
+  }, PROGRESS_MS);
+  try {
+    const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${partial}`];
+    await run('mvn', ['-q', '-B', '-f', join(SOURCES, 'pom.xml'), ...goal], { maxBuffer: 16_777_216 });
+  } catch (cause) {
+    throw new EngineError('KAFKA_JARS', `Kafka's jars could not be fetched: ${outputOf(cause)}`, { cause });
+  } finally {
+    clearInterval(progress);
+  }
+  renameSync(partial, libs);
+}
+
+function writeProperties(broker: LocalBroker): void {
+  const text = readFileSync(join(SOURCES, 'server.properties'), 'utf8')
+    .replaceAll(`127.0.0.1:${TEMPLATE_PORT + 1}`, `127.0.0.1:${broker.port + 1}`)
+    .replaceAll(`127.0.0.1:${TEMPLATE_PORT}`, `127.0.0.1:${broker.port}`);
+  writeFileSync(join(broker.folder, 'server.properties'), text);
+}
+
+async function formatStorage(broker: LocalBroker): Promise<void> {
+  if (existsSync(join(broker.folder, 'data/meta.properties'))) return;
+  const args = ['-cp', `${libsOf(broker)}/*`, 'kafka.tools.StorageTool', 'format', '-t', clusterId(), '-c', 'server.properties'];
+  try {
+    await run('java', args, { cwd: broker.folder });
+  } catch (cause) {
+    throw new EngineError('KAFKA_FORMAT', `Kafka's storage in ${broker.folder} could not be formatted: ${outputOf(cause)}`, { cause });
+  }
+}
+
+/** 16 random bytes in URL-safe base 64; a leading dash would be taken for an option. */
+function clusterId(): string {
+  const id = randomBytes(16).toString('base64url');
+  return id.startsWith('-') ? clusterId() : id;
+}
+
+async function launch(broker: LocalBroker): Promise<void> {
+  const log = openSync(logPath(broker), 'w');
+  const options = ['-Xms256m', '-Xmx1g', '-XX:+UseG1GC', `-Dlog4j2.configurationFile=${join(SOURCES, 'log4j2.properties')}`];
+  const child = spawn('java', [...options, '-cp', `${libsOf(broker)}/*`, 'kafka.Kafka', 'server.properties'], {
+    cwd: broker.folder,
+    detached: true,
+    stdio: ['ignore', log, log],
+  });
+  let isGone = false;
+  child.once('exit', () => {
+    isGone = true;
+  });
+  child.unref();
+  if (child.pid === undefined) throw new EngineError('KAFKA_START', 'Kafka: java could not be started');
+  writeFileSync(pidPath(broker), String(child.pid));
+  const endMs = performance.now() + START_TIMEOUT_MS;
+  while (!readFileSync(logPath(broker), 'utf8').includes(READY)) {
+    if (isGone || performance.now() > endMs) {
+      const why = isGone ? 'it ended' : `not ready in ${START_TIMEOUT_MS} ms`;
+      const tail = readFileSync(logPath(broker), 'utf8').trimEnd().split('\n').slice(-5).join('\n');
+      throw new EngineError('KAFKA_START', `Kafka on port ${broker.port}: ${why}; the end of ${logPath(broker)}:\n${tail}`);
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+function outputOf(error: unknown): string {
+  const { stdout, stderr } = error instanceof Error && 'stdout' in error && 'stderr' in error ? error : { stdout: '', stderr: '' };
+  const text = `${String(stdout)}${String(stderr)}`.trim();
+  return text === '' ? messageOf(error) : text.split('\n').slice(0, 5).join('\n');
+}
