@@ -53,7 +53,8 @@ export function createShardAgent({ memory, clock, onLatency }: ShardAgentOptions
   const recordStamps = (nowUs: number): void => {
     const count = words[stampCountWord]!;
     for (let index = 0, at = stampsWord; index < count; index += 1, at += 2) {
-      histogram.recordValueWithCount((nowUs - words[at]!) >>> 0, words[at + 1]!);
+      // A stamp is the intended time under load generation, and may lie a little ahead of the clock it was converted to.
+      histogram.recordValueWithCount(Math.max(0, (nowUs - words[at]!) | 0), words[at + 1]!);
     }
   };
 
