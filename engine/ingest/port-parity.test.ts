@@ -292,7 +292,7 @@ it('decodes JSON messages, valid, mutated and random, to the verdicts and record
       expect(rejected.sort((a, b) => a[0] - b[0])).toEqual(expected.filter(([, , reason]) => reason !== 0));
       expectSameApartFromSymbols(rig, oracle);
     }),
-    runs(1000),
+    runs(600),
   );
 });
 

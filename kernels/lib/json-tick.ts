@@ -78,7 +78,7 @@ export function decodeJsonTick(start: usize, length: i32, record: usize): i32 {
   return decodeGeneral(start, start + <usize>length, record);
 }
 
-/** Exactly the usual keys in the usual order, no white space, 19 digits of time, up to 16 digits of price, up to 15 of volume. */
+/** Exactly the usual keys in the usual order, no white space, 19 digits of time, up to 7 digits on either side of the point. */
 function decodeUsual(start: usize, length: i32, record: usize): bool {
   const end = start + <usize>length;
   if (load<u64>(start) != TEXT_OPEN_SYMBOL || load<u32>(start, 7) != TEXT_AFTER_SYMBOL) return false;
@@ -99,13 +99,29 @@ function decodeUsual(start: usize, length: i32, record: usize): bool {
   const tsEventNs = (<i64>eightDigits(high) * 100000000 + <i64>eightDigits(low)) * 1000 + <i64>(a * 100 + b * 10 + c);
   p += 31;
   if (load<u32>(p) != TEXT_LTP || load<u32>(p, 3) != TEXT_LTP_END) return false;
-  if (!readNumber(p + 7)) return false;
-  const price = toPrice();
-  p = cursor;
+  p += 7;
+  // Up to seven digits before the point and seven after it, each in one word; leading zeros are left to the general way.
+  const whole = load<u64>(p);
+  const wholeDigits = digitRun(whole);
+  if (wholeDigits == 0 || wholeDigits == 8 || ((whole & 255) == 48 && wholeDigits > 1)) return false;
+  let price = <f64>digitsValue(whole, wholeDigits);
+  p += <usize>wholeDigits;
+  if (load<u8>(p) == POINT) {
+    const part = load<u64>(p, 1);
+    const partDigits = digitRun(part);
+    if (partDigits == 0 || partDigits == 8) return false;
+    // Both halves are integers, and so is their sum, below 10^14: only the division rounds.
+    const power = load<f64>(powers + (<usize>partDigits << 3));
+    price = (price * power + <f64>digitsValue(part, partDigits)) / power;
+    p += <usize>partDigits + 1;
+  }
   if (load<u32>(p) != TEXT_VOL || load<u32>(p, 3) != TEXT_VOL_END) return false;
-  if (!readNumber(p + 7) || fraction >= 0 || mantissa > MANTISSA_LIMIT) return false;
-  if (load<u8>(cursor) != CLOSE_BRACE || cursor + 1 != end) return false;
-  writeTrade(record, symbolIndex, tsEventNs, price);
+  const volume = load<u64>(p, 7);
+  const volumeDigits = digitRun(volume);
+  if (volumeDigits == 0 || volumeDigits == 8 || ((volume & 255) == 48 && volumeDigits > 1)) return false;
+  p += <usize>volumeDigits + 7;
+  if (load<u8>(p) != CLOSE_BRACE || p + 1 != end) return false;
+  writeTrade(record, symbolIndex, tsEventNs, price, <i64>digitsValue(volume, volumeDigits));
   return true;
 }
 
@@ -155,13 +171,11 @@ function decodeGeneral(start: usize, end: usize, record: usize): i32 {
     p = skipSpace(p, end);
   } while (load<u8>(p) == COMMA && p < end);
   if (load<u8>(p) != CLOSE_BRACE || skipSpace(p + 1, end) != end || seen != SEEN_ALL) return 0;
-  mantissa = quantity;
-  writeTrade(record, symbolIndex, <i64>tsEventNs, price);
+  writeTrade(record, symbolIndex, <i64>tsEventNs, price, <i64>quantity);
   return 1;
 }
 
-/** Writes a trade; the quantity is what `mantissa` holds. */
-function writeTrade(record: usize, symbolIndex: i32, tsEventNs: i64, price: f64): void {
+function writeTrade(record: usize, symbolIndex: i32, tsEventNs: i64, price: f64, quantityLots: i64): void {
   store<i32>(record, TICK_KIND_TRADE, TICK_KIND);
   store<i32>(record, symbolIndex, TICK_SYMBOL_INDEX);
   store<i64>(record, tsEventNs, TICK_TS_EVENT_NS);
@@ -169,7 +183,7 @@ function writeTrade(record: usize, symbolIndex: i32, tsEventNs: i64, price: f64)
   store<f64>(record, 0.0, TICK_ASK);
   store<f64>(record, 0.0, TICK_LOW);
   store<f64>(record, 0.0, TICK_CLOSE);
-  store<i64>(record, <i64>mantissa, TICK_QUANTITY_LOTS);
+  store<i64>(record, quantityLots, TICK_QUANTITY_LOTS);
   store<i32>(record, 0, TICK_TRADE_COUNT);
 }
 
@@ -278,9 +292,25 @@ function isEightDigits(word: u64): bool {
   return (highNibbles | (carried >> 4)) == 0x3333333333333333;
 }
 
-/** The value of eight ASCII digits, the first in the lowest byte: pairs, then fours, then all. */
+/** How many bytes, from the lowest, are ASCII digits: 0 to 8. */
+function digitRun(word: u64): i32 {
+  const digits = word ^ 0x3030303030303030;
+  const others = (((digits & 0x7f7f7f7f7f7f7f7f) + 0x7676767676767676) | digits) & 0x8080808080808080;
+  return others ? <i32>(ctz(others) >> 3) : 8;
+}
+
+/** The value of the `count` lowest bytes, 1 to 7 ASCII digits. Zeros are shifted in before them. */
+function digitsValue(word: u64, count: i32): u32 {
+  return eightValues((word ^ 0x3030303030303030) << (<u64>(8 - count) << 3));
+}
+
+/** The value of eight ASCII digits. */
 function eightDigits(word: u64): u32 {
-  const digits = word - 0x3030303030303030;
+  return eightValues(word ^ 0x3030303030303030);
+}
+
+/** The number of eight decimal places, one a byte, the first in the lowest: pairs, then fours, then all. */
+function eightValues(digits: u64): u32 {
   const pairs = digits * 10 + (digits >> 8);
   const high = (pairs & 0x000000ff000000ff) * 0x000f424000000064;
   const low = ((pairs >> 16) & 0x000000ff000000ff) * 0x0000271000000001;

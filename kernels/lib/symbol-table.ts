@@ -30,6 +30,7 @@ export const SESSION_UNKNOWN: i32 = 2;
 let entries: usize = 0;
 let slots: usize = 0;
 let slotMask: u32 = 0;
+let slotShift: u32 = 0;
 let count: i32 = 0;
 
 /** Slots of the hash table: a power of two, at least twice the symbols. */
@@ -43,6 +44,7 @@ export function placeSymbols(entriesAt: usize, slotsAt: usize, symbolCapacity: i
   entries = entriesAt;
   slots = slotsAt;
   slotMask = <u32>hashSlotsFor(symbolCapacity) - 1;
+  slotShift = clz(slotMask);
   count = 0;
 }
 
@@ -110,7 +112,7 @@ export function internName(index: i32, name: usize, length: i32): void {
   store<i32>(entry, length, AT_NAME_LENGTH);
   memory.fill(entry + AT_NAME, 0, NAME_BYTES_MAX);
   memory.copy(entry + AT_NAME, name, length);
-  let slot = hashName(name, length) & slotMask;
+  let slot = hashName(name, length) >> slotShift;
   while (load<i32>(slots + (<usize>slot << 2))) slot = (slot + 1) & slotMask;
   store<i32>(slots + (<usize>slot << 2), index + 1);
 }
@@ -118,7 +120,7 @@ export function internName(index: i32, name: usize, length: i32): void {
 /** Engine-wide index of the symbol with this name, -1 when there is none. Reads up to 7 bytes past the name. */
 export function findName(name: usize, length: i32): i32 {
   if (<u32>(length - 1) >= <u32>NAME_BYTES_MAX) return -1;
-  let slot = hashName(name, length) & slotMask;
+  let slot = hashName(name, length) >> slotShift;
   while (true) {
     const index = load<i32>(slots + (<usize>slot << 2)) - 1;
     if (index < 0) return -1;
@@ -135,13 +137,14 @@ function nameWord(name: usize, offset: i32, length: i32): u64 {
   return left >= 8 ? word : word & ((<u64>1 << (<u64>left << 3)) - 1);
 }
 
+/** 32 bits of which the highest are the best mixed: every bit of the name reaches them. */
 function hashName(name: usize, length: i32): u32 {
   let hash: u64 = <u64>length;
   for (let offset = 0; offset < length; offset += 8) {
     hash = (hash ^ nameWord(name, offset, length)) * 0x9e3779b97f4a7c15;
     hash ^= hash >> 32;
   }
-  return <u32>hash;
+  return <u32>(hash >> 32);
 }
 
 function isSameName(stored: usize, name: usize, length: i32): bool {
