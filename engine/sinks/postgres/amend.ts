@@ -1,0 +1,150 @@
+/**
+ * Turns amendment deltas into revisions. The base of a bucket is its first revision when that is of the same epoch, else the row in the
+ * table, if a run of this lineage wrote it. Deltas merge in order of arrival; each makes the next revision, with absolute values.
+ */
+import * as L from '../../../schemas/layout.gen.ts';
+import type { Timeframe } from '../../market/timeframes.ts';
+import { type BarValues, isQuoteRecord, mergeDelta, readBar, writeBar } from './bar-record.ts';
+import type { EpochBatch } from './collect.ts';
+import type { Connection } from './connection.ts';
+import { BAR_WORDS, createRecordList, type RecordList } from './record-list.ts';
+import { tableName } from './tables.ts';
+
+export interface Amendments {
+  /** Every revision made, in order of the deltas: for publication. */
+  readonly revisions: RecordList;
+  /** The last revision of each bucket: for the tables. */
+  readonly last: RecordList;
+}
+
+export interface AmendContext {
+  readonly timeframes: readonly Timeframe[];
+  /** Runs whose rows may be amended: from `lineage` to `run`. */
+  readonly lineage: number;
+  readonly run: number;
+  symbolName(symbolIndex: number): string;
+}
+
+interface Bucket {
+  readonly symbolIndex: number;
+  readonly timeframeIndex: number;
+  readonly isQuote: boolean;
+  readonly tsStartNs: bigint;
+  /** Index of the bucket's latest delta: the place of its last revision. */
+  lastIndex: number;
+  values: BarValues | undefined;
+}
+
+const KEYS_PER_SELECT = 5000;
+const NS_PER_SECOND = 1_000_000_000n;
+
+export function createAmendments(): Amendments {
+  return { revisions: createRecordList(), last: createRecordList() };
+}
+
+/** Fills `into` from the deltas of a batch. Reads rows through `client`, within the transaction that will replace them. */
+export async function amend(client: Connection, context: AmendContext, batch: EpochBatch, into: Amendments): Promise<void> {
+  const { deltas } = batch;
+  const { revisions, last } = into;
+  revisions.clear();
+  last.clear();
+  if (deltas.length === 0) return;
+  const buckets = new Map<string, Bucket>();
+  for (let index = 0; index < deltas.length; index += 1) {
+    const key = keyOf(deltas, index);
+    const bucket = buckets.get(key);
+    if (bucket === undefined) buckets.set(key, bucketOf(deltas, index));
+    else bucket.lastIndex = index;
+  }
+  for (let index = 0; index < batch.finals.length; index += 1) {
+    const bucket = buckets.get(keyOf(batch.finals, index));
+    if (bucket !== undefined) bucket.values = readBar(batch.finals, index);
+  }
+  await readRows(client, context, [...buckets.values()]);
+
+  revisions.append(deltas.i32, 0, deltas.length);
+  for (let index = 0; index < deltas.length; index += 1) {
+    const bucket = buckets.get(keyOf(deltas, index)) ?? bucketOf(deltas, index);
+    const delta = readBar(deltas, index);
+    bucket.values = bucket.values === undefined ? { ...delta, revision: 0 } : mergeDelta(bucket.values, delta);
+    writeBar(revisions, index, bucket.values);
+  }
+  for (const { lastIndex } of buckets.values()) last.append(revisions.i32, lastIndex * BAR_WORDS, 1);
+}
+
+function keyOf({ i32, i64 }: RecordList, index: number): string {
+  const at = index * BAR_WORDS;
+  return `${i32[at + L.BAR_SYMBOL_INDEX_I32]!} ${i32[at + L.BAR_TIMEFRAME_INDEX_I32]!} ${i64[(at >> 1) + L.BAR_TS_START_NS_I64]!}`;
+}
+
+function bucketOf(list: RecordList, index: number): Bucket {
+  const at = index * BAR_WORDS;
+  return {
+    symbolIndex: list.i32[at + L.BAR_SYMBOL_INDEX_I32]!,
+    timeframeIndex: list.i32[at + L.BAR_TIMEFRAME_INDEX_I32]!,
+    isQuote: isQuoteRecord(list, index),
+    tsStartNs: list.i64[(at >> 1) + L.BAR_TS_START_NS_I64]!,
+    lastIndex: index,
+    values: undefined,
+  };
+}
+
+/** Reads the rows of buckets that have no values yet, table by table. */
+async function readRows(client: Connection, context: AmendContext, buckets: readonly Bucket[]): Promise<void> {
+  const byTable = new Map<string, Bucket[]>();
+  for (const bucket of buckets) {
+    if (bucket.values !== undefined) continue;
+    const table = tableName(context.timeframes, bucket.timeframeIndex, bucket.isQuote);
+    const wanted = byTable.get(table);
+    if (wanted === undefined) byTable.set(table, [bucket]);
+    else wanted.push(bucket);
+  }
+  for (const [table, wanted] of byTable) {
+    for (let start = 0; start < wanted.length; start += KEYS_PER_SELECT) {
+      await readSome(client, context, table, wanted.slice(start, start + KEYS_PER_SELECT));
+    }
+  }
+}
+
+type Row = [position: string, ...values: (string | number | null)[]];
+
+async function readSome(client: Connection, context: AmendContext, table: string, wanted: readonly Bucket[]): Promise<void> {
+  const isQuote = wanted[0]?.isQuote ?? false;
+  const columns = isQuote
+    ? 'bid_o, bid_h, bid_l, bid_c, n, rev, late, first_ns, last_ns, ask_o, ask_h, ask_l, ask_c'
+    : 'o, h, l, c, n_trades, rev, late, first_ns, last_ns, vol, notional';
+  const { rows } = await client.query<Row>({
+    text: `select k.position, ${columns}
+      from unnest($1::text[], $2::bigint[]) with ordinality as k (symbol, seconds, position)
+      join ${table} b on b.symbol = k.symbol and b.ts = to_timestamp(k.seconds)
+      where b.run between $3 and $4`,
+    values: [
+      wanted.map(({ symbolIndex }) => context.symbolName(symbolIndex)),
+      wanted.map(({ tsStartNs }) => String(tsStartNs / NS_PER_SECOND)),
+      context.lineage,
+      context.run,
+    ],
+    rowMode: 'array',
+  });
+  for (const [position, ...values] of rows) {
+    const bucket = wanted[Number(position) - 1];
+    if (bucket !== undefined) bucket.values = valuesOf(values, isQuote);
+  }
+}
+
+/** Whole numbers come as text where they may be long, doubles as numbers. */
+function valuesOf(row: readonly (string | number | null)[], isQuote: boolean): BarValues {
+  const price = (at: number): number => Number(row[at]);
+  const whole = (at: number): bigint => BigInt(row[at] ?? 0);
+  return {
+    prices: { open: price(0), high: price(1), low: price(2), close: price(3) },
+    tradeCount: Number(row[4]),
+    revision: Number(row[5]),
+    lateCount: Number(row[6]),
+    firstNs: whole(7),
+    lastNs: whole(8),
+    ask: isQuote ? { open: price(9), high: price(10), low: price(11), close: price(12) } : undefined,
+    volumeLots: isQuote ? 0n : whole(9),
+    notional: isQuote || row[10] === null ? undefined : whole(10),
+  };
+}

@@ -1,0 +1,141 @@
+/** Owns the writer's connection: commits an epoch, again and again until it is durable, and says how the database is. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Clock } from '../../core/clock.ts';
+import { EngineError, messageOf } from '../../core/errors.ts';
+import type { BarEncoder } from '../../kernel/encode.ts';
+import type { SymbolDictionary } from '../../market/instruments.ts';
+import type { FromWriter, WriterStart } from '../messages.ts';
+import { type Connection, close, codeOf, connect, isRetryable } from './connection.ts';
+import { commitEpoch, type EpochWork } from './epoch-transaction.ts';
+import { tallyRows } from './tally.ts';
+import { WRITER_COUNTER } from './writer-counters.ts';
+
+export interface CommitterParts {
+  readonly start: WriterStart;
+  readonly post: (message: FromWriter) => void;
+  readonly clock: Clock;
+  readonly counters: Float64Array;
+  readonly symbols: SymbolDictionary;
+  readonly encoder: BarEncoder;
+  isAbandoned(): boolean;
+}
+
+export interface Committer {
+  /** Connects, waiting for the server if need be; false when abandoned. @throws what cannot pass by itself */
+  open(): Promise<boolean>;
+  /** Commits an epoch; false when abandoned. @throws what cannot pass by itself */
+  commit(work: EpochWork): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+const UNIQUE_VIOLATION = '23505';
+/** Epochs written by upsert after rows with equal keys were met: a replay run again meets them all the way. */
+const UPSERT_EPOCHS = 64;
+const BACK_OFF_MS = 100;
+const BACK_OFF_MAX_MS = 5000;
+/** A transaction that takes longer is reported, though it may still succeed. */
+const SLOW_MS = 5000;
+const REST_MS = 50;
+
+export function createCommitter({ start, post, clock, counters, symbols, encoder, isAbandoned }: CommitterParts): Committer {
+  const context = { ...start, symbols, encoder };
+  let client: Connection | undefined;
+  let upsertEpochsLeft = 0;
+  let symbolsStored = 0;
+  let epochBase: number | undefined;
+  let isUp: boolean | undefined;
+
+  const report = (up: boolean, detail: string): void => {
+    if (up === isUp) return;
+    const isFirst = isUp === undefined;
+    isUp = up;
+    counters[WRITER_COUNTER.isUp] = up ? 1 : 0;
+    // `ready` says the first good news.
+    if (!(up && isFirst)) post({ type: 'health', isUp: up, detail, sinceMs: clock.wallMs() });
+  };
+
+  const drop = async (): Promise<void> => {
+    const lost = client;
+    client = undefined;
+    if (lost !== undefined) await close(lost);
+  };
+
+  /** The connection, opened when there is none; learns where the run's count of epochs stood before this process. */
+  const connected = async (): Promise<Connection> => {
+    client ??= await connect(start.connectionString, start.schema);
+    if (epochBase === undefined) {
+      const { rows } = await client.query<{ epoch: string }>('select epoch from runs where run = $1', [start.run]);
+      if (rows[0] === undefined) throw new EngineError('RUN_MISSING', `run ${start.run} is not in table runs of schema ${start.schema}`);
+      epochBase = Number(rows[0].epoch);
+    }
+    return client;
+  };
+
+  /** Repeats `attempt` while its failure may pass by itself; undefined when abandoned. */
+  const insist = async <T>(what: string, attempt: () => Promise<T>): Promise<T | undefined> => {
+    let waitMs = BACK_OFF_MS;
+    while (!isAbandoned()) {
+      try {
+        const result = await attempt();
+        report(true, 'connected');
+        return result;
+      } catch (thrown) {
+        await drop();
+        if (!isRetryable(thrown)) throw thrown;
+        counters[WRITER_COUNTER.retries]! += 1;
+        report(false, `${what}: ${messageOf(thrown)}`);
+        const untilMs = clock.wallMs() + waitMs;
+        while (clock.wallMs() < untilMs && !isAbandoned()) await pause(REST_MS);
+        waitMs = Math.min(waitMs * 2, BACK_OFF_MAX_MS);
+      }
+    }
+    return undefined;
+  };
+
+  const attempt = async (work: EpochWork): Promise<number> => {
+    const connection = await connected();
+    const slow = setTimeout(() => report(false, `epoch ${work.message.epoch} is not committed after ${SLOW_MS} ms`), SLOW_MS);
+    try {
+      const databaseEpoch = (epochBase ?? 0) + work.message.epoch;
+      const result = await commitEpoch(connection, context, { ...work, databaseEpoch, symbolsStored }, upsertEpochsLeft > 0);
+      symbolsStored = result.symbolsStored;
+      return result.bytes;
+    } finally {
+      clearTimeout(slow);
+    }
+  };
+
+  const attemptOrUpsert = async (work: EpochWork): Promise<number> => {
+    try {
+      return await attempt(work);
+    } catch (thrown) {
+      if (codeOf(thrown) !== UNIQUE_VIOLATION || upsertEpochsLeft > 0) throw thrown;
+      await (await connected()).query('rollback');
+      upsertEpochsLeft = UPSERT_EPOCHS;
+      return await attempt(work);
+    }
+  };
+
+  return {
+    open: async () => (await insist('connecting', connected)) !== undefined,
+    async commit(work) {
+      const startedUs = clock.monotonicUs();
+      const bytes = await insist(`epoch ${work.message.epoch}`, () => attemptOrUpsert(work));
+      if (bytes === undefined) return false;
+      if (upsertEpochsLeft > 0) {
+        upsertEpochsLeft -= 1;
+        counters[WRITER_COUNTER.upsertEpochs]! += 1;
+      }
+      tallyRows(counters, work);
+      const tookMs = (clock.monotonicUs() - startedUs) / 1000;
+      counters[WRITER_COUNTER.lastFlushMs] = tookMs;
+      counters[WRITER_COUNTER.flushMsSum]! += tookMs;
+      counters[WRITER_COUNTER.bytes]! += bytes;
+      counters[WRITER_COUNTER.instruments] = symbolsStored;
+      counters[WRITER_COUNTER.committedEpoch] = work.message.epoch;
+      counters[WRITER_COUNTER.epochs]! += 1;
+      return true;
+    },
+    close: drop,
+  };
+}
