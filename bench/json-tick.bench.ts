@@ -47,7 +47,7 @@ function kernelDecoder(batch: readonly Buffer[]): () => number {
     amendNs: 0n,
   });
   for (let index = 0; index < SYMBOLS; index += 1) {
-    kernel.exports.addSymbol(0, index, 0, 0, 1e16);
+    kernel.exports.addSymbol(0, index, 0, 0);
     kernel.u8.set(Buffer.from(symbolName(index)), kernel.nameU8);
     kernel.exports.intern(index, symbolName(index).length);
   }

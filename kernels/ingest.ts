@@ -3,10 +3,10 @@
 import { LAYOUT_HASH, TICK_SIZE } from "../schemas/layout.gen";
 import { decodeJsonTick, placePowers } from "./lib/json-tick";
 import { REFERENCES_MAX, REFERENCE_BYTES, expandPacked, placeReferences } from "./lib/packed-tick";
-import { PARTITION_BYTES, REFUSAL_BYTES, placeRoute, setMaxEvent, setRules, setWatermark } from "./lib/route";
+import { PARTITION_BYTES, REFUSAL_BYTES, placeOutputs, placeRoute, setMaxEvent, setRules, setWatermark } from "./lib/route";
 import { SYMBOL_BYTES, hashSlotsFor, internName, placeSymbols } from "./lib/symbol-table";
 
-export { addSymbol, setSession } from "./lib/symbol-table";
+export { addSymbol, setPriceMax, setSessionDay, setSessionHours } from "./lib/symbol-table";
 export {
   acceptedBars,
   acceptedLots,
@@ -79,7 +79,8 @@ export function planMessages(messageBytes: i32, messageCapacity: i32): i32 {
 /** Prepares a zeroed memory by the plan. */
 export function format(symbolCapacity: i32, partitionCapacity: i32): void {
   placeSymbols(symbolsAt, hashAt, symbolCapacity);
-  placeRoute(stagingAt, partitionsAt, outputsAt, outputCountsAt, refusalsAt);
+  placeRoute(stagingAt, partitionsAt, refusalsAt);
+  placeOutputs(outputsAt, outputCountsAt);
   placePowers(powersAt);
   placeReferences(referencesAt);
   for (let partition = 0; partition < partitionCapacity; partition += 1) {

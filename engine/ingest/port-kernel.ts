@@ -17,9 +17,11 @@ export interface IngestExports extends WebAssembly.Exports {
   referencesAddress(): number;
   messagesAddress(): number;
   messageIndexAddress(): number;
-  addSymbol(shard: number, localIndex: number, partition: number, kind: number, priceMax: number): number;
+  addSymbol(shard: number, localIndex: number, partition: number, kind: number): number;
+  setPriceMax(index: number, priceMax: number): void;
   intern(index: number, length: number): void;
-  setSession(index: number, fromNs: bigint, toNs: bigint, openNs: bigint, closeNs: bigint): void;
+  setSessionDay(index: number, fromNs: bigint, toNs: bigint): void;
+  setSessionHours(index: number, openNs: bigint, closeNs: bigint): void;
   setWatermark(partition: number, watermarkNs: bigint): void;
   setMaxEvent(partition: number, tsEventNs: bigint): void;
   watermark(partition: number): bigint;

@@ -31,7 +31,7 @@ function offer({ ingest }: Rig, encoding: 'json' | 'packed', values: readonly Ui
 function decodedByKernel(names: readonly string[], messages: readonly string[]): number {
   const kernel = createIngestKernel({ symbolCapacity: 16, partitionCapacity: 1, shardCount: 1, latenessNs: 0, amendNs: 0n });
   for (const [index, name] of names.entries()) {
-    kernel.exports.addSymbol(0, index, 0, 0, 1e16);
+    kernel.exports.addSymbol(0, index, 0, 0);
     kernel.u8.set(bytesOf(name), kernel.nameU8);
     kernel.exports.intern(index, bytesOf(name).length);
   }

@@ -5,6 +5,7 @@ import { decodeJsonTick, type JsonTick, MESSAGE_BYTES_MAX } from './json-tick.ts
 import { PACKED_HEADER_BYTES, PACKED_RECORD_BYTES, type PackedSymbol, readPackedHeader } from './packed.ts';
 import { type IngestKernel, MESSAGE_AREA_BYTES, STAGING_CAPACITY, TICK_WORDS } from './port-kernel.ts';
 import type { Registry } from './port-registry.ts';
+import type { Router } from './port-router.ts';
 import type { MessageBatch } from './source.ts';
 
 /** JSON ticks of symbols that nothing is known of: as the contract's producers send them. */
@@ -15,10 +16,8 @@ const REFERENCE_WORDS = 8;
 export interface MessagePort {
   readonly kernel: IngestKernel;
   readonly registry: Registry;
+  readonly router: Router;
   room(): number;
-  /** Routes the first `count` staged records; the kernel then holds the list of refusals. */
-  routeStaged(count: number, partition: number): void;
-  refuse(reason: number, count: number): void;
 }
 
 /** Where the staged records came from, and how far the batch has got. */
@@ -53,8 +52,7 @@ export function createMessageReader(port: MessagePort): (batch: MessageBatch) =>
 
 function routeAndReport(port: MessagePort, progress: Progress): void {
   const { kernel } = port;
-  port.routeStaged(progress.staged, progress.batch.partition);
-  const refused = kernel.exports.refusedCount();
+  const refused = port.router.routeStaged(progress.staged, progress.batch.partition, false);
   for (let index = 0; index < refused; index += 1) {
     const at = kernel.refusalsI32 + index * 2;
     const staged = kernel.i32[at]!;
@@ -115,7 +113,7 @@ function stageDoubtful(port: MessagePort, progress: Progress, messageIndex: numb
     noteStaged(progress, messageIndex, -1);
     return;
   }
-  port.refuse(-symbolIndex, 1);
+  port.router.refuse(-symbolIndex, 1);
   batch.onRejected(messageIndex, -1, -symbolIndex);
 }
 
@@ -169,7 +167,7 @@ function createPackedStager(port: MessagePort): (progress: Progress, room: numbe
       const count = recordsOffset === 0 ? 0 : (message.length - recordsOffset) / PACKED_RECORD_BYTES;
       if (progress.staged + count > room) return;
       if (recordsOffset === 0) {
-        port.refuse(REFUSAL.malformed, 1);
+        port.router.refuse(REFUSAL.malformed, 1);
         batch.onRejected(progress.consumed, -1, REFUSAL.malformed);
       } else {
         kernel.u8.set(message, kernel.messagesU8);
@@ -219,7 +217,7 @@ function stagePacked(port: MessagePort, progress: Progress, recordsOffset: numbe
     const from = kernel.stagingI32 + (first + record) * TICK_WORDS;
     const kind = kernel.i32[from]!;
     if (kind < 0) {
-      port.refuse(-kind, 1);
+      port.router.refuse(-kind, 1);
       progress.batch.onRejected(progress.consumed, record, -kind);
       continue;
     }

@@ -1,9 +1,10 @@
 /** Registration of symbols: engine-wide index, shard, index within the shard, decimals in force. Main thread only. */
 import * as L from '../../schemas/layout.gen.ts';
 import { INSTRUMENT_KIND, REFUSAL, TICK_KIND } from '../../schemas/records.ts';
+import { assert } from '../core/errors.ts';
 import type { Session } from '../market/calendar.ts';
 import { type InstrumentBook, isSymbolName } from '../market/instrument-book.ts';
-import type { SymbolDictionary } from '../market/instruments.ts';
+import type { SymbolDictionary, SymbolEntry } from '../market/instruments.ts';
 import { murmur2Part } from '../market/murmur2.ts';
 import { type IngestKernel, TICK_WORDS } from './port-kernel.ts';
 import type { Outbox } from './port-outbox.ts';
@@ -43,9 +44,6 @@ export function createRegistry(options: RegistryOptions): Registry {
   const decimals: Decimals[] = [];
   const sessions: (Session | undefined)[] = [];
   const shardCounts = outboxes.map(() => 0);
-  const record = new ArrayBuffer(L.TICK_SIZE);
-  const recordI32 = new Int32Array(record);
-  const recordF64 = new Float64Array(record);
 
   const add = (spec: InstrumentSpec): number => {
     const name = encoder.encode(spec.symbol);
@@ -54,30 +52,18 @@ export function createRegistry(options: RegistryOptions): Registry {
     const index = decimals.length;
     if (index >= symbols.capacity || localIndex >= (options.shardCapacities[shard] ?? 0)) return -REFUSAL.capacity;
     const { priceDecimals, lotDecimals, partition } = spec;
-    const isQuote = spec.kind === 'quote';
-    const priceScale = 10 ** priceDecimals;
+    const entry = { name: spec.symbol, partition, shard, localIndex, priceDecimals, lotDecimals, isQuote: spec.kind === 'quote' };
     // The dictionary first: whoever sees the symbol in a ring finds it there.
-    symbols.write(index, { name: spec.symbol, partition, shard, localIndex, priceDecimals, lotDecimals, isQuote });
-    const kind = isQuote ? INSTRUMENT_KIND.quote : INSTRUMENT_KIND.trade;
-    kernel.exports.addSymbol(shard, localIndex, partition, kind, PRICE_UNITS_MAX / priceScale);
-    // Names that JSON escapes are left out: their raw bytes in a message are no valid name, and the slow path finds them here.
-    if (!/["\\]/.test(spec.symbol)) {
-      kernel.u8.set(name, kernel.nameU8);
-      kernel.exports.intern(index, name.length);
-    }
+    symbols.write(index, entry);
     const session = book.find(spec.symbol)?.session;
-    // An empty window: the first tick asks for its day.
-    if (session) kernel.exports.setSession(index, 0n, 0n, 0n, 0n);
+    teachKernel(kernel, index, entry);
+    // An empty day: the first tick asks for its own.
+    if (session) kernel.exports.setSessionDay(index, 0n, 0n);
     indices.set(spec.symbol, index);
     decimals.push({ priceDecimals, lotDecimals });
     sessions.push(session);
     shardCounts[shard] = localIndex + 1;
-    recordI32[L.TICK_KIND_I32] = TICK_KIND.symbol;
-    recordI32[L.TICK_SYMBOL_INDEX_I32] = localIndex;
-    recordF64[L.TICK_PRICE_F64] = priceScale;
-    recordI32[L.TICK_TRADE_COUNT_I32] = partition;
-    recordI32[L.TICK_INGEST_US_I32] = index | (kind << 31);
-    outboxes[shard]?.put(recordI32, 0, recordI32.length / TICK_WORDS);
+    outboxes[shard]?.put(symbolRecord(index, entry), 0, 1);
     return index;
   };
 
@@ -94,9 +80,36 @@ export function createRegistry(options: RegistryOptions): Registry {
     restore: (spec) => indices.get(spec.symbol) ?? add(spec),
     decimalsOf(symbolIndex) {
       const found = decimals[symbolIndex];
-      if (!found) throw new Error(`symbol index ${symbolIndex}: ${decimals.length} symbols are registered`);
+      assert(found !== undefined, `symbol index ${symbolIndex} of ${decimals.length} registered symbols`);
       return found;
     },
     sessionOf: (symbolIndex) => sessions[symbolIndex],
   };
+}
+
+function kindOf(entry: SymbolEntry): number {
+  return entry.isQuote ? INSTRUMENT_KIND.quote : INSTRUMENT_KIND.trade;
+}
+
+/** The kernel counts symbols as this registry does, so that it gives the new one the same index. */
+function teachKernel(kernel: IngestKernel, index: number, entry: SymbolEntry): void {
+  const added = kernel.exports.addSymbol(entry.shard, entry.localIndex, entry.partition, kindOf(entry));
+  assert(added === index, `the kernel gave symbol ${index} the index ${added}`);
+  kernel.exports.setPriceMax(index, PRICE_UNITS_MAX / 10 ** entry.priceDecimals);
+  // Names that JSON escapes are left out: their raw bytes in a message are no valid name, and the slow path finds them here.
+  if (/["\\]/.test(entry.name)) return;
+  const name = encoder.encode(entry.name);
+  kernel.u8.set(name, kernel.nameU8);
+  kernel.exports.intern(index, name.length);
+}
+
+/** What tells a shard of its new symbol. */
+function symbolRecord(index: number, entry: SymbolEntry): Int32Array {
+  const words = new Int32Array(TICK_WORDS);
+  words[L.TICK_KIND_I32] = TICK_KIND.symbol;
+  words[L.TICK_SYMBOL_INDEX_I32] = entry.localIndex;
+  new Float64Array(words.buffer)[L.TICK_PRICE_F64] = 10 ** entry.priceDecimals;
+  words[L.TICK_TRADE_COUNT_I32] = entry.partition;
+  words[L.TICK_INGEST_US_I32] = index | (kindOf(entry) << 31);
+  return words;
 }

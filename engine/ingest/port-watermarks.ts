@@ -1,8 +1,7 @@
 /** Watermarks that move without a tick: of idle partitions, of partitions restored from stored state, and at the end of everything. */
 import * as L from '../../schemas/layout.gen.ts';
 import { TICK_KIND } from '../../schemas/records.ts';
-import type { IngestExports } from './port-kernel.ts';
-import { TICK_WORDS } from './port-kernel.ts';
+import { type IngestKernel, TICK_WORDS } from './port-kernel.ts';
 import type { Outbox } from './port-outbox.ts';
 
 export interface Watermarks {
@@ -22,13 +21,13 @@ export interface Watermarks {
 }
 
 export interface WatermarkOptions {
-  readonly exports: IngestExports;
+  readonly kernel: IngestKernel;
   readonly outboxes: readonly Outbox[];
   readonly partitionCapacity: number;
   readonly latenessNs: bigint;
 }
 
-/** What the port tells: that a partition exists, and when something of it arrived. */
+/** What the port tells: that a partition exists, before anything else of it, and when something of it arrived. */
 export interface WatermarkState extends Watermarks {
   notePartition(partition: number): void;
   noteArrival(partition: number, wallMs: number): void;
@@ -39,7 +38,8 @@ const I64_MAX = 2n ** 63n - 1n;
 const SECOND_NS = 1_000_000_000n;
 
 export function createWatermarks(options: WatermarkOptions): WatermarkState {
-  const { exports, outboxes, latenessNs } = options;
+  const { outboxes, latenessNs } = options;
+  const { exports } = options.kernel;
   const isKnown = new Uint8Array(options.partitionCapacity);
   /** Wall time of the last arrival; NaN before the first. */
   const arrivedMs = new Float64Array(options.partitionCapacity).fill(Number.NaN);
@@ -61,7 +61,6 @@ export function createWatermarks(options: WatermarkOptions): WatermarkState {
       isKnown[partition] = 1;
     },
     noteArrival(partition, wallMs) {
-      isKnown[partition] = 1;
       arrivedMs[partition] = wallMs;
     },
     advanceIdle(partition, nowMs, idleMs) {
@@ -92,7 +91,6 @@ export function createWatermarks(options: WatermarkOptions): WatermarkState {
       return found;
     },
     restorePartition(partition, watermarkNs) {
-      isKnown[partition] = 1;
       if (watermarkNs === I64_MIN) return;
       // The largest event time that gives this watermark and no less: an idle advance then starts from there.
       if (watermarkNs !== I64_MAX) exports.setMaxEvent(partition, watermarkNs + latenessNs);

@@ -175,6 +175,7 @@ function decodeGeneral(start: usize, end: usize, record: usize): i32 {
   return 1;
 }
 
+/** Writes every field but the stamp, so that nothing of an earlier record stays. */
 function writeTrade(record: usize, symbolIndex: i32, tsEventNs: i64, price: f64, quantityLots: i64): void {
   store<i32>(record, TICK_KIND_TRADE, TICK_KIND);
   store<i32>(record, symbolIndex, TICK_SYMBOL_INDEX);

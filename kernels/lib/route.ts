@@ -84,12 +84,15 @@ let lots: i64 = 0;
 let quotes: i64 = 0;
 let bars: i64 = 0;
 
-export function placeRoute(stagingAt: usize, partitionsAt: usize, outputsAt: usize, countsAt: usize, refusalsAt: usize): void {
+export function placeRoute(stagingAt: usize, partitionsAt: usize, refusalsAt: usize): void {
   staging = stagingAt;
   partitions = partitionsAt;
+  refusals = refusalsAt;
+}
+
+export function placeOutputs(outputsAt: usize, countsAt: usize): void {
   outputs = outputsAt;
   outputCounts = countsAt;
-  refusals = refusalsAt;
 }
 
 export function setRules(shardCount: i32, stagingCapacity: i32, latenessNs: i64, amendNs: i64): void {

@@ -75,23 +75,31 @@ export function priceMaxOf(entry: usize): f64 {
 }
 
 /** The next symbol; entries are added in order of their engine-wide index. Returns that index. */
-export function addSymbol(shard: i32, localIndex: i32, partition: i32, kind: i32, priceMax: f64): i32 {
+export function addSymbol(shard: i32, localIndex: i32, partition: i32, kind: i32): i32 {
   const entry = entries + <usize>count * SYMBOL_BYTES;
   store<i32>(entry, shard, AT_SHARD);
   store<i32>(entry, localIndex, AT_LOCAL_INDEX);
   store<i32>(entry, partition, AT_PARTITION);
   store<i32>(entry, kind, AT_KIND);
-  store<f64>(entry, priceMax, AT_PRICE_MAX);
   count += 1;
   return count - 1;
 }
 
-/** Says that the symbol has a session, and what its local day `[from, to)` is. An open after the close means overnight trading. */
-export function setSession(index: i32, from: i64, to: i64, open: i64, close: i64): void {
+export function setPriceMax(index: i32, priceMax: f64): void {
+  store<f64>(symbolEntry(index), priceMax, AT_PRICE_MAX);
+}
+
+/** Says that the symbol has a session, and which local day `[from, to)` is known. */
+export function setSessionDay(index: i32, from: i64, to: i64): void {
   const entry = symbolEntry(index);
   store<i32>(entry, 1, AT_HAS_SESSION);
   store<i64>(entry, from, AT_WINDOW_FROM);
   store<i64>(entry, to, AT_WINDOW_TO);
+}
+
+/** Open and close on the known day. An open after the close means overnight trading. */
+export function setSessionHours(index: i32, open: i64, close: i64): void {
+  const entry = symbolEntry(index);
   store<i64>(entry, open, AT_OPEN);
   store<i64>(entry, close, AT_CLOSE);
 }
