@@ -98,7 +98,7 @@ export function createReplaySource(options: ReplayOptions): ReplaySource {
       offset += 1;
       if (!advanceTop()) return false;
     }
-    return offset === skipTo;
+    return offset >= skipTo;
   };
   const handOver = (target: IngestPort, limit: number): number => {
     let staged = 0;

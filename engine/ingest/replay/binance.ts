@@ -4,7 +4,7 @@
  */
 import { REFUSAL, TICK_KIND } from '../../../schemas/records.ts';
 import { IGNORED, type LineParser, type ParserOptions, type ReplayFormat } from './format.ts';
-import { beginRow, type Field, isSymbolName, setPrice, setQuantity, setSymbol, setTimeFromMs } from './row.ts';
+import { beginRow, type Field, isSymbolName, setPrice, setQuantity, setSymbol, setTimeFromEpochMs } from './row.ts';
 
 const FIRST_LINE = /^\d{16,19} \{/;
 const TRADE = '"e":"trade"';
@@ -30,7 +30,7 @@ function createParser(options: ParserOptions): LineParser {
       const symbol = line.slice(field.start, field.end);
       if (!isSymbolName(symbol)) return REFUSAL.malformed;
       beginRow(row, TICK_KIND.trade);
-      if (!findNumber(line, data, '"T":', field) || !setTimeFromMs(row, 0, line, field)) return REFUSAL.malformed;
+      if (!findNumber(line, data, '"T":', field) || !setTimeFromEpochMs(row, line, field)) return REFUSAL.malformed;
       if (!findText(line, data, '"p":"', field) || !setPrice(row, line, field)) return REFUSAL.malformed;
       if (!findText(line, data, '"q":"', field)) return REFUSAL.malformed;
       const ref = options.symbols.resolve({ symbol, kind: 'trade', priceDecimals: PRICE_DECIMALS, lotDecimals: LOT_DECIMALS });

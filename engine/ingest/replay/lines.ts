@@ -14,6 +14,8 @@ export interface LineReader {
   next(): string | undefined;
   /** The first line, which `next` will give all the same; undefined for an empty stream. Call it before `next`. */
   first(): Promise<string | undefined>;
+  /** Everything that is left, at once. For small files. */
+  all(): Promise<string[]>;
   /** All lines were taken. */
   readonly isEnded: boolean;
   readonly failure: Error | undefined;
@@ -45,12 +47,23 @@ export async function openLines(member: Member): Promise<LineReader> {
     return undefined;
   };
   const isEnded = (): boolean => firstLine === undefined && queue.isRead && queue.isEmpty && at >= text.length;
+  const next = (): string | undefined => {
+    if (firstLine === undefined) return cut();
+    const line = firstLine;
+    firstLine = undefined;
+    return line;
+  };
   return {
-    next() {
-      if (firstLine === undefined) return cut();
-      const line = firstLine;
-      firstLine = undefined;
-      return line;
+    next,
+    async all() {
+      const lines: string[] = [];
+      while (!isEnded()) {
+        const line = next();
+        if (line !== undefined) lines.push(line);
+        else if (queue.failure) throw queue.failure;
+        else if (!isEnded()) await queue.changed();
+      }
+      return lines;
     },
     async first() {
       for (;;) {

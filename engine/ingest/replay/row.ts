@@ -18,6 +18,8 @@ import type { Row, RowKind, SymbolRef } from './format.ts';
 
 const MS_DECIMALS = 6;
 const NANOS = 1e9;
+/** Far beyond any recording; keeps seconds within what an event time in nanoseconds holds. */
+const EPOCH_MS_LIMIT = 9.2e12;
 const NAME_CHARACTERS_MAX = 40;
 
 // One thread, used up before the next call.
@@ -56,6 +58,18 @@ export function setTimeFromMs(row: Row, baseSeconds: number, line: string, field
   const nanos = parseScaled(line, span);
   if (!(nanos >= 0)) return false;
   setTime(row, baseSeconds, nanos);
+  return true;
+}
+
+/** Event time from text: whole milliseconds since the epoch, below 9.2 x 10^12. False when it is not that. */
+export function setTimeFromEpochMs(row: Row, line: string, field: Field): boolean {
+  span.start = field.start;
+  span.end = field.end;
+  span.decimals = 0;
+  const millis = parseScaled(line, span);
+  if (!(millis >= 0 && millis < EPOCH_MS_LIMIT)) return false;
+  const seconds = Math.floor(millis / 1000);
+  setTime(row, seconds, (millis - seconds * 1000) * 1e6);
   return true;
 }
 
