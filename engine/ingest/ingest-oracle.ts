@@ -52,7 +52,6 @@ export interface IngestOracle {
 
 interface OracleSymbol {
   readonly spec: InstrumentSpec;
-  readonly index: number;
   readonly shard: number;
   readonly localIndex: number;
   readonly session: Session | undefined;
@@ -72,96 +71,108 @@ const EMPTY: Omit<TickRecord, 'kind' | 'symbolIndex'> = {
   ingestUs: 0,
 };
 
+interface OracleState {
+  readonly options: OracleOptions;
+  readonly shards: TickRecord[][];
+  readonly refused: Map<number, number>;
+  readonly symbols: OracleSymbol[];
+  /** By partition. */
+  readonly watermarks: Map<number, bigint>;
+}
+
 export function createIngestOracle(options: OracleOptions): IngestOracle {
-  const shards: TickRecord[][] = Array.from({ length: options.shards }, () => []);
-  const refused = new Map<number, number>();
-  const symbols: OracleSymbol[] = [];
-  const watermarks = new Map<number, bigint>();
-
-  const refuse = (reason: number): number => {
-    refused.set(reason, (refused.get(reason) ?? 0) + 1);
-    return reason;
+  const state: OracleState = {
+    options,
+    shards: Array.from({ length: options.shards }, () => []),
+    refused: new Map(),
+    symbols: [],
+    watermarks: new Map(),
   };
-
-  const register = (spec: InstrumentSpec): number => {
-    const known = symbols.findIndex((symbol) => symbol.spec.symbol === spec.symbol);
-    if (known >= 0) return known;
-    const entry = options.book.find(spec.symbol);
-    if (!entry && options.isStrict) return -REFUSAL.unknownSymbol;
-    if (!isSymbolName(spec.symbol)) return -REFUSAL.malformed;
-    if (symbols.length >= options.symbolCapacity) return -REFUSAL.capacity;
-    const inForce = entry ? { ...spec, ...entry, kind: entry.kind ?? spec.kind } : spec;
-    const shard = murmur2Part(new TextEncoder().encode(spec.symbol), options.shards);
-    const localIndex = symbols.filter((symbol) => symbol.shard === shard).length;
-    const index = symbols.length;
-    symbols.push({ spec: inForce, index, shard, localIndex, session: entry?.session });
-    const kind = inForce.kind === 'quote' ? INSTRUMENT_KIND.quote : INSTRUMENT_KIND.trade;
-    shards[shard]?.push({
-      ...EMPTY,
-      kind: TICK_KIND.symbol,
-      symbolIndex: localIndex,
-      price: 10 ** inForce.priceDecimals,
-      tradeCount: spec.partition,
-      ingestUs: (index | (kind << 31)) >>> 0,
-    });
-    return index;
-  };
-
-  const reasonFor = (record: TickRecord, symbol: OracleSymbol | undefined, partition: number): number => {
-    if (!symbol) return REFUSAL.unknownSymbol;
-    if (symbol.spec.partition !== partition) return REFUSAL.wrongPartition;
-    const reason = reasonOfValues(record, symbol.spec);
-    if (reason !== 0) return reason;
-    if (record.tsEventNs <= 0n || record.tsEventNs >= EVENT_TIME_LIMIT_NS) return REFUSAL.eventTimeInvalid;
-    if (record.tsEventNs > options.latestNs) return REFUSAL.eventTimeInFuture;
-    return symbol.session && !isInSession(symbol.session, record.tsEventNs) ? REFUSAL.outOfSession : 0;
-  };
-
-  const offer = (record: TickRecord, partition: number): number => {
-    const symbol = symbols[record.symbolIndex];
-    const reason = reasonFor(record, symbol, partition);
-    if (reason !== 0 || !symbol) return refuse(reason);
-    const routed = { ...record, symbolIndex: symbol.localIndex, ingestUs: options.ingestUs };
-    const before = watermarks.get(partition);
-    if (before !== undefined && floorSecond(record.tsEventNs) + SECOND_NS + options.amendNs <= before) {
-      shards[symbol.shard]?.push({ ...routed, kind: TICK_KIND.late });
-      return refuse(REFUSAL.tooLate);
-    }
-    const reached = floorSecond(record.tsEventNs - options.latenessNs);
-    if (before === undefined || reached > before) {
-      watermarks.set(partition, reached);
-      for (const shard of shards) shard.push({ ...EMPTY, kind: TICK_KIND.watermark, symbolIndex: partition, tsEventNs: reached });
-    }
-    shards[symbol.shard]?.push(routed);
-    return 0;
-  };
-
   return {
-    shards,
-    refused,
-    register,
-    offer,
+    shards: state.shards,
+    refused: state.refused,
+    register: (spec) => register(state, spec),
+    offer: (record, partition) => offer(state, record, partition),
     offerJson(message, partition) {
       const { tick, refusal } = decodeJsonTick(message);
-      if (!tick) return refuse(refusal);
-      const symbolIndex = register({ symbol: tick.symbol, kind: 'trade', priceDecimals: 2, lotDecimals: 0, partition });
-      if (symbolIndex < 0) return refuse(-symbolIndex);
+      if (!tick) return refuse(state, refusal);
+      const symbolIndex = register(state, { symbol: tick.symbol, kind: 'trade', priceDecimals: 2, lotDecimals: 0, partition });
+      if (symbolIndex < 0) return refuse(state, -symbolIndex);
       const { tsEventNs, price, quantityLots } = tick;
-      return offer({ ...EMPTY, kind: TICK_KIND.trade, symbolIndex, tsEventNs, price, quantityLots }, partition);
+      return offer(state, { ...EMPTY, kind: TICK_KIND.trade, symbolIndex, tsEventNs, price, quantityLots }, partition);
     },
     offerPacked(message, partition) {
       const decoded = decodePacked(message);
-      if (!decoded) return [[-1, refuse(REFUSAL.malformed)]];
-      const indices = decoded.header.symbols.map((symbol) => register({ ...symbol, partition }));
+      if (!decoded) return [[-1, refuse(state, REFUSAL.malformed)]];
+      const indices = decoded.header.symbols.map((symbol) => register(state, { ...symbol, partition }));
       const refusals: [number, number][] = [];
       for (const [position, { tick, refusal }] of decoded.records.entries()) {
-        const record = tick ? unpack(tick, decoded.header.symbols, indices, symbols) : refusal;
-        const reason = typeof record === 'number' ? refuse(record) : offer(record, partition);
+        const record = tick ? unpack(tick, decoded.header.symbols, indices, state.symbols) : refusal;
+        const reason = typeof record === 'number' ? refuse(state, record) : offer(state, record, partition);
         if (reason !== 0) refusals.push([position, reason]);
       }
       return refusals;
     },
   };
+}
+
+function refuse({ refused }: OracleState, reason: number): number {
+  refused.set(reason, (refused.get(reason) ?? 0) + 1);
+  return reason;
+}
+
+function register({ options, shards, symbols }: OracleState, spec: InstrumentSpec): number {
+  const known = symbols.findIndex((symbol) => symbol.spec.symbol === spec.symbol);
+  if (known >= 0) return known;
+  const entry = options.book.find(spec.symbol);
+  if (!entry && options.isStrict) return -REFUSAL.unknownSymbol;
+  if (!isSymbolName(spec.symbol)) return -REFUSAL.malformed;
+  if (symbols.length >= options.symbolCapacity) return -REFUSAL.capacity;
+  const inForce = entry ? { ...spec, ...entry, kind: entry.kind ?? spec.kind } : spec;
+  const shard = murmur2Part(new TextEncoder().encode(spec.symbol), options.shards);
+  const localIndex = symbols.filter((symbol) => symbol.shard === shard).length;
+  const index = symbols.length;
+  symbols.push({ spec: inForce, shard, localIndex, session: entry?.session });
+  const kind = inForce.kind === 'quote' ? INSTRUMENT_KIND.quote : INSTRUMENT_KIND.trade;
+  shards[shard]?.push({
+    ...EMPTY,
+    kind: TICK_KIND.symbol,
+    symbolIndex: localIndex,
+    price: 10 ** inForce.priceDecimals,
+    tradeCount: spec.partition,
+    ingestUs: (index | (kind << 31)) >>> 0,
+  });
+  return index;
+}
+
+function offer(state: OracleState, record: TickRecord, partition: number): number {
+  const { options, shards, watermarks } = state;
+  const symbol = state.symbols[record.symbolIndex];
+  if (!symbol) return refuse(state, REFUSAL.unknownSymbol);
+  const reason = reasonFor(options, record, symbol, partition);
+  if (reason !== 0) return refuse(state, reason);
+  const routed = { ...record, symbolIndex: symbol.localIndex, ingestUs: options.ingestUs };
+  const before = watermarks.get(partition);
+  if (before !== undefined && floorSecond(record.tsEventNs) + SECOND_NS + options.amendNs <= before) {
+    shards[symbol.shard]?.push({ ...routed, kind: TICK_KIND.late });
+    return refuse(state, REFUSAL.tooLate);
+  }
+  const reached = floorSecond(record.tsEventNs - options.latenessNs);
+  if (before === undefined || reached > before) {
+    watermarks.set(partition, reached);
+    for (const shard of shards) shard.push({ ...EMPTY, kind: TICK_KIND.watermark, symbolIndex: partition, tsEventNs: reached });
+  }
+  shards[symbol.shard]?.push(routed);
+  return 0;
+}
+
+function reasonFor(options: OracleOptions, record: TickRecord, symbol: OracleSymbol, partition: number): number {
+  if (symbol.spec.partition !== partition) return REFUSAL.wrongPartition;
+  const reason = reasonOfValues(record, symbol.spec);
+  if (reason !== 0) return reason;
+  if (record.tsEventNs <= 0n || record.tsEventNs >= EVENT_TIME_LIMIT_NS) return REFUSAL.eventTimeInvalid;
+  if (record.tsEventNs > options.latestNs) return REFUSAL.eventTimeInFuture;
+  return symbol.session && !isInSession(symbol.session, record.tsEventNs) ? REFUSAL.outOfSession : 0;
 }
 
 /** The bytes of a record, as they lie in a ring. */
