@@ -1,7 +1,7 @@
 /** What every source of ticks has to do, whatever it reads from. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { REFUSAL } from '../../schemas/records.ts';
 import type { Source, SourcePosition } from '../../engine/ingest/source.ts';
+import { REFUSAL } from '../../schemas/records.ts';
 import { createMemoryPort, type MemoryPort, type ReceivedTick } from './memory-port.ts';
 
 export interface SourceFixture {

@@ -113,8 +113,9 @@ function createChunkQueue(member: Member, chain: StreamChain): ChunkQueue {
     failure = new EngineError('REPLAY_FILE_DAMAGED', `${member.name.label}: ${messageOf(cause)}`, { cause });
     wake();
   };
+  // `pipeline` lets go of the last stream once everything was written to it, before all of it was read.
+  for (const stream of chain) stream.on('error', fail);
   if (chain.length > 1) pipeline(chain, (error) => error && fail(error));
-  else content.on('error', fail);
   content.on('data', (chunk: Buffer) => {
     chunks.push(decoder.write(chunk));
     if (chunks.length >= READ_AHEAD_CHUNKS) content.pause();
