@@ -21,6 +21,8 @@ const agent = createShardAgent({
   onLatency: (encoded) => port.postMessage({ type: 'latency', stage: 'tickToBar', encoded }),
 });
 
+port.postMessage({ type: 'ready' });
+
 let emptyLooks = 0;
 let spun = 0;
 while (!agent.isDone) {

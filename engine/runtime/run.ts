@@ -109,8 +109,8 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
   });
   const signals = handleSignals(parts);
   try {
+    await topology.ready;
     await opened.source.start(topology.ingest, stored && { offsets: new Map(stored.offsets) });
-    await topology.writerReady;
     display.print(
       renderBanner({
         loaded: options.loaded,
@@ -172,7 +172,9 @@ async function storedStateFor(
   database: Database & { timeframes: readonly Timeframe[] },
 ): Promise<StoredState | undefined> {
   const isContinued = opened.source.isLive || options.isResume;
-  const stored = isContinued ? await loadState({ ...database, source: opened.source.name, timeframes: parseTimeframes(options.loaded.config.TIMEFRAMES) }) : undefined;
+  const stored = isContinued
+    ? await loadState({ ...database, source: opened.source.name, timeframes: parseTimeframes(options.loaded.config.TIMEFRAMES) })
+    : undefined;
   if (options.isResume && !stored) {
     throw new EngineError('NOTHING_TO_RESUME', `schema ${database.schema}: no stopped replay to resume; run it without --resume`);
   }

@@ -10,6 +10,7 @@ import { resolve } from 'node:path';
 import type { Config } from '../../config/knobs.ts';
 import { BAR_SIZE } from '../../schemas/layout.gen.ts';
 import { type Clock, SYSTEM_CLOCK } from '../core/clock.ts';
+import { EngineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { PROJECT_ROOT } from '../core/root.ts';
 import { createIngest, type Ingest } from '../ingest/port.ts';
@@ -55,12 +56,15 @@ export interface Topology {
   readonly publisher: BarPublisher | undefined;
   readonly writerCounters: Float64Array;
   readonly clock: Clock;
-  /** Resolves when the writer is connected. */
-  readonly writerReady: Promise<void>;
+  /** Resolves when the writer is connected and every shard polls; rejects when one fails before that. */
+  readonly ready: Promise<void>;
   terminate(): Promise<void>;
 }
 
-type FromShard = { readonly type: 'latency'; readonly stage: string; readonly encoded: string } | { readonly type: 'stopped' };
+type FromShard =
+  | { readonly type: 'ready' }
+  | { readonly type: 'latency'; readonly stage: string; readonly encoded: string }
+  | { readonly type: 'stopped' };
 
 export async function buildTopology(options: TopologyOptions): Promise<Topology> {
   const { config, timeframes, servers, source, log } = options;
@@ -113,20 +117,31 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     counters: writerCounters,
     isLive: source.isLive,
   };
+  let notReady = 1 + regions.length;
   let announceReady = (): void => undefined;
-  const writerReady = new Promise<void>((resolve) => {
+  let announceFailure = (_error: Error): void => undefined;
+  const ready = new Promise<void>((resolve, reject) => {
     announceReady = resolve;
+    announceFailure = reject;
   });
+  // After start a failure is the engine's to tell.
+  ready.catch(() => undefined);
+  const countReady = (): void => {
+    notReady -= 1;
+    if (notReady === 0) announceReady();
+  };
   const fail = (error: Error): void => {
     log.error({ err: error }, 'worker failed');
     engine.fail(error);
+    announceFailure(error);
   };
   const writer = startWorker<FromWriter, ToWriter>({
     name: 'postgres-writer',
     file: 'postgres-writer',
     data: writerStart,
     onMessage(message) {
-      if (message.type === 'ready') announceReady();
+      if (message.type === 'ready') countReady();
+      if (message.type === 'failed') announceFailure(new EngineError('WRITER_FAILED', message.message));
       engine.onWriterMessage(message);
       options.onWriterMessage(message);
     },
@@ -138,6 +153,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
       file: 'shard',
       data: { memory, shardIndex },
       onMessage: (message) => {
+        if (message.type === 'ready') countReady();
         if (message.type === 'latency') options.onLatency(message.stage, message.encoded);
       },
       onFailure: fail,
@@ -152,7 +168,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     publisher,
     writerCounters: new Float64Array(writerCounters),
     clock,
-    writerReady,
+    ready,
     async terminate() {
       await Promise.all([...shards, writer].map((worker) => worker.terminate()));
     },

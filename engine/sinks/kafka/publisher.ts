@@ -82,6 +82,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
   const handOver = createBarHandover(options, ring, window);
   const published = new Float64Array(timeframes.length);
   const latency = createHistogram();
+  const startedUs = clock.wallMs() * 1000;
   let acked = 0;
   let retried = 0;
 
@@ -95,6 +96,8 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
       acked += 1;
       if (!options.isLive || ring.words[word + L.BAR_REVISION_I32] !== 0) return;
       const endUs = readInt64(ring.words, word + (L.BAR_TS_START_NS >> 2)) / 1000 + (timeframes[timeframe]?.seconds ?? 0) * 1e6;
+      // A bucket that had ended before the engine began (restored, or of a backlog) tells nothing about the engine.
+      if (endUs < startedUs) return;
       latency.recordValue(Math.max(0, Math.round(clock.wallMs() * 1000 - endUs)));
     },
     onReplaced() {

@@ -24,6 +24,7 @@ export function createWriterLatency(
 ): WriterLatency {
   const stages = { barToCommit: createHistogram(), flush: createHistogram() };
   const sizesUs = timeframes.map(({ seconds }) => seconds * 1e6);
+  const startedUs = clock.wallMs() * 1000;
   let postedMs = clock.wallMs();
 
   const postAll = (): void => {
@@ -45,6 +46,8 @@ export function createWriterLatency(
         const at = index * BAR_WORDS;
         const startUs = readInt64(finals.i32, at + (L.BAR_TS_START_NS >> 2)) / NS_PER_US;
         const endUs = startUs + sizesUs[finals.i32[at + L.BAR_TIMEFRAME_INDEX_I32]!]!;
+        // A bucket that had ended before the engine began (restored, or of a backlog) tells nothing about the engine.
+        if (endUs < startedUs) continue;
         // A bucket that the wall clock has not reached yet (a source's clock ahead of ours) counts as no latency.
         stages.barToCommit.recordValue(Math.max(0, Math.round(nowUs - endUs)));
       }
