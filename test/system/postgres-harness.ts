@@ -65,10 +65,11 @@ export interface Proxy {
 /** A line to the server that can be cut at a chosen moment. */
 export async function startProxy(connectionString: string): Promise<Proxy> {
   const url = new URL(connectionString);
+  const target = { host: url.hostname, port: Number(url.port || 5432) };
   const sockets = new Set<Socket>();
   let cutText: string | undefined;
   const proxy = createServer((near) => {
-    const far = connectSocket({ host: url.hostname, port: Number(url.port || 5432) });
+    const far = connectSocket(target);
     let isCutting = false;
     for (const socket of [near, far]) {
       sockets.add(socket);

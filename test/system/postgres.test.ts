@@ -1,0 +1,379 @@
+/** Server, migrations, runs, open state, verdict and export, against the embedded server or the one that POSTGRES_URL names. */
+import { execFile } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseTimeframes } from '../../engine/market/timeframes.ts';
+import { runExport } from '../../engine/monitor/export.ts';
+import { readSums } from '../../engine/monitor/verdict.ts';
+import { withConnection } from '../../engine/sinks/postgres/connection.ts';
+import { migrate } from '../../engine/sinks/postgres/migrate.ts';
+import { loadState } from '../../engine/sinks/postgres/runs.ts';
+import { namedServer, openPostgres } from '../../engine/sinks/postgres/server.ts';
+import { type Column, quoteBarColumns, tradeBarColumns } from '../../schemas/tables.ts';
+import { configWith, type Harness, startServer, startWriter, T0, type TestServer } from './postgres-harness.ts';
+
+const TIMEFRAMES = parseTimeframes('1s,1m,3m,5m,15m,60m,1d');
+const MS = Number(T0 / 1_000_000n);
+
+let testServer: TestServer;
+const schemas: string[] = [];
+
+beforeAll(async () => {
+  testServer = await startServer();
+});
+
+afterAll(async () => {
+  await withConnection(testServer.server.connectionString, undefined, async (client) => {
+    for (const schema of schemas) await client.query(`drop schema if exists ${schema} cascade`);
+  });
+  await testServer.close();
+});
+
+function newSchema(): string {
+  const schema = `t_${process.pid}_${schemas.length}`;
+  schemas.push(schema);
+  return schema;
+}
+
+describe('migrations', () => {
+  it('make every table on an empty database, and nothing the second time', async () => {
+    const { connectionString } = testServer.server;
+    const schema = newSchema();
+    expect(await migrate(connectionString, schema, TIMEFRAMES)).toEqual(['0001_bars', '0002_engine', 'tables of 60m', 'tables of 1d']);
+    expect(await migrate(connectionString, schema, TIMEFRAMES)).toEqual([]);
+  });
+
+  it('are safe when several engines start at once', async () => {
+    const { connectionString } = testServer.server;
+    const schema = newSchema();
+    const done = await Promise.all(Array.from({ length: 4 }, () => migrate(connectionString, schema, TIMEFRAMES)));
+    expect(done.flat().filter((name) => name === '0001_bars')).toHaveLength(1);
+  });
+
+  it.each(['', 'Upper', 'semi;colon', '1st'])('refuse schema %j', async (schema) => {
+    await expect(migrate(testServer.server.connectionString, schema, TIMEFRAMES)).rejects.toThrow(/PG_SCHEMA/);
+  });
+
+  it.each(TIMEFRAMES.map(({ name }) => name))(
+    'give the tables of %s the columns, key, collation and index that are declared',
+    async (name) => {
+      const { connectionString } = testServer.server;
+      const schema = newSchema();
+      await migrate(connectionString, schema, TIMEFRAMES);
+      for (const [table, columns] of [
+        [`bars_${name}`, tradeBarColumns(name)],
+        [`quotes_${name}`, quoteBarColumns()],
+      ] as const) {
+        await withConnection(connectionString, schema, async (client) => {
+          const { rows } = await client.query<{ name: string; type: string; is_nullable: boolean; collation: string }>(
+            `select attname as name, format_type(atttypid, atttypmod) as type, not attnotnull as is_nullable, collname as collation
+           from pg_attribute left join pg_collation c on c.oid = attcollation
+           where attrelid = $1::regclass and attnum > 0 order by attnum`,
+            [table],
+          );
+          const found = rows.map(
+            (row): Column => ({
+              name: row.name,
+              type: (row.type === 'timestamp with time zone' ? 'timestamptz' : row.type) as Column['type'],
+              ...(row.is_nullable ? { isNullable: true } : {}),
+            }),
+          );
+          expect(found).toEqual(columns);
+          expect(rows[0]?.collation).toBe('C');
+          const { rows: indexes } = await client.query<{ definition: string }>(
+            'select pg_get_indexdef(indexrelid) as definition from pg_index where indrelid = $1::regclass order by indisprimary desc',
+            [table],
+          );
+          expect(indexes.map(({ definition }) => definition.replace(/^.* USING /, ''))).toEqual([
+            'btree (symbol, ts)',
+            ['1s', '1m'].includes(name) ? 'brin (ts)' : 'btree (ts)',
+          ]);
+        });
+      }
+    },
+  );
+});
+
+/** A run with two trade bars of each timeframe, quotes, late ticks and open buckets. */
+async function stoppedRun(schema: string): Promise<Harness> {
+  const harness = await startWriter(testServer, { schema });
+  harness.final({
+    start: 0,
+    ticks: [
+      [0, 10.5, 3],
+      [500, 0.0000001, 4],
+    ],
+  });
+  harness.final({ start: 0, symbol: 1, ticks: [[100, 2, 1]] });
+  harness.final({ start: 1, ticks: [[1000, 10, 100]] });
+  harness.final({
+    start: 0,
+    symbol: 3,
+    isQuote: true,
+    ticks: [
+      [1, 5, 0],
+      [2, 6, 0],
+    ],
+  });
+  harness.open({
+    start: 0,
+    timeframe: 1,
+    ticks: [
+      [0, 10.5, 3],
+      [500, 0.0000001, 4],
+      [1000, 10, 100],
+    ],
+  });
+  harness.open({ start: 0, timeframe: 1, symbol: 1, ticks: [[100, 2, 1]] });
+  harness.open({ start: 2, timeframe: 0, ticks: [[2000, 9, 1000]] });
+  harness.open({
+    start: 0,
+    timeframe: 1,
+    symbol: 3,
+    isQuote: true,
+    ticks: [
+      [1, 5, 0],
+      [2, 6, 0],
+    ],
+  });
+  harness.late({ start: 0, ticks: [[20, 11, 9]], missed: 0b00011 });
+  harness.late({ start: 0, symbol: 3, isQuote: true, ticks: [[20, 11, 0]], missed: 0b00001 });
+  harness.late({ start: 0, ticks: [[5, 11, 7]], missed: 0b11111 | (1 << 30) });
+  await harness.whenCommitted(harness.endEpoch({ isFinal: true }));
+  return harness;
+}
+
+describe('runs', () => {
+  it('give back open buckets, watermarks and offsets as they were when the run was stopped', async () => {
+    const schema = newSchema();
+    const harness = await stoppedRun(schema);
+    const stored = await loadState({ ...harness.database, source: 'sim', timeframes: harness.timeframes });
+    expect(stored).toMatchObject({ run: harness.run, offsets: [[0, 100n]], watermarks: [[0, T0 + 1_000_000_000n]] });
+    expect(stored?.openState.map(({ symbol, isQuote, bars }) => [symbol, isQuote, bars.length])).toEqual([
+      ['AAA', false, 256],
+      ['Bb\tB', false, 128],
+      ['QUOTED', true, 128],
+    ]);
+    expect(stored?.sums.slice(0, 2)).toEqual([
+      { volumeLots: 1000n, tradeCount: 1n, quoteCount: 0n },
+      { volumeLots: 108n, tradeCount: 4n, quoteCount: 2n },
+    ]);
+    // What comes back is stored again unchanged by a run that goes on.
+    const before = await harness.query('select * from open_state order by symbol');
+    const next = await startWriter(testServer, { schema, ...(stored === undefined ? {} : { continues: stored }) });
+    expect(next.run).toBe(harness.run);
+    for (const { bars } of stored?.openState ?? []) {
+      for (let at = 0; at < bars.length; at += 128) {
+        const words = new Int32Array(bars.slice(at, at + 128).buffer);
+        words[1] = ['AAA', 'Bb\tB', '', 'QUOTED'].indexOf(stored?.openState.find((state) => state.bars === bars)?.symbol ?? '');
+        next.rings[0]?.publish(words, 0, 1);
+      }
+    }
+    await next.finish();
+    expect(await harness.query('select * from open_state order by symbol')).toEqual(before);
+  });
+
+  it('give nothing back after a crash, when the open buckets are older than the last epoch', async () => {
+    const schema = newSchema();
+    const harness = await stoppedRun(schema);
+    const stored = await loadState({ ...harness.database, source: 'sim', timeframes: harness.timeframes });
+    const next = await startWriter(testServer, { schema, ...(stored === undefined ? {} : { continues: stored }) });
+    expect(await loadState({ ...harness.database, source: 'sim', timeframes: harness.timeframes })).toBeDefined();
+    await next.whenCommitted(next.endEpoch());
+    await next.abandon();
+    expect(await loadState({ ...harness.database, source: 'sim', timeframes: harness.timeframes })).toBeUndefined();
+  });
+
+  it('show open buckets as provisional bars', async () => {
+    const harness = await stoppedRun(newSchema());
+    const rows = await harness.query('select symbol, tf_sec, o, c, vol, n, notional::text, ask_c from open_bars order by symbol, tf_sec');
+    expect(rows).toEqual([
+      { symbol: 'AAA', tf_sec: 1, o: 9, c: 9, vol: '1000', n: '1', notional: '900000', ask_c: null },
+      { symbol: 'AAA', tf_sec: 60, o: 10.5, c: 10, vol: '107', n: '3', notional: '103150', ask_c: null },
+      { symbol: 'Bb\tB', tf_sec: 60, o: 2, c: 2, vol: '1', n: '1', notional: '200', ask_c: null },
+      { symbol: 'QUOTED', tf_sec: 60, o: 5, c: 6, vol: null, n: '2', notional: null, ask_c: 7 },
+    ]);
+  });
+
+  it('sum what they hold, by timeframe, and what late ticks are missing from it', async () => {
+    const harness = await stoppedRun(newSchema());
+    const sums = await readSums({ ...harness.database, run: harness.run, timeframes: harness.timeframes });
+    expect(sums.slice(0, 3)).toEqual([
+      {
+        timeframe: '1s',
+        held: { volumeLots: 1108n, tradeCount: 5n, quoteCount: 2n },
+        missed: { volumeLots: 9n, tradeCount: 1n, quoteCount: 1n },
+      },
+      {
+        timeframe: '1m',
+        held: { volumeLots: 1108n, tradeCount: 5n, quoteCount: 2n },
+        missed: { volumeLots: 9n, tradeCount: 1n, quoteCount: 0n },
+      },
+      {
+        timeframe: '3m',
+        // Nothing of its own yet: what is open in 1s and 1m is on its way to it.
+        held: { volumeLots: 1108n, tradeCount: 5n, quoteCount: 2n },
+        missed: { volumeLots: 0n, tradeCount: 0n, quoteCount: 0n },
+      },
+    ]);
+    expect(await readSums({ ...harness.database, run: harness.run + 1, timeframes: harness.timeframes })).toMatchObject([
+      { held: { volumeLots: 0n } },
+      {},
+      {},
+      {},
+      {},
+    ]);
+  });
+});
+
+/** Collects what is written; fails with EPIPE after `limit` writes. */
+function collect(limit = Number.POSITIVE_INFINITY): { out: Writable; text(): string } {
+  const pieces: string[] = [];
+  const out = new Writable({
+    highWaterMark: 1,
+    write(chunk: Buffer, _encoding, callback) {
+      pieces.push(chunk.toString());
+      callback(pieces.length > limit ? Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }) : undefined);
+    },
+  });
+  return { out, text: () => pieces.join('') };
+}
+
+describe('export', () => {
+  it('writes bars by time and symbol with exact decimals, as CSV and as NDJSON', async () => {
+    const schema = newSchema();
+    const harness = await stoppedRun(schema);
+    await harness.query(`update instruments set lot_decimals = 2 where symbol = 'AAA'`);
+    const config = { ...testServer.config, PG_SCHEMA: schema, POSTGRES_URL: testServer.server.connectionString };
+    const csv = collect();
+    expect(await runExport(config, { timeframe: '1s', format: 'csv', kind: 'trades' }, csv.out)).toBe(0);
+    const [first = ''] = [T0].map(String);
+    const ns = (ms: number): string => String(T0 + BigInt(ms) * 1_000_000n);
+    expect(csv.text().split('\n')).toEqual([
+      'symbol,ts_ms,o,h,l,c,vol,n_trades,vwap,rev,late,first_ns,last_ns',
+      `AAA,${MS},10.5,10.5,0.0000001,0.0000001,0.07,2,4.5,0,0,${first},${ns(500)}`,
+      `Bb\tB,${MS},2,2,2,2,1,1,2,0,0,${ns(100)},${ns(100)}`,
+      `AAA,${MS + 1000},10,10,10,10,1,1,10,0,0,${ns(1000)},${ns(1000)}`,
+      '',
+    ]);
+    const json = collect();
+    await runExport(config, { timeframe: '1s', symbol: 'QUOTED', format: 'ndjson', kind: 'quotes' }, json.out);
+    expect(json.text()).toBe(
+      `{"symbol":"QUOTED","ts_ms":${MS},"bid_o":5,"bid_h":6,"bid_l":5,"bid_c":6,"ask_o":6,"ask_h":7,"ask_l":6,"ask_c":7,"n":2,"rev":0,"late":0,` +
+        `"first_ns":"${ns(1)}","last_ns":"${ns(2)}"}\n`,
+    );
+  });
+
+  it('ends quietly when its reader has gone', async () => {
+    const schema = newSchema();
+    await stoppedRun(schema);
+    const config = { ...testServer.config, PG_SCHEMA: schema, POSTGRES_URL: testServer.server.connectionString };
+    expect(await runExport(config, { timeframe: '1s', format: 'csv', kind: 'trades' }, collect(0).out)).toBe(0);
+  });
+
+  it('says so when there is no such timeframe', async () => {
+    const config = { ...testServer.config, POSTGRES_URL: testServer.server.connectionString };
+    await expect(runExport(config, { timeframe: '7m', format: 'csv', kind: 'trades' }, collect().out)).rejects.toThrow(
+      /bars_7m.*TIMEFRAMES/,
+    );
+  });
+});
+
+describe('named servers', () => {
+  it('escape what stands in the parts of an address', () => {
+    const config = configWith({ POSTGRES_URL: '', POSTGRES_HOST: 'db', POSTGRES_USER: 'a@b', POSTGRES_PASSWORD: 'p:/?#%' });
+    expect(namedServer(config)).toBe('postgres://a%40b:p%3A%2F%3F%23%25@db:5432/trading');
+  });
+
+  it('never show the password', async () => {
+    const config = configWith({ POSTGRES_URL: testServer.server.connectionString });
+    const server = await openPostgres(config, () => undefined);
+    const { password } = new URL(testServer.server.connectionString);
+    expect(server.psqlCommand).toMatch(/^psql 'postgres:/);
+    if (password !== '') expect(server.psqlCommand).not.toContain(password);
+    const wrong = new URL(testServer.server.connectionString);
+    wrong.port = '9';
+    await expect(openPostgres(configWith({ POSTGRES_URL: wrong.toString() }), () => undefined)).rejects.toThrow(
+      /:9\/.*is the server running/,
+    );
+  });
+});
+
+describe('the embedded server', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tickwright-embedded-'));
+  const config = configWith({ STATE_DIR: folder, EMBEDDED_PG_PORT: 55000 + (process.pid % 900) });
+  const pidFile = join(folder, 'postgres/data/postmaster.pid');
+  const pid = (): number => Number.parseInt(readFileSync(pidFile, 'utf8'), 10);
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('starts, is used by a second engine, and keeps its data and port from run to run', async () => {
+    const first = await openPostgres(config, () => undefined);
+    expect(first).toMatchObject({ isEmbedded: true });
+    expect(first.psqlCommand).toContain(first.connectionString);
+    await withConnection(first.connectionString, undefined, (client) => client.query('create table kept (n integer)'));
+    const second = await openPostgres(config, () => undefined);
+    expect(second.connectionString).toBe(first.connectionString);
+    await first.stop();
+    const again = await openPostgres(config, () => undefined);
+    expect(again.connectionString).toBe(first.connectionString);
+    await withConnection(again.connectionString, undefined, (client) => client.query('select n from kept'));
+    await again.stop();
+  });
+
+  it('stays while another engine is connected, and goes with the last', async () => {
+    const server = await openPostgres(config, () => undefined);
+    const running = pid();
+    const other = new URL(server.connectionString);
+    other.searchParams.set('application_name', 'tickwright 1');
+    const { default: pg } = await import('pg');
+    const client = new pg.Client({ connectionString: other.toString() });
+    await client.connect();
+    await server.stop();
+    expect(pid()).toBe(running);
+    await client.end();
+    const last = await openPostgres(config, () => undefined);
+    await last.stop();
+    expect(() => process.kill(running, 0)).toThrow();
+  });
+
+  it('starts over what a killed server left, also when its process id is another program by now', async () => {
+    const server = await openPostgres(config, () => undefined);
+    const killed = pid();
+    const left = readFileSync(pidFile, 'utf8');
+    process.kill(killed, 'SIGKILL');
+    await expect.poll(() => isGone(killed), { timeout: 10_000 }).toBe(true);
+    writeFileSync(pidFile, left.replace(String(killed), String(process.pid)));
+    const again = await openPostgres(config, () => undefined);
+    expect(again.connectionString).toBe(server.connectionString);
+    await again.stop();
+  });
+
+  it.runIf(process.getuid?.() === 0)('runs for root below a folder that user postgres cannot enter', async () => {
+    const hidden = mkdtempSync(join(tmpdir(), 'tickwright-hidden-'));
+    chmodSync(hidden, 0o700);
+    const server = await openPostgres(configWith({ STATE_DIR: join(hidden, 'state') }), () => undefined);
+    const { stdout } = await promisify(execFile)('ps', [
+      '-o',
+      'user=',
+      '-p',
+      readFileSync(join(hidden, 'state/postgres/data/postmaster.pid'), 'utf8').split('\n')[0] ?? '',
+    ]);
+    expect(stdout.trim()).toBe('postgres');
+    await server.stop();
+    rmSync(hidden, { recursive: true, force: true });
+  });
+});
+
+function isGone(processId: number): boolean {
+  try {
+    process.kill(processId, 0);
+    return false;
+  } catch {
+    return true;
+  }
+}
