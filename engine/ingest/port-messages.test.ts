@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { REFUSAL } from '../../schemas/records.ts';
 import { createInstrumentBook } from '../market/instrument-book.ts';
-import { createRig, NOW_NS, type Rig } from './ingest-harness.ts';
+import { createRig, NOW_MS, NOW_NS, type Rig } from './ingest-harness.ts';
+import { createIngestOracle, encodeTickRecord } from './ingest-oracle.ts';
 import { MESSAGE_BYTES_MAX } from './json-tick.ts';
 import { encodePacked, PACKED_RECORDS_MAX } from './packed.ts';
 import { createIngestKernel } from './port-kernel.ts';
@@ -76,6 +77,87 @@ it('is not misled by what an earlier message left in memory', () => {
   for (let length = 0; length < text.length; length += 1) {
     expect(offer(rig, 'json', [bytesOf(text.slice(0, length))]).rejected).toEqual([[0, -1, REFUSAL.malformed]]);
   }
+});
+
+const time = NOW_NS - 1n;
+const oddMessages = [
+  `{"symbol":"A","event_ts":${time},"ltp":01,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":0.5,"vol":01}`,
+  `{"symbol":"A","event_ts":${time},"ltp":00.5,"vol":1}`,
+  `{"symbol":"A","event_ts":0${time},"ltp":1,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1.,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":.5,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1.0}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1e2,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1E1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1.5.5,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":-1,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":-1}`,
+  `{"symbol":"A","event_ts":${time}.5,"ltp":1,"vol":1}`,
+  `{"symbol":"A","event_ts":9999999999999999999,"ltp":1,"vol":1}`,
+  `{"symbol":"A","event_ts":0,"ltp":0,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":0,"vol":9007199254740993}`,
+  `{"vol":9007199254740993,"symbol":"A","event_ts":${time},"ltp":0}`,
+  `{"symbol":"A","event_ts":${time},"ltp":9007199254740993,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":900719.9254740993,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":90071.992547409937,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":0.0000000000000000001,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":12345678.12345678,"vol":12345678}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1234567.1234567,"vol":1234567}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"vol":2}`,
+  `{"symbol":"A","symbol":"A","event_ts":${time},"ltp":1,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"ltp":1,"vol":1}`,
+  `{"event_ts":1,"symbol":"A","event_ts":${time},"ltp":1,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"v\\u006fl":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"v\\u006fl":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"x":"\\u0041"}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"x":"\\q"}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"x\\q":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"x":"a\tb"}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"x":"\\""}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"x":tru}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"x":trueish}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"x":-}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"x":-01}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"x":-0.25}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"x":{"vol":2}}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1}}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1}{}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1} \n`,
+  `{"symbol":"A" "event_ts":${time},"ltp":1,"vol":1}`,
+  `{"symbol":"A","event_ts":${time},"ltp":1 "vol":1}`,
+  `{"symbol":A","event_ts":${time},"ltp":1,"vol":1}`,
+  `{"symbol":"A\\B","event_ts":${time},"ltp":1,"vol":1}`,
+  `{"symbol":"A\\\\B","event_ts":${time},"ltp":1,"vol":1}`,
+  `{"symbol":"A\\u0042","event_ts":${time},"ltp":1,"vol":1}`,
+  `{"symbol":"ABCDEFG","event_ts":${time},"ltp":1,"vol":1}`,
+  `{"symbol":"ABCDEFGH","event_ts":${time},"ltp":1,"vol":1}`,
+  `{"symbol":"ABCDEFGHI","event_ts":${time},"ltp":1,"vol":1}`,
+];
+
+it.each(oddMessages)('gives the verdict of the oracle on %s', (text) => {
+  const rig = createRig();
+  const oracle = createIngestOracle({
+    shards: 1,
+    latenessNs: 100_000_000n,
+    amendNs: 3_600_000_000_000n,
+    latestNs: NOW_NS,
+    ingestUs: (NOW_MS * 1000) % 2 ** 32,
+    book: createInstrumentBook([]),
+    isStrict: false,
+    symbolCapacity: 64,
+  });
+  // Known before, so that the kernel may decide by itself.
+  for (const target of [rig.ingest, oracle]) {
+    for (const symbol of ['A', 'A\\B', 'AB', 'ABCDEFG', 'ABCDEFGH', 'ABCDEFGHI']) target.register({ ...A, symbol, partition: 0 });
+  }
+  const reason = oracle.offerJson(bytesOf(text), 0);
+  expect(offer(rig, 'json', [bytesOf(text)]).rejected).toEqual(reason === 0 ? [] : [[0, -1, reason]]);
+  rig.drain();
+  expect(Buffer.from(rig.received[0] ?? [])).toEqual(Buffer.concat((oracle.shards[0] ?? []).map(encodeTickRecord)));
 });
 
 it('takes messages only while every ring has room, and goes on where it stopped', () => {
