@@ -304,6 +304,9 @@ function consumerSettings(
     'metadata.broker.list': options.brokers,
     'client.id': 'tickwright',
     'group.id': options.group,
+    // A member that was killed keeps its partitions for this long. Heartbeats do not depend on main.
+    'session.timeout.ms': 10_000,
+    'heartbeat.interval.ms': 1000,
     'enable.auto.commit': false,
     'enable.auto.offset.store': false,
     'enable.partition.eof': true,

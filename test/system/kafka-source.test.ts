@@ -1,0 +1,260 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createManualClock, SYSTEM_CLOCK } from '../../engine/core/clock.ts';
+import { createRig, NOW_NS } from '../../engine/ingest/ingest-harness.ts';
+import { createKafkaSource, type KafkaSource } from '../../engine/ingest/kafka.ts';
+import { createKafkaReader } from '../../engine/ingest/kafka-reader.ts';
+import { encodePacked, PACKED_ENCODING } from '../../engine/ingest/packed.ts';
+import type { Rejected } from '../../engine/ingest/source.ts';
+import { createTickProducer, type OutgoingTick, type TickProducer } from '../../engine/ingest/tick-producer.ts';
+import { requireRdkafka } from '../../engine/sinks/kafka/client.ts';
+import { createDeadLetters } from '../../engine/sinks/kafka/dlq.ts';
+import { createMemoryPort } from '../contract/memory-port.ts';
+import { describeSource, type SourceFixture } from '../contract/source-suite.ts';
+import {
+  type Broker,
+  createTopic,
+  NO_BROKER,
+  openEmbedded,
+  openReal,
+  REAL_BROKER,
+  readTopic,
+  uniquePrefix,
+  until,
+} from './kafka-harness.ts';
+
+const TICKS = 60;
+
+/** Trades of 12 symbols, one a millisecond. */
+function ticksFrom(firstNs: bigint, count: number): OutgoingTick[] {
+  return Array.from({ length: count }, (_, index) => ({
+    symbol: `S${index % 12}`,
+    tsEventNs: firstNs + BigInt(index) * 1_000_000n,
+    price: 100 + index / 4,
+    quantityLots: BigInt(index % 7),
+  }));
+}
+
+interface Setup {
+  readonly topic: string;
+  readonly group: string;
+  readonly producer: TickProducer;
+  source(onRejected?: (rejected: Rejected) => void): KafkaSource;
+}
+
+async function setUp(broker: Broker, name: string): Promise<Setup> {
+  const topic = `${uniquePrefix(name)}ticks`;
+  await createTopic(broker, topic, 4);
+  const group = uniquePrefix('group');
+  return {
+    topic,
+    group,
+    producer: await createTickProducer(broker.library, broker.brokers, topic),
+    source: (onRejected = () => undefined) => createKafkaSource({ ...broker, topic, group, clock: SYSTEM_CLOCK, onRejected }),
+  };
+}
+
+/** The source after one poll. */
+function polled(source: KafkaSource, budget = 100): KafkaSource {
+  source.poll(budget);
+  return source;
+}
+
+/** The suite of every source, over JSON ticks with two messages that are not ticks. */
+function describeOn(title: string, open: () => Promise<Broker>): void {
+  let broker: Broker;
+  let shared: Setup;
+  beforeAll(async () => {
+    broker = await open();
+    shared = await setUp(broker, 'suite');
+    for (const tick of ticksFrom(1_700_000_000_000_000_000n, TICKS)) shared.producer.sendJson(tick);
+    shared.producer.sendRaw(0, Buffer.from('{"symbol":"S0"'));
+    shared.producer.sendRaw(3, Buffer.from('[]'));
+    await shared.producer.flush(10_000);
+  });
+  afterAll(async () => {
+    await shared?.producer.close();
+    await broker?.close();
+  });
+
+  describeSource(title, async (): Promise<SourceFixture> => {
+    const { library, brokers } = broker;
+    const group = uniquePrefix('group');
+    const source = createKafkaSource({ library, brokers, topic: shared.topic, group, clock: SYSTEM_CLOCK, onRejected: () => undefined });
+    return {
+      source,
+      malformedCount: 2,
+      isDone: () => source.offered === TICKS + 2 && source.partitions.every((partition) => source.isCaughtUp(partition)),
+      async passTime() {
+        await sleep(1);
+      },
+      close: () => source.close(),
+    };
+  });
+}
+
+describe('on the embedded cluster', () => describeOn('kafka, embedded cluster', openEmbedded));
+describe.skipIf(!REAL_BROKER)(`on a real broker${REAL_BROKER ? '' : ` (${NO_BROKER})`}`, () => describeOn('kafka, real broker', openReal));
+
+describe('kafka source', () => {
+  let broker: Broker;
+  beforeAll(async () => {
+    broker = await openEmbedded();
+  });
+  afterAll(() => broker.close());
+
+  it('reads packed and JSON messages of one topic alike, and sends each refused one to dlq with its coordinates', async () => {
+    const prefix = uniquePrefix('dlq');
+    const { topic, producer, source: open } = await setUp(broker, 'packed');
+    const deadLetters = createDeadLetters({ ...broker, prefix, clock: SYSTEM_CLOCK });
+    const source = open((rejected) => deadLetters.send(rejected));
+    const trades = ticksFrom(NOW_NS - 1_000_000_000n, 600);
+    producer.sendPacked({ priceDecimals: 2, lotDecimals: 0, ticks: trades.slice(0, 400) });
+    for (const tick of trades.slice(400)) producer.sendJson(tick);
+    const home = producer.partitionOf('S1');
+    const bad = { symbolRef: 0, tsEventNs: NOW_NS, price: -1, quantityLots: 1n, ask: 0 };
+    const one = [{ symbol: 'S1', kind: 'trade', priceDecimals: 2, lotDecimals: 0 }] as const;
+    const mixed = encodePacked(one, [{ ...bad, price: 5 }, bad, { ...bad, price: 6 }]);
+    producer.sendRaw(home, mixed, PACKED_ENCODING);
+    producer.sendRaw(home, mixed.subarray(0, 40), PACKED_ENCODING);
+    producer.sendRaw(home, Buffer.from('{"symbol":"S1","event_ts":1.5e400,"ltp":1,"vol":1}'));
+    await producer.flush(10_000);
+
+    const rig = createRig();
+    await source.start(rig.ingest, undefined);
+    await until('everything is offered', () => {
+      source.poll(4096);
+      rig.drain();
+      return source.offered === 605;
+    });
+    const counts = rig.ingest.counts();
+    expect(source.offered).toBe(counts.offered);
+    expect([...counts.refused].filter(([, count]) => count > 0)).toEqual([
+      ['priceNotPositive', 1],
+      ['malformed', 2],
+    ]);
+    expect(counts.acceptedTrades).toBe(602);
+    const expectedLots = trades.reduce((sum, tick) => sum + tick.quantityLots, 0n) + 2n;
+    expect(counts.acceptedLots).toBe(expectedLots);
+    await until('caught up', () => {
+      source.poll(1);
+      return source.partitions.every((partition) => source.isCaughtUp(partition));
+    });
+
+    await until('letters are acknowledged', () => deadLetters.totals().acked === 3);
+    const letters = (await readTopic(broker, `${prefix}dlq`, 3)).map((message) => JSON.parse(String(message.value)));
+    expect(letters).toMatchObject([
+      { topic, partition: home, record_index: 1, reason: 'priceNotPositive' },
+      { topic, partition: home, record_index: -1, reason: 'malformed', raw_base64: Buffer.from(mixed.subarray(0, 40)).toString('base64') },
+      { topic, partition: home, record_index: -1, reason: 'malformed' },
+    ]);
+    expect(Buffer.from(letters[0].raw_base64, 'base64').readDoubleLE(16)).toBe(-1);
+    const end = source.position().offsets.get(home);
+    expect(letters.map((letter) => BigInt(letter.offset))).toEqual([end! - 3n, end! - 2n, end! - 1n]);
+    expect(deadLetters.totals()).toEqual({ acked: 3, dropped: 0, retried: 0, outstanding: 0 });
+    await source.stop();
+    await Promise.all([source.close(), producer.close(), deadLetters.close()]);
+  });
+
+  it('goes on from the offsets of its group when it is given none', async () => {
+    const { producer, source: open } = await setUp(broker, 'group');
+    for (const tick of ticksFrom(1n, 48)) producer.sendJson(tick);
+    await producer.flush(10_000);
+    const first = open();
+    const before = createMemoryPort();
+    await first.start(before, undefined);
+    await until('half is read', () => polled(first, 24 - first.offered).offered === 24);
+    await first.stop();
+    first.committed(first.position());
+    await first.close();
+
+    const second = open();
+    const after = createMemoryPort();
+    await second.start(after, undefined);
+    await until('the rest is read', () => second.partitions.every((partition) => polled(second).isCaughtUp(partition)));
+    const timesOf = (port: typeof before): bigint[] => port.ticks.map((tick) => tick.tsEventNs);
+    expect([...timesOf(before), ...timesOf(after)].sort()).toEqual(
+      ticksFrom(1n, 48)
+        .map((tick) => tick.tsEventNs)
+        .sort(),
+    );
+    await second.stop();
+    await Promise.all([second.close(), producer.close()]);
+  });
+
+  it('refuses to begin at an offset that the topic does not hold', async () => {
+    const { topic, producer, source: open } = await setUp(broker, 'gone');
+    const offsets = new Map([[0, 7n]]);
+    await expect(open().start(createMemoryPort(), { offsets })).rejects.toMatchObject({
+      code: 'KAFKA_OFFSET_GONE',
+      message: `topic ${topic} partition 0: offset 7, expected 0 to 0: the topic is not the one that was read before`,
+    });
+    await producer.close();
+  });
+
+  it('fails when partitions that it has read are given to another member', async () => {
+    const { producer, source: open } = await setUp(broker, 'revoked');
+    for (const tick of ticksFrom(1n, 48)) producer.sendJson(tick);
+    await producer.flush(10_000);
+    const first = open();
+    await first.start(createMemoryPort(), undefined);
+    await until('it is read', () => polled(first).offered === 48);
+    const second = open();
+    const joined = second.start(createMemoryPort(), undefined);
+    let failure: Error | undefined;
+    await until('the first fails', () => {
+      failure = polled(first).failure();
+      return failure !== undefined;
+    });
+    expect(failure).toMatchObject({ code: 'KAFKA_PARTITIONS_REVOKED' });
+    expect(first.poll(100)).toBe(0);
+    expect(first.partitions.some((partition) => first.isCaughtUp(partition))).toBe(false);
+    await first.close();
+    await joined;
+    await second.stop();
+    await Promise.all([second.close(), producer.close()]);
+  });
+
+  it('reads ahead to a limit, pauses while it stays full, and then goes on without a hole or a repeat', async () => {
+    const count = 40_000;
+    const { topic, group, producer } = await setUp(broker, 'ahead');
+    for (const tick of ticksFrom(1n, count)) producer.sendJson(tick);
+    await producer.flush(20_000);
+    const clock = createManualClock(0);
+    const reader = createKafkaReader({ ...broker, topic, group, clock });
+    await reader.start(undefined);
+    await until('the queue is full', () => {
+      reader.pump();
+      return reader.queue.count >= 16_384;
+    });
+    clock.advanceMs(2000);
+    for (let turn = 0; turn < 100; turn += 1) {
+      reader.pump();
+      await sleep(1);
+    }
+    // One batch may have been under way when the limit was met, and one message when it was paused.
+    expect(reader.queue.count).toBeLessThan(16_384 + 2 * 1024);
+    const nextOffsets = new Map<number, number>();
+    let taken = 0;
+    await until('everything is read', () => {
+      reader.pump();
+      for (let message = reader.queue.at(0); message; message = reader.queue.at(0)) {
+        expect(message.offset).toBe(nextOffsets.get(message.partition) ?? 0);
+        nextOffsets.set(message.partition, message.offset + 1);
+        reader.queue.drop(1);
+        taken += 1;
+      }
+      return taken === count;
+    });
+    reader.stop();
+    await Promise.all([reader.close(), producer.close()]);
+  });
+
+  it('says that the topic is missing where topics are not made by themselves', async (context) => {
+    if (!REAL_BROKER) return context.skip(NO_BROKER);
+    const topic = `${uniquePrefix('missing')}ticks`;
+    const options = { library: await requireRdkafka(), brokers: REAL_BROKER, topic, group: topic, clock: SYSTEM_CLOCK };
+    const source = createKafkaSource({ ...options, onRejected: () => undefined });
+    await expect(source.start(createMemoryPort(), undefined)).rejects.toMatchObject({ code: 'KAFKA_TOPIC_MISSING' });
+  });
+});
