@@ -3,8 +3,9 @@ import { loadConfig } from '../../config/load.ts';
 import { createMemoryPort, type MemoryPort } from '../../test/contract/memory-port.ts';
 import { describeSource } from '../../test/contract/source-suite.ts';
 import { createManualClock } from '../core/clock.ts';
-import { createSimSource, simSymbol } from './sim.ts';
+import { createSimSource } from './sim.ts';
 import { hotCountFor } from './sim-model.ts';
+import { simSymbol } from './sim-writer.ts';
 
 const START_MS = Date.UTC(2026, 0, 5, 9, 15) + 0.5;
 const START_NS = BigInt(Date.UTC(2026, 0, 5, 9, 15)) * 1_000_000n + 500_000n;
