@@ -59,6 +59,9 @@ export interface Proxy {
   readonly connectionString: string;
   /** From now on: lets the next message that contains `text` through to the server, then cuts the line before the answer comes back. */
   cutAfter(text: string): void;
+  /** Cuts every line and lets none through until `mend`. */
+  cut(): void;
+  mend(): void;
   close(): Promise<void>;
 }
 
@@ -68,7 +71,12 @@ export async function startProxy(connectionString: string): Promise<Proxy> {
   const target = { host: url.hostname, port: Number(url.port || 5432) };
   const sockets = new Set<Socket>();
   let cutText: string | undefined;
+  let isCut = false;
   const proxy = createServer((near) => {
+    if (isCut) {
+      near.destroy();
+      return;
+    }
     const far = connectSocket(target);
     let isCutting = false;
     for (const socket of [near, far]) {
@@ -100,6 +108,13 @@ export async function startProxy(connectionString: string): Promise<Proxy> {
     connectionString: url.toString(),
     cutAfter(text) {
       cutText = text;
+    },
+    cut() {
+      isCut = true;
+      for (const socket of sockets) socket.destroy();
+    },
+    mend() {
+      isCut = false;
     },
     async close() {
       for (const socket of sockets) socket.destroy();
