@@ -27,10 +27,13 @@ else {
   }
   if (numFailedTestSuites > 0 && failed === 0) failed += numFailedTestSuites;
 }
-const golden = /^golden: (\d+) equal, (\d+) different$/m.exec(read(goldenPath));
-if (golden) {
-  passed += Number(golden[1]);
-  failed += Number(golden[2]);
+const golden = read(goldenPath);
+const holding = /^golden: all (\d+) comparisons hold/m.exec(golden);
+const failing = /^golden: (\d+) of (\d+) comparisons fail/m.exec(golden);
+if (holding) passed += Number(holding[1]);
+else if (failing) {
+  failed += Number(failing[1]);
+  passed += Number(failing[2]) - Number(failing[1]);
 } else failed += 1;
 if (Number(failedSteps) > 0 && failed === 0) failed = Number(failedSteps);
 console.log(`\n${skipped.length} skipped${skipped.length > 0 ? `:\n${skipped.map((name) => `  ${name}`).join('\n')}` : ''}`);

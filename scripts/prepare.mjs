@@ -20,7 +20,10 @@ function modified(path) {
 if (modified('node_modules/.package-lock.json') < modified('package-lock.json')) {
   console.log('Installing packages. The native Kafka client is compiled once; that takes a few minutes.');
   const startedAt = Date.now();
-  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   if (done.status !== 0) {
     console.error('npm ci failed; see above. Node 20.19 or newer with npm and a connection to the package registry are needed.');
     process.exit(1);

@@ -116,9 +116,10 @@ export function createEngine(parts: EngineParts): Engine {
 
   const drain = async (): Promise<void> => {
     phase = 'draining';
+    const isComplete = source.isEnded && !source.isLive;
     await source.stop();
     // A replay's files are complete: what they hold is final. Anything else may go on later, so its open buckets are stored as open.
-    if (source.isEnded && !source.isLive) await until(() => ingest.closeAll());
+    if (isComplete) await until(() => ingest.closeAll());
     for (const shard of parts.shards) shard.expectExit();
     await until(() => putBarrier(BARRIER_FLAG.withOpenState | BARRIER_FLAG.final));
     await until(() => isFinalCommitted && parts.shards.every((shard) => shard.isStopped));
@@ -146,7 +147,10 @@ export function createEngine(parts: EngineParts): Engine {
       if (message.type === 'failed') failure ??= new EngineError('WRITER_FAILED', message.message);
       if (message.type !== 'committed') return;
       committedEpoch = message.epoch;
-      if (message.isFinal) isFinalCommitted = true;
+      if (message.isFinal) {
+        isFinalCommitted = true;
+        parts.writer.expectExit();
+      }
       const position = positions.get(message.epoch);
       for (const epoch of positions.keys()) if (epoch <= message.epoch) positions.delete(epoch);
       if (position) source.committed(position);
