@@ -83,12 +83,11 @@ import {
   NS_PER_SECOND,
   partitionOf,
   scratchBar,
-  sizeNsOf,
   slotOf,
   slotRow,
 } from "./lib/bar-state";
 import { ringReady, ringRelease } from "./lib/ring";
-import { beginSweep, endListing, listOpen, runSweep } from "./lib/bar-sweep";
+import { beginSweep, bucketFits, endListing, listOpen, partitionFits, runSweep } from "./lib/bar-sweep";
 
 const BAR_SHIFT: usize = 7;
 
@@ -164,19 +163,7 @@ export function registerSymbol(header: usize, record: usize): void {
  */
 export function setWatermark(header: usize, partition: i32, watermarkNs: i64): i32 {
   const address = partitionOf(header, partition);
-  const slots = load<i32>(header, SHARD_SLOT_COUNT);
-  const timeframes = load<i32>(header, SHARD_TIMEFRAME_COUNT);
-  let localIndex = load<i32>(address, PARTITION_FIRST_LOCAL_INDEX);
-  while (localIndex >= 0) {
-    const offset = (<usize>localIndex) << BAR_SHIFT;
-    for (let slot = 0; slot < slots; ++slot) {
-      if (!fitsWatermark(header, slotRow(header, slot) + offset, watermarkNs)) return 0;
-    }
-    for (let timeframe = 1; timeframe < timeframes; ++timeframe) {
-      if (!fitsWatermark(header, accumulatorRow(header, timeframe) + offset, watermarkNs)) return 0;
-    }
-    localIndex = load<i32>(metaOf(header, localIndex), SYMBOL_META_NEXT_LOCAL_INDEX);
-  }
+  if (!partitionFits(header, address, watermarkNs)) return 0;
   store<i64>(address, watermarkNs, PARTITION_WATERMARK_NS);
   forgetWindow();
   return 1;
@@ -192,7 +179,7 @@ export function restoreBar(header: usize, localIndex: i32, record: usize): i32 {
   const timeframe = load<i32>(record, BAR_TIMEFRAME_INDEX);
   if (<u32>timeframe >= <u32>load<i32>(header, SHARD_TIMEFRAME_COUNT)) return 0;
   const watermarkNs = load<i64>(partitionOf(header, load<i32>(meta, SYMBOL_META_PARTITION)), PARTITION_WATERMARK_NS);
-  if (!fitsWatermark(header, record, watermarkNs)) return 0;
+  if (!bucketFits(header, record, watermarkNs)) return 0;
   const startNs = load<i64>(record, BAR_TS_START_NS);
   const row = timeframe == 0 ? slotRow(header, slotOf(header, startNs)) : accumulatorRow(header, timeframe);
   const bucket = row + ((<usize>localIndex) << BAR_SHIFT);
@@ -200,15 +187,6 @@ export function restoreBar(header: usize, localIndex: i32, record: usize): i32 {
   negateLows(record, meta);
   mergeBar(header, bucket, record, startNs);
   return 1;
-}
-
-/** True when a bucket is empty or can be open at a watermark: a second within the slots, or the bucket that the watermark is in. */
-function fitsWatermark(header: usize, bucket: usize, watermarkNs: i64): bool {
-  if (load<i64>(bucket, BAR_FIRST_NS) == EMPTY || watermarkNs == NO_WATERMARK) return true;
-  const startNs = load<i64>(bucket, BAR_TS_START_NS);
-  const timeframe = load<i32>(bucket, BAR_TIMEFRAME_INDEX);
-  if (timeframe != 0) return startNs <= watermarkNs && watermarkNs < startNs + sizeNsOf(header, timeframe);
-  return startNs >= watermarkNs && startNs - watermarkNs < <i64>load<i32>(header, SHARD_SLOT_COUNT) * NS_PER_SECOND;
 }
 
 /** From an out record, whose lows are plain, to an accumulator. */

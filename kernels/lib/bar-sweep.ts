@@ -5,6 +5,7 @@
 // That is done literally while 1 s buckets can be open; beyond, each timeframe has at most one open bucket a symbol, and only their ends matter.
 import {
   BAR_FIRST_NS,
+  BAR_TIMEFRAME_INDEX,
   BAR_TS_START_NS,
   OUT_KIND_BAR_FINAL,
   OUT_KIND_BAR_OPEN,
@@ -86,6 +87,8 @@ export function runSweep(header: usize): bool {
     fromNs = boundaryNs;
     store<i64>(header, fromNs, SHARD_SWEEP_FROM_NS);
   }
+  // Before the first watermark anything may have come; from now on a bucket out of reach of the sweeps would be lost.
+  if (load<i32>(header, SHARD_SWEEP_FLAGS) & IS_FIRST_WATERMARK && !partitionFits(header, partition, targetNs)) unreachable();
   store<i64>(partition, targetNs, PARTITION_WATERMARK_NS);
   store<i32>(header, -1, SHARD_SWEEP_PARTITION);
   store<i32>(header, 0, SHARD_SWEEP_FLAGS);
@@ -178,6 +181,33 @@ function childrenOf(header: usize, timeframe: i32): i32 {
     if (load<i32>(header + ((<usize>child) << 2), SHARD_TIMEFRAME_PARENT) == timeframe) children |= 1 << child;
   }
   return children;
+}
+
+/** True when a bucket is empty or can be open at a watermark: a second within the slots, or the bucket that the watermark is in. */
+export function bucketFits(header: usize, bucket: usize, watermarkNs: i64): bool {
+  if (load<i64>(bucket, BAR_FIRST_NS) == EMPTY || watermarkNs == NO_WATERMARK) return true;
+  const startNs = load<i64>(bucket, BAR_TS_START_NS);
+  const timeframe = load<i32>(bucket, BAR_TIMEFRAME_INDEX);
+  if (timeframe != 0) return startNs <= watermarkNs && watermarkNs < startNs + sizeNsOf(header, timeframe);
+  return startNs >= watermarkNs && startNs - watermarkNs < <i64>load<i32>(header, SHARD_SLOT_COUNT) * NS_PER_SECOND;
+}
+
+/** True when every bucket of a partition is empty or can be open at a watermark. */
+export function partitionFits(header: usize, partition: usize, watermarkNs: i64): bool {
+  const slots = load<i32>(header, SHARD_SLOT_COUNT);
+  const timeframes = load<i32>(header, SHARD_TIMEFRAME_COUNT);
+  let localIndex = load<i32>(partition, PARTITION_FIRST_LOCAL_INDEX);
+  while (localIndex >= 0) {
+    const offset = (<usize>localIndex) << BAR_SHIFT;
+    for (let slot = 0; slot < slots; ++slot) {
+      if (!bucketFits(header, slotRow(header, slot) + offset, watermarkNs)) return false;
+    }
+    for (let timeframe = 1; timeframe < timeframes; ++timeframe) {
+      if (!bucketFits(header, accumulatorRow(header, timeframe) + offset, watermarkNs)) return false;
+    }
+    localIndex = load<i32>(metaOf(header, localIndex), SYMBOL_META_NEXT_LOCAL_INDEX);
+  }
+  return true;
 }
 
 /** Start of the earliest open 1 s bucket of a partition that has no watermark yet, i64.MAX_VALUE when there is none. */

@@ -99,8 +99,8 @@ describe('migrations', () => {
 });
 
 /** A run with two trade bars of each timeframe, quotes, late ticks and open buckets. */
-async function stoppedRun(schema: string): Promise<Harness> {
-  const harness = await startWriter(testServer, { schema });
+async function stoppedRun(schema: string, latePolicy: 'amend' | 'side' = 'side'): Promise<Harness> {
+  const harness = await startWriter({ ...testServer, config: { ...testServer.config, LATE_POLICY: latePolicy } }, { schema });
   harness.final({
     start: 0,
     ticks: [
@@ -186,6 +186,12 @@ describe('runs', () => {
     await next.whenCommitted(next.endEpoch());
     await next.abandon();
     expect(await loadState({ ...harness.database, source: 'sim', timeframes: harness.timeframes })).toBeUndefined();
+  });
+
+  it('count no late tick as missed when the policy is to amend, since only refused ticks are late then', async () => {
+    const harness = await stoppedRun(newSchema(), 'amend');
+    const sums = await readSums({ ...harness.database, run: harness.run, timeframes: harness.timeframes });
+    for (const { missed } of sums) expect(missed).toEqual({ volumeLots: 0n, tradeCount: 0n, quoteCount: 0n });
   });
 
   it('show open buckets as provisional bars', async () => {

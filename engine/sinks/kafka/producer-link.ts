@@ -26,6 +26,8 @@ export interface ProducerLinkOptions {
   readonly brokers: string;
   readonly lingerMs: number;
   readonly clock: Clock;
+  /** Wait before the first replacement; it doubles up to 5 s until something is acknowledged. 250 ms unless given. */
+  readonly retryFirstMs?: number;
   /** `tag` is the number that the message was produced with, as its opaque. */
   readonly onAcknowledged: (tag: number) => void;
   /** The old producer is gone: everything not acknowledged has to be produced again, in order. */
@@ -46,12 +48,12 @@ export interface ProducerLink {
 }
 
 export function createProducerLink(options: ProducerLinkOptions): ProducerLink {
-  const { library, brokers, clock } = options;
+  const { library, brokers, clock, retryFirstMs = RETRY_FIRST_MS } = options;
   const failed = new Map<string, number>();
   const closing = new AbortController();
   let producer: Producer | undefined;
   let replacement: Promise<void> | undefined;
-  let retryMs = RETRY_FIRST_MS;
+  let retryMs = retryFirstMs;
   let health: LinkHealth = { isUp: false, detail: 'not connected yet', sinceMs: clock.wallMs() };
 
   const setHealth = (isUp: boolean, detail: string): void => {
@@ -72,7 +74,7 @@ export function createProducerLink(options: ProducerLinkOptions): ProducerLink {
         if (producer === next) fail(error);
         return;
       }
-      retryMs = RETRY_FIRST_MS;
+      retryMs = retryFirstMs;
       if (producer === next) setHealth(true, 'publishing');
       options.onAcknowledged(Number(report.opaque));
     });

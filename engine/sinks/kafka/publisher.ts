@@ -38,6 +38,8 @@ export interface BarPublisherOptions {
   /** Latencies are recorded only where event times follow the wall clock. */
   readonly isLive: boolean;
   readonly lingerMs: number;
+  /** As in `ProducerLinkOptions`. */
+  readonly retryFirstMs?: number;
 }
 
 export interface PublisherCounters {

@@ -43,9 +43,10 @@ export interface RunStart extends Database {
 export async function beginRun({ connectionString, schema, source, config, continues }: RunStart): Promise<number> {
   return await withConnection(connectionString, schema, async (client) => {
     if (continues !== undefined) {
-      const { rowCount } = await client.query('update runs set ended_at = null, conserved = null, summary = null where run = $1', [
-        continues.run,
-      ]);
+      const { rowCount } = await client.query(
+        'update runs set ended_at = null, conserved = null, summary = null, engine_version = $2, config = $3 where run = $1',
+        [continues.run, engineVersion(), JSON.stringify(withoutSecrets(config))],
+      );
       if (rowCount !== 1) throw new EngineError('RUN_MISSING', `run ${continues.run}, to be continued, is not in table runs`);
       return continues.run;
     }
