@@ -51,10 +51,13 @@ it('decodes the layouts of common producers in the kernel', () => {
     '{"symbol":"A","event_ts":1763719200123456789,"ltp":2500.05,"vol":3}',
     '{"symbol": "A", "event_ts": 1763719200123456789, "ltp": 2500.0, "vol": 3}',
     '{"event_ts":1763719200123456789,"ltp":2500.499999999999,"symbol":"RELIANCE","vol":3}',
+    '{"symbol":"SIM0001","event_ts":1763719200123456789,"ltp":2500.05,"vol":3}',
+    '{"symbol":"SIM0001X","event_ts":1763719200123456789,"ltp":12345678.1234567,"vol":12345678}',
+    '{"symbol":"SIM0001XY","event_ts":1763719200123456789,"ltp":2500.05,"vol":3}',
     '{"vol":0,"ltp":1,"event_ts":1763719200123456789,"symbol":"é"}\n',
     '{"symbol":"A-NAME-OF-20-LETTERS","event_ts":1763719200123456789,"ltp":0.00000001,"vol":1,"x":"y","ok":true,"n":null,"f":false,"d":-1.5}',
   ];
-  expect(decodedByKernel(['A', 'RELIANCE', 'é', 'A-NAME-OF-20-LETTERS'], layouts)).toBe(layouts.length);
+  expect(decodedByKernel(['A', 'SIM0001', 'SIM0001X', 'SIM0001XY', 'RELIANCE', 'é', 'A-NAME-OF-20-LETTERS'], layouts)).toBe(layouts.length);
 });
 
 it('never looks past the end of a message, though the next bytes would complete it', () => {
@@ -105,6 +108,7 @@ const oddMessages = [
   `{"symbol":"A","event_ts":${time},"ltp":90071.992547409937,"vol":1}`,
   `{"symbol":"A","event_ts":${time},"ltp":0.0000000000000000001,"vol":1}`,
   `{"symbol":"A","event_ts":${time},"ltp":12345678.12345678,"vol":12345678}`,
+  `{"symbol":"A","event_ts":${time},"ltp":123456789.1,"vol":123456789}`,
   `{"symbol":"A","event_ts":${time},"ltp":1234567.1234567,"vol":1234567}`,
   `{"symbol":"A","event_ts":${time},"ltp":1,"vol":1,"vol":2}`,
   `{"symbol":"A","symbol":"A","event_ts":${time},"ltp":1,"vol":1}`,

@@ -78,7 +78,7 @@ export function decodeJsonTick(start: usize, length: i32, record: usize): i32 {
   return decodeGeneral(start, start + <usize>length, record);
 }
 
-/** Exactly the usual keys in the usual order, no white space, 19 digits of time, up to 7 digits on either side of the point. */
+/** Exactly the usual keys in the usual order, no white space, 19 digits of time, price and volume of few digits. */
 function decodeUsual(start: usize, length: i32, record: usize): bool {
   const end = start + <usize>length;
   if (load<u64>(start) != TEXT_OPEN_SYMBOL || load<u32>(start, 7) != TEXT_AFTER_SYMBOL) return false;
@@ -100,17 +100,18 @@ function decodeUsual(start: usize, length: i32, record: usize): bool {
   p += 31;
   if (load<u32>(p) != TEXT_LTP || load<u32>(p, 3) != TEXT_LTP_END) return false;
   p += 7;
-  // Up to seven digits before the point and seven after it, each in one word; leading zeros are left to the general way.
+  // Up to eight digits before the point and seven after it, each in one word; leading zeros are left to the general way. A ninth
+  // digit is none of the bytes expected next.
   const whole = load<u64>(p);
   const wholeDigits = digitRun(whole);
-  if (wholeDigits == 0 || wholeDigits == 8 || ((whole & 255) == 48 && wholeDigits > 1)) return false;
+  if (wholeDigits == 0 || ((whole & 255) == 48 && wholeDigits > 1)) return false;
   let price = <f64>digitsValue(whole, wholeDigits);
   p += <usize>wholeDigits;
   if (load<u8>(p) == POINT) {
     const part = load<u64>(p, 1);
     const partDigits = digitRun(part);
     if (partDigits == 0 || partDigits == 8) return false;
-    // Both halves are integers, and so is their sum, below 10^14: only the division rounds.
+    // Both halves are integers, and so is their sum, below 10^15: only the division rounds.
     const power = load<f64>(powers + (<usize>partDigits << 3));
     price = (price * power + <f64>digitsValue(part, partDigits)) / power;
     p += <usize>partDigits + 1;
@@ -118,7 +119,7 @@ function decodeUsual(start: usize, length: i32, record: usize): bool {
   if (load<u32>(p) != TEXT_VOL || load<u32>(p, 3) != TEXT_VOL_END) return false;
   const volume = load<u64>(p, 7);
   const volumeDigits = digitRun(volume);
-  if (volumeDigits == 0 || volumeDigits == 8 || ((volume & 255) == 48 && volumeDigits > 1)) return false;
+  if (volumeDigits == 0 || ((volume & 255) == 48 && volumeDigits > 1)) return false;
   p += <usize>volumeDigits + 7;
   if (load<u8>(p) != CLOSE_BRACE || p + 1 != end) return false;
   writeTrade(record, symbolIndex, tsEventNs, price, <i64>digitsValue(volume, volumeDigits));
@@ -300,7 +301,7 @@ function digitRun(word: u64): i32 {
   return others ? <i32>(ctz(others) >> 3) : 8;
 }
 
-/** The value of the `count` lowest bytes, 1 to 7 ASCII digits. Zeros are shifted in before them. */
+/** The value of the `count` lowest bytes, 1 to 8 ASCII digits. Zeros are shifted in before them. */
 function digitsValue(word: u64, count: i32): u32 {
   return eightValues((word ^ 0x3030303030303030) << (<u64>(8 - count) << 3));
 }
