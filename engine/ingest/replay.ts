@@ -56,12 +56,8 @@ export function createReplaySource(options: ReplayOptions): ReplaySource {
       sequence.advance();
       offset += 1;
     }
-    const beyond = `offset ${skipTo}: the files have ${offset} lines`;
-    const found = sequence.state === 'ended' && offset < skipTo ? new EngineError('REPLAY_OFFSET_BEYOND_END', beyond) : sequence.failure;
-    if (found) {
-      failure = found;
-      isFailed = true;
-    }
+    failure = sequence.state === 'ended' && offset < skipTo ? beyondEnd(skipTo, offset) : sequence.failure;
+    isFailed = failure !== undefined;
     return hasHead();
   };
   return {
@@ -109,6 +105,10 @@ export function createReplaySource(options: ReplayOptions): ReplaySource {
       rows?.close();
     },
   };
+}
+
+function beyondEnd(wanted: number, found: number): EngineError {
+  return new EngineError('REPLAY_OFFSET_BEYOND_END', `offset ${wanted}: the files have ${found} lines`);
 }
 
 /** Hands over what is known and due, at most `limit` lines; returns how many. */

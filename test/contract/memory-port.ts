@@ -3,7 +3,7 @@
  * `IngestPort` that a source can see: room, staging, registration, refusals.
  */
 
-import { DECIMAL_STATUS, writeScaled } from '../../engine/core/decimal.ts';
+import { DECIMAL_STATUS, parsePrice, writeScaled } from '../../engine/core/decimal.ts';
 import { scalarFields } from '../../engine/ingest/replay/json-fields.ts';
 import type { IngestPort, InstrumentSpec, MessageBatch } from '../../engine/ingest/source.ts';
 import {
@@ -19,7 +19,7 @@ import {
   TICK_TRADE_COUNT_I32,
   TICK_TS_EVENT_NS_I64,
 } from '../../schemas/layout.gen.ts';
-import { REFUSAL } from '../../schemas/records.ts';
+import { REFUSAL, TICK_KIND } from '../../schemas/records.ts';
 
 export interface ReceivedTick {
   readonly symbol: string;
@@ -61,7 +61,6 @@ export function createMemoryPort(options: MemoryPortOptions = {}): MemoryPort {
   const buffer = new ArrayBuffer((stagingCapacity + 1) * TICK_SIZE);
   const i32 = new Int32Array(buffer);
   const f64 = new Float64Array(buffer);
-  const i64 = new BigInt64Array(buffer);
   const ticks: ReceivedTick[] = [];
   const refusals = new Map<number, number>();
   const instruments: InstrumentSpec[] = [];
@@ -73,73 +72,28 @@ export function createMemoryPort(options: MemoryPortOptions = {}): MemoryPort {
   const refuse = (reason: number, count: number): void => {
     refusals.set(reason, (refusals.get(reason) ?? 0) + count);
   };
-  const refusalOf = (record: number): number => {
-    const spec = instruments[i32[stagingI32Index + record * WORDS + TICK_SYMBOL_INDEX_I32]!];
-    const at = (stagingI32Index + record * WORDS) >> 1;
-    if (!spec) return REFUSAL.unknownSymbol;
-    const price = f64[at + TICK_PRICE_F64]!;
-    if (!Number.isFinite(price)) return REFUSAL.priceNotFinite;
-    if (price <= 0) return REFUSAL.priceNotPositive;
-    if (spec.kind === 'trade' && i64[at + TICK_QUANTITY_LOTS_I64]! < 0n) return REFUSAL.quantityNegative;
-    return 0;
-  };
   const commit = (count: number, partition: number, isStamped = false): number => {
     if (count > port.room()) throw new Error(`${count} records committed, room for ${port.room()}`);
     let accepted = 0;
     for (let record = 0; record < count; record += 1) {
-      const refusal = refusalOf(record);
+      const refusal = refusalOf(port, record);
       if (refusal !== 0) {
         refuse(refusal, 1);
         continue;
       }
-      const at = stagingI32Index + record * WORDS;
-      ticks.push({
-        symbol: instruments[i32[at + TICK_SYMBOL_INDEX_I32]!]!.symbol,
-        kind: i32[at + TICK_KIND_I32]!,
-        tsEventNs: i64[(at >> 1) + TICK_TS_EVENT_NS_I64]!,
-        price: f64[(at >> 1) + TICK_PRICE_F64]!,
-        ask: f64[(at >> 1) + TICK_ASK_F64]!,
-        low: f64[(at >> 1) + TICK_LOW_F64]!,
-        close: f64[(at >> 1) + TICK_CLOSE_F64]!,
-        quantityLots: i64[(at >> 1) + TICK_QUANTITY_LOTS_I64]!,
-        tradeCount: i32[at + TICK_TRADE_COUNT_I32]!,
-        partition,
-        ingestUs: isStamped ? i32[at + TICK_INGEST_US_I32]! >>> 0 : undefined,
-      });
+      ticks.push(readTick(port, record, { partition, isStamped }));
       accepted += 1;
     }
     room -= accepted;
     return accepted;
   };
 
-  /** Stages one JSON message of the contract; returns the refusal code, 0 when staged. */
-  const stageJson = (value: Uint8Array, partition: number): number => {
-    const fields = scalarFields(new TextDecoder().decode(value));
-    const symbol = fields?.get('symbol');
-    const [price, lots, time] = [fields?.get('ltp'), fields?.get('vol'), fields?.get('event_ts')];
-    if (!symbol?.isString || !price || !lots || !time) return REFUSAL.malformed;
-    const index = port.register({ symbol: symbol.text, kind: 'trade', priceDecimals: 2, lotDecimals: 0, partition });
-    if (index < 0) return -index;
-    const at = stagingI32Index;
-    i32.fill(0, at, at + WORDS);
-    const moment = { start: 0, end: time.text.length, decimals: 0 };
-    if (writeScaled(i32, at + TICK_TS_EVENT_NS_I64 * 2, time.text, moment) !== DECIMAL_STATUS.exact) return REFUSAL.malformed;
-    const { lotDecimals } = port.decimalsOf(index);
-    const quantity = { start: 0, end: lots.text.length, decimals: lotDecimals };
-    const status = writeScaled(i32, at + TICK_QUANTITY_LOTS_I64 * 2, lots.text, quantity);
-    if (status !== DECIMAL_STATUS.exact) return status === DECIMAL_STATUS.offUnit ? REFUSAL.quantityOffLot : REFUSAL.malformed;
-    i32[at + TICK_KIND_I32] = 1;
-    i32[at + TICK_SYMBOL_INDEX_I32] = index;
-    f64[(at >> 1) + TICK_PRICE_F64] = Number(price.text);
-    return 0;
-  };
-
   const commitMessages = (batch: MessageBatch): number => {
     if (batch.encoding !== 'json') throw new Error(`the memory port reads json messages, not ${batch.encoding}`);
     for (let message = 0; message < batch.count; message += 1) {
       if (port.room() === 0) return message;
-      let refusal = stageJson(batch.values[message]!, batch.partition);
-      if (refusal === 0) refusal = refusalOf(0);
+      let refusal = stageJson(port, batch.values[message]!, batch.partition);
+      if (refusal === 0) refusal = refusalOf(port, 0);
       if (refusal === 0) {
         commit(1, batch.partition);
       } else {
@@ -185,4 +139,58 @@ export function createMemoryPort(options: MemoryPortOptions = {}): MemoryPort {
     commitMessages,
   };
   return port;
+}
+
+function readTick(port: MemoryPort, record: number, meta: { readonly partition: number; readonly isStamped: boolean }): ReceivedTick {
+  const at = port.stagingI32Index + record * WORDS;
+  const { i32, f64 } = port;
+  const i64 = new BigInt64Array(i32.buffer);
+  return {
+    symbol: port.instruments[i32[at + TICK_SYMBOL_INDEX_I32]!]!.symbol,
+    kind: i32[at + TICK_KIND_I32]!,
+    tsEventNs: i64[(at >> 1) + TICK_TS_EVENT_NS_I64]!,
+    price: f64[(at >> 1) + TICK_PRICE_F64]!,
+    ask: f64[(at >> 1) + TICK_ASK_F64]!,
+    low: f64[(at >> 1) + TICK_LOW_F64]!,
+    close: f64[(at >> 1) + TICK_CLOSE_F64]!,
+    quantityLots: i64[(at >> 1) + TICK_QUANTITY_LOTS_I64]!,
+    tradeCount: i32[at + TICK_TRADE_COUNT_I32]!,
+    partition: meta.partition,
+    ingestUs: meta.isStamped ? i32[at + TICK_INGEST_US_I32]! >>> 0 : undefined,
+  };
+}
+
+/** The code with which a staged record is refused; 0 when it is not. */
+function refusalOf(port: MemoryPort, record: number): number {
+  const at = port.stagingI32Index + record * WORDS;
+  const spec = port.instruments[port.i32[at + TICK_SYMBOL_INDEX_I32]!];
+  if (!spec) return REFUSAL.unknownSymbol;
+  const price = port.f64[(at >> 1) + TICK_PRICE_F64]!;
+  if (!Number.isFinite(price)) return REFUSAL.priceNotFinite;
+  if (price <= 0) return REFUSAL.priceNotPositive;
+  const isNegative = port.i32[at + TICK_QUANTITY_LOTS_I64 * 2 + 1]! < 0;
+  return spec.kind === 'trade' && isNegative ? REFUSAL.quantityNegative : 0;
+}
+
+/** Stages one JSON message of the contract; returns the refusal code, 0 when staged. */
+function stageJson(port: MemoryPort, value: Uint8Array, partition: number): number {
+  const fields = scalarFields(new TextDecoder().decode(value));
+  const symbol = fields?.get('symbol');
+  const [price, lots, time] = [fields?.get('ltp'), fields?.get('vol'), fields?.get('event_ts')];
+  if (!symbol?.isString || !price || !lots || !time) return REFUSAL.malformed;
+  const { i32, f64, stagingI32Index: at } = port;
+  i32.fill(0, at, at + WORDS);
+  const moment = { start: 0, end: time.text.length, decimals: 0 };
+  if (writeScaled(i32, at + TICK_TS_EVENT_NS_I64 * 2, time.text, moment) !== DECIMAL_STATUS.exact) return REFUSAL.malformed;
+  f64[(at >> 1) + TICK_PRICE_F64] = parsePrice(price.text, 0, price.text.length);
+  if (Number.isNaN(f64[(at >> 1) + TICK_PRICE_F64])) return REFUSAL.malformed;
+  const index = port.register({ symbol: symbol.text, kind: 'trade', priceDecimals: 2, lotDecimals: 0, partition });
+  if (index < 0) return -index;
+  const { lotDecimals } = port.decimalsOf(index);
+  const quantity = { start: 0, end: lots.text.length, decimals: lotDecimals };
+  const status = writeScaled(i32, at + TICK_QUANTITY_LOTS_I64 * 2, lots.text, quantity);
+  if (status !== DECIMAL_STATUS.exact) return status === DECIMAL_STATUS.offUnit ? REFUSAL.quantityOffLot : REFUSAL.malformed;
+  i32[at + TICK_KIND_I32] = TICK_KIND.trade;
+  i32[at + TICK_SYMBOL_INDEX_I32] = index;
+  return 0;
 }
