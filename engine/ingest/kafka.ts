@@ -58,7 +58,8 @@ export function createKafkaSource(options: KafkaSourceOptions): KafkaSource {
       values: run.values,
       onRejected(messageIndex, recordIndex, refusal) {
         if (recordIndex < 0) whole.add(messageIndex);
-        options.onRejected(describe(run, messageIndex, recordIndex, refusal));
+        // A tick that came too late is whole: it stands in late_ticks.
+        if (refusal !== REFUSAL.tooLate) options.onRejected(describe(run, messageIndex, recordIndex, refusal));
       },
     });
     for (let index = 0; index < taken; index += 1) {

@@ -17,7 +17,6 @@ it('reads the instruments file of the project', () => {
   const book = loadInstruments(`${PROJECT_ROOT}/config/instruments.json`);
   expect(book.find('BTCUSDT')).toMatchObject({ priceDecimals: 2, lotDecimals: 8 });
   expect(book.find('EURUSD')).toMatchObject({ kind: 'quote', priceDecimals: 5 });
-  expect(book.find('TCS')?.session).toEqual({ timezone: 'Asia/Kolkata', open: '09:15', close: '15:30' });
   expect(book.find('NOBODY')).toBeUndefined();
 });
 
