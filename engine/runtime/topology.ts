@@ -16,25 +16,19 @@ import { PROJECT_ROOT } from '../core/root.ts';
 import { createIngest, type Ingest } from '../ingest/port.ts';
 import type { Source } from '../ingest/source.ts';
 import { createBarKernel } from '../kernel/bars.ts';
-import { createMemory } from '../kernel/host.ts';
 import { loadInstruments } from '../market/instrument-book.ts';
 import { allocateSymbols, openSymbols, type SymbolDictionary } from '../market/instruments.ts';
 import type { Timeframe } from '../market/timeframes.ts';
-import { formatRegion, mapRegion, type RegionShape } from '../memory/region.ts';
 import { allocateRing } from '../memory/ring.ts';
 import { type BarPublisher, createBarPublisher } from '../sinks/kafka/publisher.ts';
 import type { FromWriter, ToWriter, WriterStart } from '../sinks/messages.ts';
 import type { StoredState } from '../sinks/postgres/runs.ts';
 import { WRITER_COUNTERS_BYTES } from '../sinks/postgres/writer-counters.ts';
 import { createEngine, type Engine } from './engine.ts';
+import { makeRegions, PARTITION_CAPACITY } from './regions.ts';
 import { restoreState } from './restore.ts';
 import type { Servers } from './servers.ts';
 import { startWorker } from './workers.ts';
-
-/** Partitions a source may have. */
-export const PARTITION_CAPACITY = 256;
-/** Slots of an out ring: several seconds of every symbol's bars between two commits. */
-const OUT_CAPACITY = 32768;
 
 export interface TopologyOptions {
   readonly config: Config;
@@ -69,7 +63,7 @@ type FromShard =
 export async function buildTopology(options: TopologyOptions): Promise<Topology> {
   const { config, timeframes, servers, source, log } = options;
   const clock = SYSTEM_CLOCK;
-  const regions = makeRegions(config, timeframes);
+  const regions = makeRegions(config, timeframes, options.stored);
   const symbols = openSymbols(allocateSymbols(config.SYMBOLS_MAX));
   const ingest = createIngest({
     regions,
@@ -173,23 +167,4 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
       await Promise.all([...shards, writer].map((worker) => worker.terminate()));
     },
   };
-}
-
-function makeRegions(config: Config, timeframes: readonly Timeframe[]): WebAssembly.Memory[] {
-  return Array.from({ length: config.WORKERS }, (_, shardIndex) => {
-    const shape: RegionShape = {
-      shardIndex,
-      tickCapacity: config.QUEUE,
-      outCapacity: OUT_CAPACITY,
-      symbolCapacity: config.SYMBOLS_MAX,
-      partitionCapacity: PARTITION_CAPACITY,
-      latenessNs: config.LATENESS_MS * 1e6,
-      amendNs: BigInt(config.AMEND_SEC) * 1_000_000_000n,
-      latePolicy: config.LATE_POLICY,
-      timeframeSeconds: timeframes.map((timeframe) => timeframe.seconds),
-    };
-    const memory = createMemory(mapRegion(shape).sizeBytes);
-    formatRegion(memory, shape);
-    return memory;
-  });
 }
