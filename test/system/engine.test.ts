@@ -61,6 +61,16 @@ describe('simulator', () => {
     expect(summaryOf(second).isConserved).toBe(true);
   });
 
+  it('goes on with buckets that were left open under a larger lateness, in another number of workers', async () => {
+    const settings = { PG_SCHEMA: schema('shrink'), KAFKA: 'off', SIM_SYMBOLS: '20', SIM_DURATION_SEC: '3' };
+    const first = await runToEnd([], { ...settings, LATENESS_MS: '20000' }, folder);
+    expect(summaryOf(first).bars.find((bar) => bar.timeframe === '1s')).toMatchObject({ final: 0 });
+    expect(summaryOf(first).bars.find((bar) => bar.timeframe === '1s')!.open).toBeGreaterThan(40);
+    const second = await runToEnd([], { ...settings, LATENESS_MS: '0', WORKERS: '3' }, folder);
+    expect([first.code, second.code], second.output).toEqual([0, 0]);
+    expect(summaryOf(second).isConserved).toBe(true);
+  });
+
   it('drains on SIGTERM and exits 0 when conserved', async () => {
     const engine = startEngine([], { PG_SCHEMA: schema('term'), TOPIC_PREFIX: `${stamp}.term.`, SIM_SYMBOLS: '20', WORKERS: '2' }, folder);
     await engine.waitFor(/ticks\/s/);
