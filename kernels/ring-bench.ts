@@ -8,6 +8,8 @@ import { ringFree, ringPublish, ringReady, ringRelease, ringSlot } from "./lib/r
 
 const TICK_SHIFT = 6;
 const SYMBOLS: i32 = 500;
+/** Slots of a run that the producer writes in one piece. */
+const RUN_MAX: i32 = 16;
 const FIRST_NS: i64 = 1700000000000000000;
 /** Arithmetic steps after an empty or full look, before the shared line is touched again. */
 const BACK_OFF: i32 = 100;
@@ -50,13 +52,62 @@ function backOff(): void {
   backOffState = state;
 }
 
-/** Writes ticks number `first` to `first + total - 1`, published `batch` at a time. */
+function priceOf(number: i32): f64 {
+  return 2500.0 + <f64>(number & 255) * 0.05;
+}
+
+function quantityOf(number: i32): i64 {
+  return <i64>(number & 7) + 1;
+}
+
+/** The first quarter of a tick: what it is, whose and when. */
+function claimTick(slot: usize, number: i32, symbol: i32): void {
+  v128.store(slot, i64x2.replace_lane(i64x2.splat(<i64>TICK_KIND_TRADE | (<i64>symbol << 32)), 1, FIRST_NS + <i64>number), TICK_KIND);
+}
+
+/** The rest of it. */
+function fillTick(slot: usize, number: i32): void {
+  v128.store(slot, f64x2.replace_lane(f64x2.splat(0), 0, priceOf(number)), TICK_PRICE);
+  v128.store(slot, f64x2.splat(0), TICK_LOW);
+  v128.store(slot, i64x2.replace_lane(i64x2.splat(1), 0, quantityOf(number)), TICK_QUANTITY_LOTS);
+}
+
+/**
+ * Writes a run of slots, `stop` excluded, in two passes. A slot is a cache line that the other processor holds; stores wait for
+ * it in a queue of limited length, and one store to each line first has more lines on their way at once than four would.
+ * Four ticks a turn, since each turn of a loop in WASM also looks whether it has been interrupted.
+ */
+function writeRun(start: usize, stop: usize, first: i32): void {
+  let symbol = first % SYMBOLS;
+  let symbols: i64 = 0, quantities: i64 = 0, times: i64 = 0, prices: i64 = 0;
+  for (let slot = start, number = first; slot != stop; slot += 4 * TICK_SIZE, number += 4) {
+    claimTick(slot, number, symbol);
+    claimTick(slot + TICK_SIZE, number + 1, symbol + 1);
+    claimTick(slot + 2 * TICK_SIZE, number + 2, symbol + 2);
+    claimTick(slot + 3 * TICK_SIZE, number + 3, symbol + 3);
+    symbols += 4 * symbol + 6;
+    times += 4 * (FIRST_NS + <i64>number) + 6;
+    symbol = symbol == SYMBOLS - 4 ? 0 : symbol + 4;
+  }
+  for (let slot = start, number = first; slot != stop; slot += 4 * TICK_SIZE, number += 4) {
+    fillTick(slot, number);
+    fillTick(slot + TICK_SIZE, number + 1);
+    fillTick(slot + 2 * TICK_SIZE, number + 2);
+    fillTick(slot + 3 * TICK_SIZE, number + 3);
+    quantities += quantityOf(number) + quantityOf(number + 1) + quantityOf(number + 2) + quantityOf(number + 3);
+    prices += reinterpret<i64>(priceOf(number)) + reinterpret<i64>(priceOf(number + 1));
+    prices += reinterpret<i64>(priceOf(number + 2)) + reinterpret<i64>(priceOf(number + 3));
+  }
+  symbolSum += symbols;
+  quantitySum += quantities;
+  timeSum += times;
+  priceSum += prices;
+}
+
+/** Writes ticks number `first` to `first + total - 1`, published `batch` at a time; all three are multiples of four. */
 export function produce(ring: usize, first: i32, total: i32, batch: i32): void {
   const capacity = load<i32>(ring, RING_CAPACITY);
-  const mask = capacity - 1;
   let position = load<i32>(ring, RING_HEAD);
-  let symbol = first % SYMBOLS;
-  let symbols = symbolSum, quantities = quantitySum, times = timeSum, prices = priceSum;
   let free = ringFree(ring);
   for (let number = first, end = first + total; number < end;) {
     const count = min(batch, end - number);
@@ -65,37 +116,20 @@ export function produce(ring: usize, first: i32, total: i32, batch: i32): void {
       if (free < count) backOff();
     }
     free -= count;
-    // One run of slots at a time, none across the end of the ring.
     for (let left = count; left > 0;) {
-      const run = min(left, capacity - (position & mask));
-      let slot = ringSlot(ring, position, TICK_SHIFT);
-      for (const stop = slot + (<usize>run << TICK_SHIFT); slot != stop; slot += TICK_SIZE, number++) {
-        const time = FIRST_NS + <i64>number;
-        const price = 2500.0 + <f64>(number & 255) * 0.05;
-        const quantity = <i64>(number & 7) + 1;
-        // Four stores to a slot, which is one cache line: stores wait in a queue of limited length.
-        v128.store(slot, i64x2.replace_lane(i64x2.splat(<i64>TICK_KIND_TRADE | (<i64>symbol << 32)), 1, time), TICK_KIND);
-        v128.store(slot, f64x2.replace_lane(f64x2.splat(0), 0, price), TICK_PRICE);
-        v128.store(slot, f64x2.splat(0), TICK_LOW);
-        v128.store(slot, i64x2.replace_lane(i64x2.splat(1), 0, quantity), TICK_QUANTITY_LOTS);
-        symbols += symbol;
-        quantities += quantity;
-        times += time;
-        prices += reinterpret<i64>(price);
-        symbol = symbol == SYMBOLS - 1 ? 0 : symbol + 1;
-      }
+      // No run crosses the end of the ring, and none is longer than the store queue is good for.
+      const run = min(min(left, RUN_MAX), capacity - (position & (capacity - 1)));
+      const slot = ringSlot(ring, position, TICK_SHIFT);
+      writeRun(slot, slot + (<usize>run << TICK_SHIFT), number);
+      number += run;
       position += run;
       left -= run;
     }
     ringPublish(ring, position);
   }
-  symbolSum = symbols;
-  quantitySum = quantities;
-  timeSum = times;
-  priceSum = prices;
 }
 
-/** Reads `total` ticks, everything that is there at a time. */
+/** Reads `total` ticks, everything that is there at a time; four a turn, as `produce` writes them. */
 export function consume(ring: usize, total: i32): void {
   const capacity = load<i32>(ring, RING_CAPACITY);
   const mask = capacity - 1;
@@ -109,11 +143,15 @@ export function consume(ring: usize, total: i32): void {
     }
     const run = min(ready, capacity - (position & mask));
     let slot = ringSlot(ring, position, TICK_SHIFT);
-    for (const stop = slot + (<usize>run << TICK_SHIFT); slot != stop; slot += TICK_SIZE) {
-      symbols += load<i32>(slot, TICK_SYMBOL_INDEX);
-      quantities += load<i64>(slot, TICK_QUANTITY_LOTS);
-      times += load<i64>(slot, TICK_TS_EVENT_NS);
-      prices += load<i64>(slot, TICK_PRICE);
+    for (const stop = slot + (<usize>run << TICK_SHIFT); slot != stop; slot += 4 * TICK_SIZE) {
+      symbols += load<i32>(slot, TICK_SYMBOL_INDEX) + load<i32>(slot, TICK_SIZE + TICK_SYMBOL_INDEX);
+      symbols += load<i32>(slot, 2 * TICK_SIZE + TICK_SYMBOL_INDEX) + load<i32>(slot, 3 * TICK_SIZE + TICK_SYMBOL_INDEX);
+      quantities += load<i64>(slot, TICK_QUANTITY_LOTS) + load<i64>(slot, TICK_SIZE + TICK_QUANTITY_LOTS);
+      quantities += load<i64>(slot, 2 * TICK_SIZE + TICK_QUANTITY_LOTS) + load<i64>(slot, 3 * TICK_SIZE + TICK_QUANTITY_LOTS);
+      times += load<i64>(slot, TICK_TS_EVENT_NS) + load<i64>(slot, TICK_SIZE + TICK_TS_EVENT_NS);
+      times += load<i64>(slot, 2 * TICK_SIZE + TICK_TS_EVENT_NS) + load<i64>(slot, 3 * TICK_SIZE + TICK_TS_EVENT_NS);
+      prices += load<i64>(slot, TICK_PRICE) + load<i64>(slot, TICK_SIZE + TICK_PRICE);
+      prices += load<i64>(slot, 2 * TICK_SIZE + TICK_PRICE) + load<i64>(slot, 3 * TICK_SIZE + TICK_PRICE);
     }
     position += run;
     ringRelease(ring, position);
