@@ -1,14 +1,11 @@
 // Builds the bars of a shard: reads its tick ring, merges ticks into open 1 s buckets, closes buckets as watermarks move, and writes
 // what closes to its out ring. All state lies in the shard's region; the variables here are caches of this instance.
 import {
-  BAR_ASK_CLOSE,
   BAR_ASK_HIGH,
   BAR_ASK_OPEN,
-  BAR_CLOSE,
   BAR_FIRST_NS,
   BAR_FLAGS,
   BAR_HIGH,
-  BAR_LAST_NS,
   BAR_OPEN,
   BAR_PRICE_SCALE,
   BAR_SYMBOL_INDEX,
@@ -72,6 +69,7 @@ import { emitEmpty, outHasRoom, outOpen, outPublish } from "./lib/bar-out";
 import {
   accumulatorRow,
   addProduct,
+  addTo,
   barOfTick,
   count,
   EMPTY,
@@ -214,6 +212,7 @@ export function poll(header: usize, maxRecords: i32): i32 {
   let stampUs: u32 = 0;
   let stampFrom = 0;
   let merged = 0;
+  let opened = 0;
   let state = STATE_IDLE;
 
   outOpen(<usize>load<i32>(header, SHARD_OUT_RING));
@@ -227,24 +226,25 @@ export function poll(header: usize, maxRecords: i32): i32 {
   while (done < limit && state == STATE_IDLE) {
     const kind = load<i32>(tick, TICK_KIND);
     const ingestUs = load<u32>(tick, TICK_INGEST_US);
-    if (kind <= TICK_KIND_BAR && ingestUs != stampUs) {
-      stamp = writeStamp(stamp, stampUs, merged - stampFrom);
-      stampFrom = merged;
-      if (stamp == stampEnd) {
+    const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
+    const bucket = row + ((<usize>load<i32>(tick, TICK_SYMBOL_INDEX)) << BAR_SHIFT);
+    // One branch that is nearly always taken for the three conditions.
+    const isInHand = i32(<u64>(tsNs - startNs) < <u64>NS_PER_SECOND) & i32(ingestUs == stampUs);
+    if (isInHand & i32(kind == TICK_KIND_TRADE)) {
+      opened += mergeTrade(bucket, tick, tsNs, startNs);
+      merged += 1;
+    } else if (isInHand & i32(kind == TICK_KIND_QUOTE)) {
+      opened += mergeQuote(bucket, tick, tsNs, startNs);
+      merged += 1;
+    } else {
+      if (kind <= TICK_KIND_BAR && ingestUs != stampUs) {
+        stamp = writeStamp(stamp, stampUs, merged - stampFrom);
+        stampFrom = merged;
+        stampUs = ingestUs;
+        if (stamp < stampEnd) continue;
         state = STATE_MORE;
         break;
       }
-      stampUs = ingestUs;
-    }
-    const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
-    const bucket = row + ((<usize>load<i32>(tick, TICK_SYMBOL_INDEX)) << BAR_SHIFT);
-    if (kind == TICK_KIND_TRADE && <u64>(tsNs - startNs) < <u64>NS_PER_SECOND) {
-      mergeTrade(header, bucket, tick, tsNs, startNs);
-      merged += 1;
-    } else if (kind == TICK_KIND_QUOTE && <u64>(tsNs - startNs) < <u64>NS_PER_SECOND) {
-      mergeQuote(header, bucket, tick, tsNs, startNs);
-      merged += 1;
-    } else {
       const outcome = kind <= TICK_KIND_BAR ? mergeSlowly(header, tick, tsNs) : obey(header, tick, kind);
       if (outcome == NO_ROOM) {
         state = STATE_BLOCKED;
@@ -262,7 +262,8 @@ export function poll(header: usize, maxRecords: i32): i32 {
   }
   stamp = writeStamp(stamp, stampUs, merged - stampFrom);
   store<i32>(header, <i32>((stamp - stamps) >> 3), SHARD_STAMP_COUNT);
-  store<f64>(header, load<f64>(header, SHARD_TICKS_MERGED) + <f64>merged, SHARD_TICKS_MERGED);
+  addTo(header + SHARD_TICKS_MERGED, merged);
+  addTo(header + SHARD_OPEN_BARS, opened);
   if (state == STATE_BLOCKED) count(header + SHARD_BLOCKED_POLLS);
   else if (done < ready) state = STATE_MORE;
   store<i32>(header, state, SHARD_POLL_STATE);
@@ -279,50 +280,44 @@ function writeStamp(stamp: usize, ingestUs: u32, merged: i32): usize {
   return stamp + 8;
 }
 
-/** A trade into its own open bucket. */
-function mergeTrade(header: usize, bucket: usize, tick: usize, tsNs: i64, startNs: i64): void {
+/**
+ * A trade into its own 1 s bucket; returns 1 when that was empty. Without branches, since every tenth tick or so opens a bucket, at no place that could
+ * be predicted: [first, last] and [open, close] are taken or kept lane by lane.
+ */
+function mergeTrade(bucket: usize, tick: usize, tsNs: i64, startNs: i64): i32 {
   const price = load<f64>(tick, TICK_PRICE);
   const lots = load<i64>(tick, TICK_QUANTITY_LOTS);
-  if (tsNs >= load<i64>(bucket, BAR_LAST_NS)) {
-    store<i64>(bucket, tsNs, BAR_LAST_NS);
-    store<f64>(bucket, price, BAR_CLOSE);
-  }
-  if (tsNs < load<i64>(bucket, BAR_FIRST_NS)) {
-    startEarlier(header, bucket, tsNs, startNs);
-    store<f64>(bucket, price, BAR_OPEN);
-  }
+  const times = v128.load(bucket, BAR_FIRST_NS);
+  const isTaken = takenLanes(times, tsNs);
+  store<i64>(bucket, startNs, BAR_TS_START_NS);
+  v128.store(bucket, v128.bitselect(i64x2.splat(tsNs), times, isTaken), BAR_FIRST_NS);
+  v128.store(bucket, v128.bitselect(f64x2.splat(price), v128.load(bucket, BAR_OPEN), isTaken), BAR_OPEN);
   v128.store(bucket, f64x2.pmax(v128.load(bucket, BAR_HIGH), highAndMinusLow(price, price)), BAR_HIGH);
   store<i32>(bucket, load<i32>(bucket, BAR_TRADE_COUNT) + 1, BAR_TRADE_COUNT);
   store<i64>(bucket, load<i64>(bucket, BAR_VOLUME_LOTS) + lots, BAR_VOLUME_LOTS);
   addProduct(bucket, price * load<f64>(bucket, BAR_PRICE_SCALE), lots);
+  return i32(i64x2.extract_lane(times, 0) == EMPTY);
 }
 
-/** A quote into its own open bucket. */
-function mergeQuote(header: usize, bucket: usize, tick: usize, tsNs: i64, startNs: i64): void {
+/** As mergeTrade, for the bid and the ask of a quote. */
+function mergeQuote(bucket: usize, tick: usize, tsNs: i64, startNs: i64): i32 {
   const bid = load<f64>(tick, TICK_PRICE);
   const ask = load<f64>(tick, TICK_ASK);
-  if (tsNs >= load<i64>(bucket, BAR_LAST_NS)) {
-    store<i64>(bucket, tsNs, BAR_LAST_NS);
-    store<f64>(bucket, bid, BAR_CLOSE);
-    store<f64>(bucket, ask, BAR_ASK_CLOSE);
-  }
-  if (tsNs < load<i64>(bucket, BAR_FIRST_NS)) {
-    startEarlier(header, bucket, tsNs, startNs);
-    store<f64>(bucket, bid, BAR_OPEN);
-    store<f64>(bucket, ask, BAR_ASK_OPEN);
-  }
+  const times = v128.load(bucket, BAR_FIRST_NS);
+  const isTaken = takenLanes(times, tsNs);
+  store<i64>(bucket, startNs, BAR_TS_START_NS);
+  v128.store(bucket, v128.bitselect(i64x2.splat(tsNs), times, isTaken), BAR_FIRST_NS);
+  v128.store(bucket, v128.bitselect(f64x2.splat(bid), v128.load(bucket, BAR_OPEN), isTaken), BAR_OPEN);
+  v128.store(bucket, v128.bitselect(f64x2.splat(ask), v128.load(bucket, BAR_ASK_OPEN), isTaken), BAR_ASK_OPEN);
   v128.store(bucket, f64x2.pmax(v128.load(bucket, BAR_HIGH), highAndMinusLow(bid, bid)), BAR_HIGH);
   v128.store(bucket, f64x2.pmax(v128.load(bucket, BAR_ASK_HIGH), highAndMinusLow(ask, ask)), BAR_ASK_HIGH);
   store<i32>(bucket, load<i32>(bucket, BAR_TRADE_COUNT) + 1, BAR_TRADE_COUNT);
+  return i32(i64x2.extract_lane(times, 0) == EMPTY);
 }
 
-/** A new earliest event time of a 1 s bucket, which opens it when it was empty. */
-function startEarlier(header: usize, bucket: usize, tsNs: i64, startNs: i64): void {
-  if (load<i64>(bucket, BAR_FIRST_NS) == EMPTY) {
-    store<i64>(bucket, startNs, BAR_TS_START_NS);
-    count(header + SHARD_OPEN_BARS);
-  }
-  store<i64>(bucket, tsNs, BAR_FIRST_NS);
+/** All ones in the lanes of [first, last] that `tsNs` takes: first when it is earlier, last when it is not earlier than that. */
+function takenLanes(times: v128, tsNs: i64): v128 {
+  return v128.xor(i64x2.gt_s(times, i64x2.splat(tsNs)), i64x2(0, -1));
 }
 
 /** A tick outside the second in hand, or a source bar. A second that is open for everyone is taken in hand instead, for another look. */

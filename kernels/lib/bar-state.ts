@@ -108,6 +108,11 @@ export function count(address: usize): void {
   store<f64>(address, load<f64>(address) + 1);
 }
 
+/** Adds to an f64 counter or gauge. */
+export function addTo(address: usize, amount: i32): void {
+  store<f64>(address, load<f64>(address) + <f64>amount);
+}
+
 /** Gives a bucket its symbol and leaves it empty. */
 export function formatBucket(bucket: usize, meta: usize, timeframe: i32): void {
   memory.fill(bucket, 0, BAR_SIZE);
@@ -135,13 +140,6 @@ export function emptyBucket(bucket: usize): void {
     store<i64>(bucket, 0, BAR_NOTIONAL_LO);
     store<i64>(bucket, 0, BAR_NOTIONAL_HI);
   }
-}
-
-/** Empties a bucket that held something, and takes it off the gauge. */
-export function closeBucket(header: usize, bucket: usize, timeframe: i32): void {
-  const gauge = header + SHARD_OPEN_BARS + ((<usize>timeframe) << 3);
-  store<f64>(gauge, load<f64>(gauge) - 1);
-  emptyBucket(bucket);
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   PARTITION_FIRST_LOCAL_INDEX,
   PARTITION_WATERMARK_NS,
   SHARD_BARS_OUT,
+  SHARD_OPEN_BARS,
   SHARD_SLOT_COUNT,
   SHARD_SWEEP_BOUNDARY_NS,
   SHARD_SWEEP_FLAGS,
@@ -25,13 +26,14 @@ import {
   SHARD_TIMEFRAME_PARENT,
   SYMBOL_META_NEXT_LOCAL_INDEX,
   SYMBOL_META_PARTITION,
+  SYMBOL_META_SIZE,
 } from "../../schemas/layout.gen";
 import { emitBar, outHasRoom } from "./bar-out";
 import {
   accumulatorRow,
-  closeBucket,
-  count,
+  addTo,
   EMPTY,
+  emptyBucket,
   floorDivide,
   mergeBar,
   metaOf,
@@ -150,27 +152,33 @@ function closeBoundary(header: usize, partition: usize, fromNs: i64, boundaryNs:
 /** Closes one timeframe for the symbols from `localIndex` on; returns the symbol for which the out ring had no room, or -1. */
 function closeTimeframe(header: usize, timeframe: i32, localIndex: i32, secondNs: i64): i32 {
   const row = timeframe == 0 ? slotRow(header, slotOf(header, secondNs)) : accumulatorRow(header, timeframe);
+  const metas = metaOf(header, 0);
   const children = childrenOf(header, timeframe);
-  const counter = header + SHARD_BARS_OUT + ((<usize>timeframe) << 3);
+  let closed = 0;
   while (localIndex >= 0) {
     const bucket = row + ((<usize>localIndex) << BAR_SHIFT);
     if (load<i64>(bucket, BAR_FIRST_NS) != EMPTY && (timeframe != 0 || load<i64>(bucket, BAR_TS_START_NS) == secondNs)) {
-      if (!outHasRoom(1)) return localIndex;
+      if (!outHasRoom(1)) break;
       emitBar(bucket, OUT_KIND_BAR_FINAL);
-      count(counter);
       for (let left = children; left != 0; left &= left - 1) feed(header, ctz(left), localIndex, bucket);
-      closeBucket(header, bucket, timeframe);
+      emptyBucket(bucket);
+      closed += 1;
     }
-    localIndex = load<i32>(metaOf(header, localIndex), SYMBOL_META_NEXT_LOCAL_INDEX);
+    localIndex = load<i32>(metas + <usize>localIndex * SYMBOL_META_SIZE, SYMBOL_META_NEXT_LOCAL_INDEX);
   }
-  return -1;
+  addTo(header + SHARD_BARS_OUT + ((<usize>timeframe) << 3), closed);
+  addTo(header + SHARD_OPEN_BARS + ((<usize>timeframe) << 3), -closed);
+  return localIndex;
 }
 
-/** Merges a bucket that closes into the accumulator of a timeframe that is built from it. */
+/** Merges a bucket that closes into the accumulator of a timeframe that is built from it. Only the first of a bucket needs a division. */
 function feed(header: usize, timeframe: i32, localIndex: i32, bucket: usize): void {
+  const accumulator = accumulatorRow(header, timeframe) + ((<usize>localIndex) << BAR_SHIFT);
   const sizeNs = sizeNsOf(header, timeframe);
-  const startNs = floorDivide(load<i64>(bucket, BAR_TS_START_NS), sizeNs) * sizeNs;
-  mergeBar(header, accumulatorRow(header, timeframe) + ((<usize>localIndex) << BAR_SHIFT), bucket, startNs);
+  const bucketNs = load<i64>(bucket, BAR_TS_START_NS);
+  const startNs = load<i64>(accumulator, BAR_TS_START_NS);
+  const isIn = <u64>(bucketNs - startNs) < <u64>sizeNs && load<i64>(accumulator, BAR_FIRST_NS) != EMPTY;
+  mergeBar(header, accumulator, bucket, isIn ? startNs : floorDivide(bucketNs, sizeNs) * sizeNs);
 }
 
 /** One bit for each timeframe that is built from `timeframe`. */
