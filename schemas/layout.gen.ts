@@ -69,7 +69,7 @@ export const BAR_ASK_LOW = 104; // quote bars; as low
 export const BAR_ASK_LOW_F64 = 13;
 export const BAR_FLAGS = 112; // BAR_FLAG; barrier: BARRIER_FLAG
 export const BAR_FLAGS_I32 = 28;
-export const BAR_MISSED_MASK = 116; // late tick: one bit per timeframe that it did not join
+export const BAR_MISSED_MASK = 116; // late tick: one bit per timeframe that it did not join, and LATE_FLAG
 export const BAR_MISSED_MASK_I32 = 29;
 export const BAR_PARTITION = 120; // source partition of the symbol
 export const BAR_PARTITION_I32 = 30;
@@ -223,6 +223,8 @@ export const BARRIER_FLAG_FINAL = 2;
 
 export const BAR_FLAG_NOTIONAL_UNKNOWN = 1;
 
+export const LATE_FLAG_REFUSED = 1073741824;
+
 export const REFUSAL_UNKNOWN_SYMBOL = 1;
 export const REFUSAL_CAPACITY = 2;
 export const REFUSAL_PRICE_NOT_FINITE = 3;
@@ -238,4 +240,4 @@ export const REFUSAL_TOO_LATE = 12;
 export const REFUSAL_MALFORMED = 13;
 export const REFUSAL_BAR_INCONSISTENT = 14;
 
-export const LAYOUT_HASH = 384887125;
+export const LAYOUT_HASH = 1891370051;

@@ -50,6 +50,9 @@ export const BARRIER_FLAG = { withOpenState: 1, final: 2 } as const;
 /** Bits of a bar record. */
 export const BAR_FLAG = { notionalUnknown: 1 } as const;
 
+/** Bits of a late tick's missedMask, above those of the timeframes: ingest had refused the tick, so it is not among the accepted. */
+export const LATE_FLAG = { refused: 1 << 30 } as const;
+
 /** Why a tick was refused before the rings. Zero is never a reason. */
 export const REFUSAL = {
   unknownSymbol: 1,
@@ -128,7 +131,7 @@ export const RECORDS: readonly RecordType[] = [
       { name: 'askHigh', type: 'f64', offset: 96, doc: 'quote bars; as high' },
       { name: 'askLow', type: 'f64', offset: 104, doc: 'quote bars; as low' },
       { name: 'flags', type: 'i32', offset: 112, doc: 'BAR_FLAG; barrier: BARRIER_FLAG' },
-      { name: 'missedMask', type: 'i32', offset: 116, doc: 'late tick: one bit per timeframe that it did not join' },
+      { name: 'missedMask', type: 'i32', offset: 116, doc: 'late tick: one bit per timeframe that it did not join, and LATE_FLAG' },
       { name: 'partition', type: 'i32', offset: 120, doc: 'source partition of the symbol' },
       { name: 'instrumentKind', type: 'i32', offset: 124, doc: 'INSTRUMENT_KIND' },
     ],

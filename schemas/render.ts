@@ -1,5 +1,5 @@
 /** Renders `layout.gen.ts` from the record table. */
-import { BAR_FLAG, BARRIER_FLAG, type FieldType, INSTRUMENT_KIND, OUT_KIND, RECORDS, REFUSAL, TICK_KIND } from './records.ts';
+import { BAR_FLAG, BARRIER_FLAG, type FieldType, INSTRUMENT_KIND, LATE_FLAG, OUT_KIND, RECORDS, REFUSAL, TICK_KIND } from './records.ts';
 
 const INDEX_SHIFT: Record<FieldType, number> = { i32: 2, u32: 2, i64: 3, u64: 3, f64: 3, bytes: 0 };
 const INDEX_SUFFIX: Record<FieldType, string> = { i32: 'I32', u32: 'I32', i64: 'I64', u64: 'I64', f64: 'F64', bytes: 'U8' };
@@ -30,7 +30,7 @@ export function renderLayout(): string {
     }
     lines.push('');
   }
-  const tables = { TICK_KIND, OUT_KIND, INSTRUMENT_KIND, BARRIER_FLAG, BAR_FLAG, REFUSAL };
+  const tables = { TICK_KIND, OUT_KIND, INSTRUMENT_KIND, BARRIER_FLAG, BAR_FLAG, LATE_FLAG, REFUSAL };
   for (const [table, codes] of Object.entries(tables)) {
     for (const [name, code] of Object.entries(codes)) lines.push(`export const ${table}_${constantCase(name)} = ${code};`);
     lines.push('');

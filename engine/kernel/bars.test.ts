@@ -161,6 +161,12 @@ describe('bar kernel', () => {
     expect(ofKind(bars, L.OUT_KIND_BAR_FINAL).at(-1)).toMatchObject({ timeframeIndex: 2, high: 12, volumeLots: 5n, lateCount: 1 });
   });
 
+  it.each(['amend', 'side'] as const)('marks a tick that ingest had refused as too late, when late ticks %s', (latePolicy) => {
+    const refused = { ...tradeRecord(0, T0 - 7200n * S, 13), kind: L.TICK_KIND_LATE };
+    const bars = run([watermarkRecord(0, T0), refused], { ...RUN, latePolicy });
+    expect(ofKind(bars, L.OUT_KIND_LATE_TICK)).toMatchObject([{ missedMask: 0b11111 | L.LATE_FLAG_REFUSED, lateCount: 1 }]);
+  });
+
   it('keeps the notional exact beyond 64 bits', () => {
     const lots = 2n ** 62n;
     const ticks = [tradeRecord(0, T0, 90_000_000_000_000, lots), tradeRecord(0, T0, 0.01, 3n), tradeRecord(0, T0, 90_000_000_000_000, 1n)];

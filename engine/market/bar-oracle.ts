@@ -99,7 +99,7 @@ function takeLateTick(state: OracleState, symbol: SymbolState, bar: BarRecord, w
 function passOnLate(state: OracleState, tick: TickRecord): void {
   const bar = barOfTick(tick, state.symbols[tick.symbolIndex]!);
   bar.lateCount = 1;
-  state.out.push(lateRecord(bar, (1 << state.shape.timeframeSeconds.length) - 1));
+  state.out.push(lateRecord(bar, ((1 << state.shape.timeframeSeconds.length) - 1) | L.LATE_FLAG_REFUSED));
 }
 
 function lateRecord(bar: BarRecord, missedMask: number): BarRecord {

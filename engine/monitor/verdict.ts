@@ -27,9 +27,7 @@ export async function readSums(request: Database & { run: number; timeframes: re
            (select coalesce(sum(n), 0) as quotes from ${quoteIdentifier(`quotes_${name}`)} where run = $1) q,
            (select coalesce(sum(quantity), 0) as late_vol, coalesce(sum(n) filter (where ask is null), 0) as late_trades,
               coalesce(sum(n) filter (where ask is not null), 0) as late_quotes
-            from late_ticks where run = $1 and not is_refused and missed & (1 << $2) <> 0
-              -- With any other policy every late tick was refused by ingest.
-              and exists (select 1 from runs where run = $1 and config ->> 'LATE_POLICY' = 'side')) l`,
+            from late_ticks where run = $1 and not is_refused and missed & (1 << $2) <> 0) l`,
         [run, index],
       );
       const row = rows[0];

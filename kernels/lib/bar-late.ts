@@ -10,6 +10,7 @@ import {
   BAR_TIMEFRAME_INDEX,
   BAR_TS_START_NS,
   INSTRUMENT_KIND_QUOTE,
+  LATE_FLAG_REFUSED,
   OUT_KIND_BAR_AMEND,
   OUT_KIND_LATE_TICK,
   SHARD_AMENDMENTS_OUT,
@@ -69,13 +70,14 @@ export function mergeLate(header: usize, tick: usize, watermarkNs: i64): i32 {
   return PASSED_ON;
 }
 
-/** A tick that ingest refused as too late: to late_ticks, with all timeframes missed. */
+/** A tick that ingest refused as too late: to late_ticks, with all timeframes missed and the mark of the refused. */
 export function passOnLate(header: usize, tick: usize): i32 {
   if (!outHasRoom(1)) return NO_ROOM;
   const bar = scratchBar(header);
   barOfTick(bar, tick, metaOf(header, load<i32>(tick, TICK_SYMBOL_INDEX)));
   store<i32>(bar, 1, BAR_LATE_COUNT);
-  emitLate(bar, load<i64>(tick, TICK_TS_EVENT_NS), (1 << load<i32>(header, SHARD_TIMEFRAME_COUNT)) - 1);
+  const all = (1 << load<i32>(header, SHARD_TIMEFRAME_COUNT)) - 1;
+  emitLate(bar, load<i64>(tick, TICK_TS_EVENT_NS), all | LATE_FLAG_REFUSED);
   count(header + SHARD_LATE_REFUSED);
   return PASSED_ON;
 }

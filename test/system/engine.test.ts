@@ -158,6 +158,15 @@ describe('replay', () => {
     }
   });
 
+  it('stays conserved with LATE_POLICY side, though ticks came too late even for late ticks to count', async () => {
+    const file = writeTicks('side.csv.gz', 5000);
+    const settings = { PG_SCHEMA: schema('side'), KAFKA: 'off', LATE_POLICY: 'side', AMEND_SEC: '20' };
+    const result = await runToEnd(['replay', file], settings, folder);
+    expect(result.code, result.output).toBe(0);
+    const { lateTicks, refused } = summaryOf(result);
+    expect([lateTicks, refused['tooLate']].map((count) => (count ?? 0) > 0)).toEqual([true, true]);
+  });
+
   it('counts bad lines by reason and stays conserved', async () => {
     const path = join(folder, 'bad.csv');
     const good = (ms: number): string => `S1,${ms}000000,10.5,2`;

@@ -13,6 +13,7 @@ import { withConnection } from '../../engine/sinks/postgres/connection.ts';
 import { migrate } from '../../engine/sinks/postgres/migrate.ts';
 import { loadState } from '../../engine/sinks/postgres/runs.ts';
 import { namedServer, openPostgres } from '../../engine/sinks/postgres/server.ts';
+import { LATE_FLAG } from '../../schemas/records.ts';
 import { type Column, quoteBarColumns, tradeBarColumns } from '../../schemas/tables.ts';
 import { configWith, type Harness, startServer, startWriter, T0, type TestServer } from './postgres-harness.ts';
 
@@ -99,8 +100,8 @@ describe('migrations', () => {
 });
 
 /** A run with two trade bars of each timeframe, quotes, late ticks and open buckets. */
-async function stoppedRun(schema: string, latePolicy: 'amend' | 'side' = 'side'): Promise<Harness> {
-  const harness = await startWriter({ ...testServer, config: { ...testServer.config, LATE_POLICY: latePolicy } }, { schema });
+async function stoppedRun(schema: string): Promise<Harness> {
+  const harness = await startWriter({ ...testServer, config: { ...testServer.config, LATE_POLICY: 'side' } }, { schema });
   harness.final({
     start: 0,
     ticks: [
@@ -142,7 +143,7 @@ async function stoppedRun(schema: string, latePolicy: 'amend' | 'side' = 'side')
   });
   harness.late({ start: 0, ticks: [[20, 11, 9]], missed: 0b00011 });
   harness.late({ start: 0, symbol: 3, isQuote: true, ticks: [[20, 11, 0]], missed: 0b00001 });
-  harness.late({ start: 0, ticks: [[5, 11, 7]], missed: 0b11111 | (1 << 30) });
+  harness.late({ start: 0, ticks: [[5, 11, 7]], missed: 0b11111 | LATE_FLAG.refused });
   await harness.whenCommitted(harness.endEpoch({ isFinal: true }));
   return harness;
 }
@@ -186,12 +187,6 @@ describe('runs', () => {
     await next.whenCommitted(next.endEpoch());
     await next.abandon();
     expect(await loadState({ ...harness.database, source: 'sim', timeframes: harness.timeframes })).toBeUndefined();
-  });
-
-  it('count no late tick as missed when the policy is to amend, since only refused ticks are late then', async () => {
-    const harness = await stoppedRun(newSchema(), 'amend');
-    const sums = await readSums({ ...harness.database, run: harness.run, timeframes: harness.timeframes });
-    for (const { missed } of sums) expect(missed).toEqual({ volumeLots: 0n, tradeCount: 0n, quoteCount: 0n });
   });
 
   it('show open buckets as provisional bars', async () => {

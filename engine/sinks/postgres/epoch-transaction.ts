@@ -3,7 +3,7 @@
  * whose outcome is unknown did commit, or is still about to, that statement waits for it and finds the epoch taken.
  */
 import * as L from '../../../schemas/layout.gen.ts';
-import { INSTRUMENT_KIND } from '../../../schemas/records.ts';
+import { INSTRUMENT_KIND, LATE_FLAG } from '../../../schemas/records.ts';
 import { assert, EngineError } from '../../core/errors.ts';
 import type { BarEncoder } from '../../kernel/encode.ts';
 import type { SymbolDictionary, SymbolEntry } from '../../market/instruments.ts';
@@ -17,9 +17,6 @@ import { binaryRows, copyChunks, textRows } from './copy.ts';
 import { OPEN_STATE_COLUMNS, openStateRows } from './open-state.ts';
 import { BAR_WORDS, type RecordList } from './record-list.ts';
 import { statementsOf } from './tables.ts';
-
-/** Bit of a late tick's missedMask, above those of the timeframes: ingest had refused the tick. */
-export const LATE_REFUSED = 1 << 30;
 
 export interface TransactionContext {
   readonly source: string;
@@ -198,8 +195,8 @@ async function storeLateTicks(client: Connection, { symbols, run }: TransactionC
         isQuote ? String(f64[at64 + L.BAR_CLOSE_F64]!) : null,
         isQuote ? '0' : String(i64[at64 + L.BAR_VOLUME_LOTS_I64]!),
         String(i32[at + L.BAR_TRADE_COUNT_I32]!),
-        String(i32[at + L.BAR_MISSED_MASK_I32]! & ~LATE_REFUSED),
-        (i32[at + L.BAR_MISSED_MASK_I32]! & LATE_REFUSED) === 0 ? 'false' : 'true',
+        String(i32[at + L.BAR_MISSED_MASK_I32]! & ~LATE_FLAG.refused),
+        (i32[at + L.BAR_MISSED_MASK_I32]! & LATE_FLAG.refused) === 0 ? 'false' : 'true',
         String(i32[at + L.BAR_PARTITION_I32]!),
         String(run),
       ];
