@@ -101,9 +101,10 @@ describe('bar publisher, embedded cluster', () => {
     const bars = createCommittedBars(1024, 4);
     const publisher = publisherOf(broker, bars, prefix);
     await publisher.connect();
-    bars.put({ symbolIndex: 1, timeframeIndex: 0, tsStartSec: START_SEC });
+    const nowSec = Math.floor(SYSTEM_CLOCK.wallMs() / 1000);
+    bars.put({ symbolIndex: 1, timeframeIndex: 0, tsStartSec: nowSec });
     bars.put({ symbolIndex: 2, timeframeIndex: 0, tsStartSec: START_SEC, isQuote: true });
-    bars.put({ symbolIndex: 3, timeframeIndex: 1, tsStartSec: START_SEC, revision: 2 });
+    bars.put({ symbolIndex: 3, timeframeIndex: 1, tsStartSec: nowSec, revision: 2 });
     expect(await publisher.drain(10_000)).toBe(0);
     expect([...publisher.counters().published]).toEqual([1, 1]);
     const [second] = await readTopic(broker, `${prefix}bars.1s`, 1);
@@ -112,7 +113,7 @@ describe('bar publisher, embedded cluster', () => {
     expect(JSON.parse(String(second?.value))).toEqual({
       symbol: 'S1',
       tf: '1s',
-      ts: START_SEC,
+      ts: nowSec,
       o: 10.25,
       h: 12.5,
       l: 9.75,
@@ -122,8 +123,8 @@ describe('bar publisher, embedded cluster', () => {
       rev: 0,
       late: 0,
       vwap: 10.5,
-      first_ns: `${START_SEC}000000001`,
-      last_ns: `${START_SEC}999999999`,
+      first_ns: `${nowSec}000000001`,
+      last_ns: `${nowSec}999999999`,
     });
     expect(JSON.parse(String(minute?.value))).toMatchObject({ symbol: 'S3', tf: '1m', rev: 2 });
     // Only the first revision says how late a bar is.

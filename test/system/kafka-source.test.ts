@@ -142,7 +142,9 @@ describe('kafka source', () => {
     });
 
     await until('letters are acknowledged', () => deadLetters.totals().acked === 3);
-    const letters = (await readTopic(broker, `${prefix}dlq`, 3)).map((message) => JSON.parse(String(message.value)));
+    const letters = (await readTopic(broker, `${prefix}dlq`, 3))
+      .map((message) => JSON.parse(String(message.value)))
+      .sort((left, right) => Number(left.offset) - Number(right.offset));
     expect(letters).toMatchObject([
       { topic, partition: home, record_index: 1, reason: 'priceNotPositive' },
       { topic, partition: home, record_index: -1, reason: 'malformed', raw_base64: Buffer.from(mixed.subarray(0, 40)).toString('base64') },

@@ -1,7 +1,15 @@
 /** Loads librdkafka's binding and wraps what it does by callback. Main thread only: the binding crashes in worker threads. */
 import { isMainThread } from 'node:worker_threads';
 import { assert, EngineError, messageOf } from '../../core/errors.ts';
-import type { ConnectOptions, Metadata, Producer, Rdkafka, RdkafkaError, RdkafkaSettings } from './rdkafka.ts';
+import {
+  type ConnectOptions,
+  type Metadata,
+  type Producer,
+  RDKAFKA_ERROR,
+  type Rdkafka,
+  type RdkafkaError,
+  type RdkafkaSettings,
+} from './rdkafka.ts';
 
 /** The binding, or why there is none. */
 export type LoadedRdkafka =
@@ -95,6 +103,17 @@ export function producerSettings(brokers: string, lingerMs: number): RdkafkaSett
 
 /** Java's partitioner, so that every client puts a symbol on the same partition. A message without a key goes anywhere. */
 export const PRODUCER_TOPIC_SETTINGS: RdkafkaSettings = { partitioner: 'murmur2_random', 'message.timeout.ms': 0 };
+
+/**
+ * What a client's `event.error` means. The binding gives such events the text of their error and -1 for its code, so the text is what
+ * there is to go by.
+ */
+export function clientTrouble(error: RdkafkaError): 'fatal' | 'allDown' | 'transport' | 'other' {
+  if (error.code === RDKAFKA_ERROR.fatal || /fatal error/i.test(error.message)) return 'fatal';
+  if (error.code === RDKAFKA_ERROR.allBrokersDown || /all broker connections are down/i.test(error.message)) return 'allDown';
+  if (error.code === RDKAFKA_ERROR.transport || /transport failure|resolution failure/i.test(error.message)) return 'transport';
+  return 'other';
+}
 
 function unreachable(what: string, timeoutMs: number, error: RdkafkaError): EngineError {
   return new EngineError('KAFKA_UNREACHABLE', `Kafka ${what}: no answer in ${timeoutMs} ms: ${error.message}`, {

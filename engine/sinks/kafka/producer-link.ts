@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
-import { connectClient, disconnectProducer, PRODUCER_TOPIC_SETTINGS, producerSettings } from './client.ts';
+import { clientTrouble, connectClient, disconnectProducer, PRODUCER_TOPIC_SETTINGS, producerSettings } from './client.ts';
 import { type Producer, RDKAFKA_ERROR, type Rdkafka } from './rdkafka.ts';
 
 const CONNECT_TIMEOUT_MS = 15_000;
@@ -80,8 +80,9 @@ export function createProducerLink(options: ProducerLinkOptions): ProducerLink {
     });
     next.on('event.error', (error) => {
       if (producer !== next) return;
-      if (error.code === RDKAFKA_ERROR.fatal) fail(error);
-      else if (error.code === RDKAFKA_ERROR.allBrokersDown) setHealth(false, error.message);
+      const trouble = clientTrouble(error);
+      if (trouble === 'fatal') fail(error);
+      else if (trouble === 'allDown') setHealth(false, error.message);
     });
     await connectClient(next, brokers, CONNECT_TIMEOUT_MS);
     producer = next;

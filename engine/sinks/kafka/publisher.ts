@@ -25,6 +25,8 @@ const BATCH = 2048;
 /** Below librdkafka's own queue limit, so that a full queue is the exception. */
 const IN_FLIGHT_MAX = 32_768;
 const DRAIN_REST_MS = 1;
+/** Bars in flight without any acknowledgement for this long mean that the brokers are away, whatever the client says of them. */
+const STALL_MS = 3000;
 
 export interface BarPublisherOptions {
   readonly library: Rdkafka;
@@ -87,6 +89,8 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
   const startedUs = clock.wallMs() * 1000;
   let acked = 0;
   let retried = 0;
+  /** Wall clock of the latest acknowledgement, or of when something was first in flight after a rest. */
+  let progressMs = clock.wallMs();
 
   const link = createProducerLink({
     ...options,
@@ -96,6 +100,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
       const timeframe = ring.words[word + L.BAR_TIMEFRAME_INDEX_I32]!;
       published[timeframe]! += 1;
       acked += 1;
+      progressMs = clock.wallMs();
       if (!options.isLive || ring.words[word + L.BAR_REVISION_I32] !== 0) return;
       const endUs = readInt64(ring.words, word + (L.BAR_TS_START_NS >> 2)) / 1000 + (timeframes[timeframe]?.seconds ?? 0) * 1e6;
       // A bucket that had ended before the engine began (restored, or of a backlog) tells nothing about the engine.
@@ -114,6 +119,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
     producer.poll();
     const count = Math.min(window.unsentRun(), BATCH, IN_FLIGHT_MAX - window.inFlight);
     if (count <= 0) return 0;
+    if (window.inFlight === 0) progressMs = clock.wallMs();
     const result = handOver(producer, count);
     if (result.error) link.fail(result.error);
     return result.count;
@@ -148,7 +154,10 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
       latency.reset();
       return encoded;
     },
-    health: () => link.health,
+    health() {
+      if (!link.health.isUp || window.inFlight === 0 || clock.wallMs() - progressMs < STALL_MS) return link.health;
+      return { isUp: false, detail: `${window.inFlight} bars in flight, none acknowledged for ${STALL_MS} ms`, sinceMs: progressMs };
+    },
     close: () => link.close(),
   };
 }

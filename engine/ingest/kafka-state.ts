@@ -1,0 +1,111 @@
+/** What the parts of the Kafka reader share, how its consumer is set up, and the failures that end it. */
+import type { Clock } from '../core/clock.ts';
+import { EngineError } from '../core/errors.ts';
+import type { Consumer, Message, Rdkafka, RdkafkaError, RdkafkaSettings, TopicPartition } from '../sinks/kafka/rdkafka.ts';
+import type { MessageQueue } from './kafka-queue.ts';
+import type { SourcePosition } from './source.ts';
+
+export interface ReaderOptions {
+  readonly library: Rdkafka;
+  readonly brokers: string;
+  readonly topic: string;
+  readonly group: string;
+  readonly clock: Clock;
+}
+
+export interface ReaderState {
+  /** In ascending order. */
+  assigned: readonly number[];
+  /** Offset at which a partition ended when last asked. */
+  readonly ends: Map<number, number>;
+  /** Offset after the last message read, by partition. */
+  readonly readOffsets: Map<number, number>;
+  /** What this member has told the group, by partition. */
+  readonly committed: Map<number, number>;
+  /** Where partitions begin that nothing was read from. */
+  from: SourcePosition | undefined;
+  /** Moves on when partitions are taken back: what a read under way then brings is out of date. */
+  generation: number;
+  isPaused: boolean;
+  /** The group has taken the partitions back, and has not given out new ones yet. */
+  isSuspended: boolean;
+  isStopped: boolean;
+  /** What is wrong with the connection; empty when nothing is. */
+  trouble: string;
+  failure: Error | undefined;
+  commitFailures: number;
+  onAssigned: () => void;
+}
+
+export interface ReaderContext {
+  readonly options: ReaderOptions;
+  readonly state: ReaderState;
+  readonly queue: MessageQueue;
+  readonly consumer: Consumer;
+  /** Ends reading for good. */
+  fail(error: Error): void;
+}
+
+export function createState(): ReaderState {
+  return {
+    assigned: [],
+    ends: new Map(),
+    readOffsets: new Map(),
+    committed: new Map(),
+    from: undefined,
+    generation: 0,
+    isPaused: false,
+    isSuspended: false,
+    isStopped: true,
+    trouble: 'not connected yet',
+    failure: undefined,
+    commitFailures: 0,
+    onAssigned: () => undefined,
+  };
+}
+
+export interface ConsumerCallbacks {
+  readonly onRebalance: (error: { readonly code: number }, list: readonly TopicPartition[]) => void;
+  readonly onCommitFailure: () => void;
+}
+
+export function consumerSettings(options: ReaderOptions, callbacks: ConsumerCallbacks): RdkafkaSettings {
+  return {
+    'metadata.broker.list': options.brokers,
+    'client.id': 'tickwright',
+    'group.id': options.group,
+    // A member that was killed keeps its partitions for this long. Heartbeats do not depend on main.
+    'session.timeout.ms': 10_000,
+    'heartbeat.interval.ms': 1000,
+    'enable.auto.commit': false,
+    'enable.auto.offset.store': false,
+    'enable.partition.eof': true,
+    // The end of a partition is announced by the next answer, so an answer must not wait long for more.
+    'fetch.wait.max.ms': 50,
+    'queued.max.messages.kbytes': 16_384,
+    'reconnect.backoff.max.ms': 2000,
+    rebalance_cb: callbacks.onRebalance,
+    offset_commit_cb: (error: RdkafkaError | null) => {
+      if (error) callbacks.onCommitFailure();
+    },
+  };
+}
+
+export function topicMissing({ topic, brokers }: ReaderOptions): EngineError {
+  return new EngineError('KAFKA_TOPIC_MISSING', `topic ${topic}: the brokers at ${brokers} have no such topic`);
+}
+
+export function revoked({ topic, group }: ReaderOptions, partitions: readonly number[]): EngineError {
+  const text = `topic ${topic}, group ${group}: partitions ${partitions.join(', ')} were given to another member while their bars are open here`;
+  return new EngineError('KAFKA_PARTITIONS_REVOKED', text);
+}
+
+export function wentBack({ topic }: ReaderOptions, message: Message, expected: number): EngineError {
+  const where = `topic ${topic} partition ${message.partition}`;
+  const text = `${where}: offset ${message.offset}, expected ${expected} or later: the topic was made anew`;
+  return new EngineError('KAFKA_OFFSETS_WENT_BACK', text);
+}
+
+export function fatal({ topic }: ReaderOptions, cause: RdkafkaError): EngineError {
+  return new EngineError('KAFKA_FATAL', `topic ${topic}: ${cause.message}`, { cause });
+}

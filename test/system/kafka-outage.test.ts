@@ -1,0 +1,164 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
+import { PROJECT_ROOT } from '../../engine/core/root.ts';
+import { createKafkaSource } from '../../engine/ingest/kafka.ts';
+import { createTickProducer } from '../../engine/ingest/tick-producer.ts';
+import { parseTimeframes } from '../../engine/market/timeframes.ts';
+import { requireRdkafka } from '../../engine/sinks/kafka/client.ts';
+import { createBarPublisher } from '../../engine/sinks/kafka/publisher.ts';
+import type { Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
+import { ensureTopics } from '../../engine/sinks/kafka/topics.ts';
+import { addressOf, type LocalBroker, startBroker, stopBroker } from '../../infra/kafka/broker.ts';
+import { createMemoryPort } from '../contract/memory-port.ts';
+import { type Broker, createCommittedBars, readTopic, until } from './kafka-harness.ts';
+
+const LIBS = join(PROJECT_ROOT, '.data/kafka/libs');
+const SYMBOLS = 20;
+const START_SEC = 1_700_000_000;
+
+function whySkipped(): string | undefined {
+  if (!existsSync(LIBS)) return 'no Kafka jars: npm run kafka:up fetches them';
+  try {
+    execFileSync('java', ['-version'], { stdio: 'ignore' });
+    return undefined;
+  } catch {
+    return 'java cannot be run';
+  }
+}
+
+/** Two neighbouring ports; the second is not held, but the system gives each out once in a long while. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
+
+interface Local {
+  readonly library: Rdkafka;
+  readonly local: LocalBroker;
+  readonly broker: Broker;
+}
+
+/** A broker of its own, in a folder of its own. */
+async function openLocal(): Promise<Local> {
+  const local = { port: await freePort(), folder: mkdtempSync(join(tmpdir(), 'tickwright-kafka-')), libs: LIBS, say: () => undefined };
+  const library = await requireRdkafka();
+  expect(await startBroker(local)).toBe(true);
+  return { library, local, broker: { library, brokers: addressOf(local), close: async () => undefined } };
+}
+
+async function closeLocal(local: LocalBroker): Promise<void> {
+  await stopBroker(local);
+  rmSync(local.folder, { recursive: true, force: true });
+}
+
+it('a source is not caught up while its broker is away, and goes on when it is back', async (context) => {
+  const reason = whySkipped();
+  if (reason !== undefined) return context.skip(reason);
+  const { library, local, broker } = await openLocal();
+  try {
+    const topic = 'ticks';
+    await ensureTopics(library, broker.brokers, [
+      { topic, partitions: 2, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 1_048_576 },
+    ]);
+    const producer = await createTickProducer(library, broker.brokers, topic);
+    const source = createKafkaSource({ ...broker, topic, group: 'outage', clock: SYSTEM_CLOCK, onRejected: () => undefined });
+    const port = createMemoryPort();
+    await source.start(port, undefined);
+    const isCaughtUp = (): boolean => {
+      source.poll(100);
+      return source.partitions.every((partition) => source.isCaughtUp(partition));
+    };
+    producer.sendJson({ symbol: 'A', tsEventNs: 1n, price: 1, quantityLots: 1n });
+    await until('the first tick is read', () => isCaughtUp() && source.offered === 1);
+
+    await stopBroker(local);
+    await until('the source is not caught up', () => !isCaughtUp());
+    expect(source.health.isUp).toBe(false);
+    expect(source.failure()).toBeUndefined();
+
+    await startBroker(local);
+    await until('the source is caught up again, with nothing new', isCaughtUp, 60_000);
+    expect(source.health).toEqual({ isUp: true, detail: 'reading' });
+    producer.sendJson({ symbol: 'A', tsEventNs: 2n, price: 1, quantityLots: 1n });
+    await until('the second tick is read', () => isCaughtUp() && source.offered === 2, 60_000);
+    expect(port.ticks.map((tick) => tick.tsEventNs)).toEqual([1n, 2n]);
+    await source.stop();
+    await Promise.all([source.close(), producer.close()]);
+  } finally {
+    await closeLocal(local);
+  }
+});
+
+it('a broker that goes away and comes back gets every bar, in order, and the writer is held back meanwhile', async (context) => {
+  const reason = whySkipped();
+  if (reason !== undefined) return context.skip(reason);
+  const { library, local, broker } = await openLocal();
+  try {
+    expect(await startBroker(local)).toBe(false);
+    await ensureTopics(library, broker.brokers, [
+      { topic: 'bars.1s', partitions: 6, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 1_048_576 },
+    ]);
+    const bars = createCommittedBars(1024, SYMBOLS);
+    const { buffer: committedRing, symbols } = bars;
+    const timeframes = parseTimeframes('1s');
+    const publisher = createBarPublisher({
+      ...broker,
+      prefix: '',
+      committedRing,
+      symbols,
+      timeframes,
+      clock: SYSTEM_CLOCK,
+      isLive: false,
+      lingerMs: 5,
+    });
+    await publisher.connect();
+    let second = 0;
+    /** One more second of bars, if the ring has room for it. */
+    const commitSecond = (): boolean => {
+      publisher.poll();
+      if (bars.ring.free() < SYMBOLS) return false;
+      for (let symbolIndex = 0; symbolIndex < SYMBOLS; symbolIndex += 1)
+        bars.put({ symbolIndex, timeframeIndex: 0, tsStartSec: START_SEC + second });
+      second += 1;
+      return true;
+    };
+    await until('the first bars', () => commitSecond() && second >= 100);
+
+    await stopBroker(local);
+    await until('the ring is full', () => !commitSecond());
+    await until('health is red', () => publisher.poll() >= 0 && !publisher.health().isUp);
+    expect(publisher.health().detail).toMatch(/bars in flight|broker connections are down/);
+    expect(publisher.outstanding()).toBeGreaterThan(1024 - SYMBOLS);
+
+    await startBroker(local);
+    const target = second + 100;
+    await until('publication goes on', () => commitSecond() && second >= target, 60_000);
+    expect(await publisher.drain(30_000)).toBe(0);
+    expect(publisher.health()).toMatchObject({ isUp: true, detail: 'publishing' });
+    expect(publisher.totals().acked).toBe(second * SYMBOLS);
+    await publisher.close();
+
+    const latest = new Map<string, number>();
+    const messages = await readTopic(broker, 'bars.1s', second * SYMBOLS);
+    for (const message of messages.sort((left, right) => left.partition - right.partition || left.offset - right.offset)) {
+      const { symbol, ts } = JSON.parse(String(message.value));
+      // Sent again means equal to the one before at most; a hole would be a jump of two.
+      expect(ts - (latest.get(symbol) ?? START_SEC - 1)).toBe(1);
+      latest.set(symbol, ts);
+    }
+    expect([...latest.values()]).toEqual(Array.from({ length: SYMBOLS }, () => START_SEC + second - 1));
+  } finally {
+    await closeLocal(local);
+  }
+});
