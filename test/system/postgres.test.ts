@@ -7,6 +7,7 @@ import { Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseTimeframes } from '../../engine/market/timeframes.ts';
+import { timeframeParents } from '../../engine/memory/region.ts';
 import { runExport } from '../../engine/monitor/export.ts';
 import { readSums } from '../../engine/monitor/verdict.ts';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
@@ -15,7 +16,7 @@ import { loadState } from '../../engine/sinks/postgres/runs.ts';
 import { namedServer, openPostgres } from '../../engine/sinks/postgres/server.ts';
 import { LATE_FLAG } from '../../schemas/records.ts';
 import { type Column, quoteBarColumns, tradeBarColumns } from '../../schemas/tables.ts';
-import { configWith, type Harness, startServer, startWriter, T0, type TestServer } from './postgres-harness.ts';
+import { configWith, type Harness, SECOND, startServer, startWriter, T0, type TestServer } from './postgres-harness.ts';
 
 const TIMEFRAMES = parseTimeframes('1s,1m,3m,5m,15m,60m,1d');
 const MS = Number(T0 / 1_000_000n);
@@ -44,7 +45,13 @@ describe('migrations', () => {
   it('make every table on an empty database, and nothing the second time', async () => {
     const { connectionString } = testServer.server;
     const schema = newSchema();
-    expect(await migrate(connectionString, schema, TIMEFRAMES)).toEqual(['0001_bars', '0002_engine', 'tables of 60m', 'tables of 1d']);
+    expect(await migrate(connectionString, schema, TIMEFRAMES)).toEqual([
+      '0001_bars',
+      '0002_engine',
+      '0003_open_bars',
+      'tables of 60m',
+      'tables of 1d',
+    ]);
     expect(await migrate(connectionString, schema, TIMEFRAMES)).toEqual([]);
   });
 
@@ -189,16 +196,45 @@ describe('runs', () => {
     expect(await loadState({ ...harness.database, source: 'sim', timeframes: harness.timeframes })).toBeUndefined();
   });
 
-  it('show open buckets as provisional bars', async () => {
+  it('show each open bucket of each timeframe as a whole provisional bar', async () => {
     const harness = await stoppedRun(newSchema());
-    const rows = await harness.query('select symbol, tf_sec, o, c, vol, n, notional::text, ask_c from open_bars order by symbol, tf_sec');
+    const rows = await harness.query(
+      `select symbol, tf_sec, extract(epoch from ts)::bigint - ${T0 / SECOND} as start, o, h, l, c, vol, n, notional::text, ask_c,
+         (first_ns - ${T0}) / 1000000 as first, (last_ns - ${T0}) / 1000000 as last
+       from open_bars order by symbol, tf_sec`,
+    );
+    // The second 2 is open, and what had closed before it is in the minute: the minute and all above it are made of both.
+    const whole = { start: '0', o: 10.5, h: 10.5, l: 0.0000001, c: 9, vol: '1107', n: '4', notional: '1003150', ask_c: null };
+    const other = { symbol: 'Bb\tB', start: '0', o: 2, h: 2, l: 2, c: 2, vol: '1', n: '1', notional: '200', ask_c: null };
+    const quote = { symbol: 'QUOTED', start: '0', o: 5, h: 6, l: 5, c: 6, vol: null, n: '2', notional: null, ask_c: 7 };
+    const second = { start: '2', o: 9, h: 9, l: 9, c: 9, vol: '1000', n: '1', notional: '900000', ask_c: null };
+    const longer = [60, 180, 300, 900];
     expect(rows).toEqual([
-      { symbol: 'AAA', tf_sec: 1, o: 9, c: 9, vol: '1000', n: '1', notional: '900000', ask_c: null },
-      { symbol: 'AAA', tf_sec: 60, o: 10.5, c: 10, vol: '107', n: '3', notional: '103150', ask_c: null },
-      { symbol: 'Bb\tB', tf_sec: 60, o: 2, c: 2, vol: '1', n: '1', notional: '200', ask_c: null },
-      { symbol: 'QUOTED', tf_sec: 60, o: 5, c: 6, vol: null, n: '2', notional: null, ask_c: 7 },
+      { symbol: 'AAA', tf_sec: 1, ...second, first: '2000', last: '2000' },
+      ...longer.map((seconds) => ({ symbol: 'AAA', tf_sec: seconds, ...whole, first: '0', last: '2000' })),
+      ...longer.map((seconds) => ({ tf_sec: seconds, ...other, first: '100', last: '100' })),
+      ...longer.map((seconds) => ({ tf_sec: seconds, ...quote, first: '1', last: '2' })),
     ]);
   });
+
+  it.each(['1s', '1s,1m,3m,5m,15m', '1s, 60m ,1d', '1s,2s,3s,4s,6s,12s,1m,60m,1d,7d'])(
+    'know what bars of %s are built from',
+    async (text) => {
+      const schema = newSchema();
+      const timeframes = parseTimeframes(text);
+      await migrate(testServer.server.connectionString, schema, timeframes);
+      const found = await withConnection(testServer.server.connectionString, schema, (client) =>
+        client.query<{ tf_sec: number; part_sec: number }>('select tf_sec, part_sec from timeframe_parts($1) order by 1, 2 desc', [text]),
+      );
+      const seconds = timeframes.map((timeframe) => timeframe.seconds);
+      const parents = timeframeParents(seconds);
+      const expected: [number, number][] = [];
+      seconds.forEach((tfSec, index) => {
+        for (let at = index; at >= 0; at = parents[at]!) expected.push([tfSec, seconds[at]!]);
+      });
+      expect(found.rows.map((row) => [row.tf_sec, row.part_sec])).toEqual(expected);
+    },
+  );
 
   it('sum what they hold, by timeframe, and what late ticks are missing from it', async () => {
     const harness = await stoppedRun(newSchema());
