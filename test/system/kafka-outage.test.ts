@@ -1,69 +1,20 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
-import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import { createKafkaSource } from '../../engine/ingest/kafka.ts';
 import { createTickProducer } from '../../engine/ingest/tick-producer.ts';
 import { parseTimeframes } from '../../engine/market/timeframes.ts';
-import { requireRdkafka } from '../../engine/sinks/kafka/client.ts';
 import { createBarPublisher } from '../../engine/sinks/kafka/publisher.ts';
-import type { Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
 import { ensureTopics } from '../../engine/sinks/kafka/topics.ts';
-import { addressOf, type LocalBroker, startBroker, stopBroker } from '../../infra/kafka/broker.ts';
+import { startBroker, stopBroker } from '../../infra/kafka/broker.ts';
 import { createMemoryPort } from '../contract/memory-port.ts';
-import { type Broker, createCommittedBars, readTopic, until } from './kafka-harness.ts';
+import { createCommittedBars, readTopic, until } from './kafka-harness.ts';
+import { closeLocal, openLocal, whyNoLocal } from './kafka-local-broker.ts';
 
-const LIBS = join(PROJECT_ROOT, '.data/kafka/libs');
 const SYMBOLS = 20;
 const START_SEC = 1_700_000_000;
 
-function whySkipped(): string | undefined {
-  if (!existsSync(LIBS)) return 'no Kafka jars: npm run kafka:up fetches them';
-  try {
-    execFileSync('java', ['-version'], { stdio: 'ignore' });
-    return undefined;
-  } catch {
-    return 'java cannot be run';
-  }
-}
-
-/** Two neighbouring ports; the second is not held, but the system gives each out once in a long while. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
-
-interface Local {
-  readonly library: Rdkafka;
-  readonly local: LocalBroker;
-  readonly broker: Broker;
-}
-
-/** A broker of its own, in a folder of its own. */
-async function openLocal(): Promise<Local> {
-  const local = { port: await freePort(), folder: mkdtempSync(join(tmpdir(), 'tickwright-kafka-')), libs: LIBS, say: () => undefined };
-  const library = await requireRdkafka();
-  expect(await startBroker(local)).toBe(true);
-  return { library, local, broker: { library, brokers: addressOf(local), close: async () => undefined } };
-}
-
-async function closeLocal(local: LocalBroker): Promise<void> {
-  await stopBroker(local);
-  rmSync(local.folder, { recursive: true, force: true });
-}
-
 it('a source is not caught up while its broker is away, and goes on when it is back', async (context) => {
-  const reason = whySkipped();
+  const reason = whyNoLocal();
   if (reason !== undefined) return context.skip(reason);
   const { library, local, broker } = await openLocal();
   try {
@@ -101,7 +52,7 @@ it('a source is not caught up while its broker is away, and goes on when it is b
 });
 
 it('a broker that goes away and comes back gets every bar, in order, and the writer is held back meanwhile', async (context) => {
-  const reason = whySkipped();
+  const reason = whyNoLocal();
   if (reason !== undefined) return context.skip(reason);
   const { library, local, broker } = await openLocal();
   try {

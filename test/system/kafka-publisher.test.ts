@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
+import { murmur2Part } from '../../engine/market/murmur2.ts';
 import { parseTimeframes } from '../../engine/market/timeframes.ts';
 import { requireRdkafka } from '../../engine/sinks/kafka/client.ts';
 import { type BarPublisher, createBarPublisher } from '../../engine/sinks/kafka/publisher.ts';
@@ -93,6 +94,8 @@ describe('bar publisher, embedded cluster', () => {
     const messages = await readTopic(broker, `${prefix}bars.1s`, 4001);
     expect(messages.length).toBe(4001);
     assertOrderedBySymbol(messages);
+    // librdkafka puts each symbol where Java's client would.
+    for (const { key, partition } of messages) expect(partition).toBe(murmur2Part(key ?? Buffer.of(), 4));
     await publisher.close();
   });
 
