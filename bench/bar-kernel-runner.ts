@@ -6,7 +6,7 @@ import { formatRegion, headerWord, mapRegion, outRingOf, type RegionShape, slotC
 import * as L from '../schemas/layout.gen.ts';
 import { type BarStream, LATENESS_MS, TIMEFRAME_SECONDS } from './bar-stream.ts';
 
-const OUT_CAPACITY = 65536;
+export const OUT_CAPACITY = 65536;
 const RECORDS_PER_POLL = 4096;
 
 export const SLOT_COUNT = slotCountFor(LATENESS_MS * 1e6);
@@ -16,7 +16,7 @@ export interface BarRunner {
   run(): number;
   /** Bars that came out in the last run. */
   readonly bars: number;
-  /** Sum of prices, counts, lots and notionals of the last bars that came out, to compare. */
+  /** Sum of prices, counts, lots and notionals of the last bars that came out, added up in the same order by every contender. */
   readonly checksum: number;
 }
 
@@ -81,9 +81,10 @@ function sumOfLast(memory: WebAssembly.Memory, count: number): number {
   let sum = 0;
   for (let position = head - count; position < head; position += 1) {
     const at = (position & (OUT_CAPACITY - 1)) * L.BAR_SIZE;
-    for (const field of [L.BAR_OPEN, L.BAR_HIGH, L.BAR_LOW, L.BAR_CLOSE]) sum += view.getFloat64(at + field, true);
-    sum += view.getInt32(at + L.BAR_TRADE_COUNT, true);
-    sum += Number(view.getBigInt64(at + L.BAR_VOLUME_LOTS, true)) + Number(view.getBigUint64(at + L.BAR_NOTIONAL_LO, true));
+    const [open, high, low, close] = [L.BAR_OPEN, L.BAR_HIGH, L.BAR_LOW, L.BAR_CLOSE].map((field) => view.getFloat64(at + field, true));
+    const trades = view.getInt32(at + L.BAR_TRADE_COUNT, true);
+    const lots = Number(view.getBigInt64(at + L.BAR_VOLUME_LOTS, true));
+    sum += open! + high! + low! + close! + trades + lots + Number(view.getBigInt64(at + L.BAR_NOTIONAL_LO, true));
   }
   return sum;
 }

@@ -17,7 +17,9 @@ export const TIMEFRAME_SECONDS = [1, 60, 180, 300, 900] as const;
 const TICKS_PER_SYMBOL_AND_SECOND = 10;
 /** Five seconds before a quarter of an hour, so that even a short stream closes every timeframe. */
 const START_SECOND = 1_700_000_100 - 5;
-const PRICE_SCALE = 100;
+export const PRICE_SCALE = 100;
+/** Start of the day of the stream, in ns since the epoch. */
+export const ORIGIN_NS = (START_SECOND - (START_SECOND % 86400)) * 1e9;
 const WORDS = L.TICK_SIZE >> 2;
 const DOUBLES = L.TICK_SIZE >> 3;
 

@@ -103,6 +103,9 @@ const NO_SECOND: i64 = i64.MIN_VALUE;
 let secondNs: i64 = NO_SECOND;
 let secondRow: usize = 0;
 
+// 1 s buckets opened since they were last added to the gauge.
+let opened: i32 = 0;
+
 // Seconds that are open for every partition that has symbols here lie in [openFromNs, openToNs).
 let isWindowKnown: bool = false;
 let openFromNs: i64 = 0;
@@ -212,7 +215,6 @@ export function poll(header: usize, maxRecords: i32): i32 {
   let stampUs: u32 = 0;
   let stampFrom = 0;
   let merged = 0;
-  let opened = 0;
   let state = STATE_IDLE;
 
   outOpen(<usize>load<i32>(header, SHARD_OUT_RING));
@@ -225,27 +227,24 @@ export function poll(header: usize, maxRecords: i32): i32 {
   let row = secondRow;
   while (done < limit && state == STATE_IDLE) {
     const kind = load<i32>(tick, TICK_KIND);
-    const ingestUs = load<u32>(tick, TICK_INGEST_US);
-    const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
-    const bucket = row + ((<usize>load<i32>(tick, TICK_SYMBOL_INDEX)) << BAR_SHIFT);
-    // One branch that is nearly always taken for the three conditions.
-    const isInHand = i32(<u64>(tsNs - startNs) < <u64>NS_PER_SECOND) & i32(ingestUs == stampUs);
-    if (isInHand & i32(kind == TICK_KIND_TRADE)) {
-      opened += mergeTrade(bucket, tick, tsNs, startNs);
-      merged += 1;
-    } else if (isInHand & i32(kind == TICK_KIND_QUOTE)) {
-      opened += mergeQuote(bucket, tick, tsNs, startNs);
-      merged += 1;
+    const end = min(ringEnd, tick + <usize>(limit - done) * TICK_SIZE);
+    const from = tick;
+    if (kind == TICK_KIND_TRADE) tick = takeTrades(tick, end, startNs, row, stampUs);
+    else if (kind == TICK_KIND_QUOTE) tick = takeQuotes(tick, end, startNs, row, stampUs);
+    if (tick != from) {
+      const taken = <i32>((tick - from) / TICK_SIZE);
+      merged += taken;
+      done += taken;
     } else {
-      if (kind <= TICK_KIND_BAR && ingestUs != stampUs) {
+      if (kind <= TICK_KIND_BAR && load<u32>(tick, TICK_INGEST_US) != stampUs) {
         stamp = writeStamp(stamp, stampUs, merged - stampFrom);
         stampFrom = merged;
-        stampUs = ingestUs;
+        stampUs = load<u32>(tick, TICK_INGEST_US);
         if (stamp < stampEnd) continue;
         state = STATE_MORE;
         break;
       }
-      const outcome = kind <= TICK_KIND_BAR ? mergeSlowly(header, tick, tsNs) : obey(header, tick, kind);
+      const outcome = kind <= TICK_KIND_BAR ? mergeSlowly(header, tick, load<i64>(tick, TICK_TS_EVENT_NS)) : obey(header, tick, kind);
       if (outcome == NO_ROOM) {
         state = STATE_BLOCKED;
         break;
@@ -255,15 +254,16 @@ export function poll(header: usize, maxRecords: i32): i32 {
       if (outcome == AGAIN) continue;
       if (outcome == MERGED) merged += 1;
       if (load<i32>(header, SHARD_SWEEP_PARTITION) >= 0) state = STATE_BLOCKED;
+      done += 1;
+      tick += TICK_SIZE;
     }
-    done += 1;
-    tick += TICK_SIZE;
     if (tick == ringEnd) tick = ring + RING_SIZE;
   }
   stamp = writeStamp(stamp, stampUs, merged - stampFrom);
   store<i32>(header, <i32>((stamp - stamps) >> 3), SHARD_STAMP_COUNT);
   addTo(header + SHARD_TICKS_MERGED, merged);
   addTo(header + SHARD_OPEN_BARS, opened);
+  opened = 0;
   if (state == STATE_BLOCKED) count(header + SHARD_BLOCKED_POLLS);
   else if (done < ready) state = STATE_MORE;
   store<i32>(header, state, SHARD_POLL_STATE);
@@ -281,38 +281,58 @@ function writeStamp(stamp: usize, ingestUs: u32, merged: i32): usize {
 }
 
 /**
- * A trade into its own 1 s bucket; returns 1 when that was empty. Without branches, since every tenth tick or so opens a bucket, at no place that could
- * be predicted: [first, last] and [open, close] are taken or kept lane by lane.
+ * Merges trades from `tick` on into their 1 s buckets, as long as they are trades of the second in hand and of one ingest stamp; returns the first that
+ * is not, or `end`. Without branches inside, since every tenth tick or so opens a bucket, at no place that could be predicted: [first, last] and
+ * [open, close] are taken or kept lane by lane. Exported only to stay a function of its own: the compiler would put it into poll, where
+ * its loop runs out of registers.
  */
-function mergeTrade(bucket: usize, tick: usize, tsNs: i64, startNs: i64): i32 {
-  const price = load<f64>(tick, TICK_PRICE);
-  const lots = load<i64>(tick, TICK_QUANTITY_LOTS);
-  const times = v128.load(bucket, BAR_FIRST_NS);
-  const isTaken = takenLanes(times, tsNs);
-  store<i64>(bucket, startNs, BAR_TS_START_NS);
-  v128.store(bucket, v128.bitselect(i64x2.splat(tsNs), times, isTaken), BAR_FIRST_NS);
-  v128.store(bucket, v128.bitselect(f64x2.splat(price), v128.load(bucket, BAR_OPEN), isTaken), BAR_OPEN);
-  v128.store(bucket, f64x2.pmax(v128.load(bucket, BAR_HIGH), highAndMinusLow(price, price)), BAR_HIGH);
-  store<i32>(bucket, load<i32>(bucket, BAR_TRADE_COUNT) + 1, BAR_TRADE_COUNT);
-  store<i64>(bucket, load<i64>(bucket, BAR_VOLUME_LOTS) + lots, BAR_VOLUME_LOTS);
-  addProduct(bucket, price * load<f64>(bucket, BAR_PRICE_SCALE), lots);
-  return i32(i64x2.extract_lane(times, 0) == EMPTY);
+export function takeTrades(tick: usize, end: usize, startNs: i64, row: usize, stampUs: u32): usize {
+  let newlyOpen = 0;
+  for (; tick < end; tick += TICK_SIZE) {
+    const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
+    const isInHand = i32(<u64>(tsNs - startNs) < <u64>NS_PER_SECOND) & i32(load<u32>(tick, TICK_INGEST_US) == stampUs);
+    if ((isInHand & i32(load<i32>(tick, TICK_KIND) == TICK_KIND_TRADE)) == 0) break;
+    const bucket = row + ((<usize>load<i32>(tick, TICK_SYMBOL_INDEX)) << BAR_SHIFT);
+    const price = load<f64>(tick, TICK_PRICE);
+    const lots = load<i64>(tick, TICK_QUANTITY_LOTS);
+    const times = v128.load(bucket, BAR_FIRST_NS);
+    const isTaken = takenLanes(times, tsNs);
+    store<i64>(bucket, startNs, BAR_TS_START_NS);
+    v128.store(bucket, v128.bitselect(i64x2.splat(tsNs), times, isTaken), BAR_FIRST_NS);
+    v128.store(bucket, v128.bitselect(f64x2.splat(price), v128.load(bucket, BAR_OPEN), isTaken), BAR_OPEN);
+    v128.store(bucket, f64x2.pmax(v128.load(bucket, BAR_HIGH), highAndMinusLow(price, price)), BAR_HIGH);
+    store<i32>(bucket, load<i32>(bucket, BAR_TRADE_COUNT) + 1, BAR_TRADE_COUNT);
+    store<i64>(bucket, load<i64>(bucket, BAR_VOLUME_LOTS) + lots, BAR_VOLUME_LOTS);
+    addProduct(bucket, price * load<f64>(bucket, BAR_PRICE_SCALE), lots);
+    newlyOpen += i32(i64x2.extract_lane(times, 0) == EMPTY);
+  }
+  opened += newlyOpen;
+  return tick;
 }
 
-/** As mergeTrade, for the bid and the ask of a quote. */
-function mergeQuote(bucket: usize, tick: usize, tsNs: i64, startNs: i64): i32 {
-  const bid = load<f64>(tick, TICK_PRICE);
-  const ask = load<f64>(tick, TICK_ASK);
-  const times = v128.load(bucket, BAR_FIRST_NS);
-  const isTaken = takenLanes(times, tsNs);
-  store<i64>(bucket, startNs, BAR_TS_START_NS);
-  v128.store(bucket, v128.bitselect(i64x2.splat(tsNs), times, isTaken), BAR_FIRST_NS);
-  v128.store(bucket, v128.bitselect(f64x2.splat(bid), v128.load(bucket, BAR_OPEN), isTaken), BAR_OPEN);
-  v128.store(bucket, v128.bitselect(f64x2.splat(ask), v128.load(bucket, BAR_ASK_OPEN), isTaken), BAR_ASK_OPEN);
-  v128.store(bucket, f64x2.pmax(v128.load(bucket, BAR_HIGH), highAndMinusLow(bid, bid)), BAR_HIGH);
-  v128.store(bucket, f64x2.pmax(v128.load(bucket, BAR_ASK_HIGH), highAndMinusLow(ask, ask)), BAR_ASK_HIGH);
-  store<i32>(bucket, load<i32>(bucket, BAR_TRADE_COUNT) + 1, BAR_TRADE_COUNT);
-  return i32(i64x2.extract_lane(times, 0) == EMPTY);
+/** As takeTrades, for quotes: bid and ask. */
+export function takeQuotes(tick: usize, end: usize, startNs: i64, row: usize, stampUs: u32): usize {
+  let newlyOpen = 0;
+  for (; tick < end; tick += TICK_SIZE) {
+    const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
+    const isInHand = i32(<u64>(tsNs - startNs) < <u64>NS_PER_SECOND) & i32(load<u32>(tick, TICK_INGEST_US) == stampUs);
+    if ((isInHand & i32(load<i32>(tick, TICK_KIND) == TICK_KIND_QUOTE)) == 0) break;
+    const bucket = row + ((<usize>load<i32>(tick, TICK_SYMBOL_INDEX)) << BAR_SHIFT);
+    const bid = load<f64>(tick, TICK_PRICE);
+    const ask = load<f64>(tick, TICK_ASK);
+    const times = v128.load(bucket, BAR_FIRST_NS);
+    const isTaken = takenLanes(times, tsNs);
+    store<i64>(bucket, startNs, BAR_TS_START_NS);
+    v128.store(bucket, v128.bitselect(i64x2.splat(tsNs), times, isTaken), BAR_FIRST_NS);
+    v128.store(bucket, v128.bitselect(f64x2.splat(bid), v128.load(bucket, BAR_OPEN), isTaken), BAR_OPEN);
+    v128.store(bucket, v128.bitselect(f64x2.splat(ask), v128.load(bucket, BAR_ASK_OPEN), isTaken), BAR_ASK_OPEN);
+    v128.store(bucket, f64x2.pmax(v128.load(bucket, BAR_HIGH), highAndMinusLow(bid, bid)), BAR_HIGH);
+    v128.store(bucket, f64x2.pmax(v128.load(bucket, BAR_ASK_HIGH), highAndMinusLow(ask, ask)), BAR_ASK_HIGH);
+    store<i32>(bucket, load<i32>(bucket, BAR_TRADE_COUNT) + 1, BAR_TRADE_COUNT);
+    newlyOpen += i32(i64x2.extract_lane(times, 0) == EMPTY);
+  }
+  opened += newlyOpen;
+  return tick;
 }
 
 /** All ones in the lanes of [first, last] that `tsNs` takes: first when it is earlier, last when it is not earlier than that. */
