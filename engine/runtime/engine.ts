@@ -18,6 +18,8 @@ import type { WorkerHandle } from './workers.ts';
 const POLL_BUDGET = 4096;
 /** Epochs that may be on their way to the database: one being committed, one being filled. */
 const OPEN_EPOCHS_MAX = 2;
+/** An epoch of this many records ends before its time, lest a long FLUSH_MS makes one that does not fit the writer's memory. */
+const EPOCH_RECORDS_MAX = 262_144;
 /** How long an idle turn rests, in ms. */
 const REST_MS = 1;
 const IDLE_CHECK_MS = 50;
@@ -39,6 +41,8 @@ export interface EngineParts {
   readonly clock: Clock;
   readonly flushMs: number;
   readonly idleMs: number;
+  /** Records of the epoch that the writer is collecting. */
+  collecting(): number;
 }
 
 export interface Engine {
@@ -84,6 +88,12 @@ export function createEngine(parts: EngineParts): Engine {
     return true;
   };
 
+  const isBarrierDue = (nowMs: number): boolean => {
+    if (nowMs - lastBarrierMs >= parts.flushMs) return lastEpoch - committedEpoch < OPEN_EPOCHS_MAX;
+    // With a barrier on its way already, the epoch ends as it is.
+    return lastEpoch === committedEpoch && parts.collecting() >= EPOCH_RECORDS_MAX;
+  };
+
   const throwIfFailed = (): void => {
     failure ??= source.failure();
     if (failure) throw failure;
@@ -95,7 +105,7 @@ export function createEngine(parts: EngineParts): Engine {
     let work = source.poll(POLL_BUDGET);
     work += parts.publisher?.poll() ?? 0;
     const nowMs = clock.wallMs();
-    if (nowMs - lastBarrierMs >= parts.flushMs && lastEpoch - committedEpoch < OPEN_EPOCHS_MAX) putBarrier(0);
+    if (isBarrierDue(nowMs)) putBarrier(0);
     if (source.isLive && nowMs - lastIdleCheckMs >= IDLE_CHECK_MS) {
       lastIdleCheckMs = nowMs;
       for (const partition of source.partitions) {

@@ -3,10 +3,10 @@ import type { Config } from '../../config/knobs.ts';
 import { createLatencyStage, type LatencyStage } from '../core/latency.ts';
 import type { HealthPart } from '../gateway/http.ts';
 import { createMetricsPage, type MetricsPage, type MetricsSnapshot } from '../gateway/metrics.ts';
-import type { Source } from '../ingest/source.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import type { FromWriter } from '../sinks/messages.ts';
 import { readWriterCounters } from '../sinks/postgres/writer-counters.ts';
+import type { OpenedSource } from './sources.ts';
 import { createShardStatsReader, type ShardStats, sumColumns } from './stats.ts';
 import type { StatusSample } from './status.ts';
 import type { Topology } from './topology.ts';
@@ -40,11 +40,12 @@ export interface ObserverParts {
   readonly config: Config;
   readonly timeframes: readonly Timeframe[];
   readonly topology: Topology;
-  readonly source: Source;
+  readonly opened: OpenedSource;
   readonly stages: Stages;
 }
 
-export function createObserver({ timeframes, topology, source, stages }: ObserverParts): Observer {
+export function createObserver({ timeframes, topology, opened, stages }: ObserverParts): Observer {
+  const { source } = opened;
   const { engine, ingest, publisher, clock } = topology;
   const readers = topology.regions.map((memory) => createShardStatsReader(memory, timeframes.length));
   const startedMs = clock.wallMs();
@@ -52,11 +53,15 @@ export function createObserver({ timeframes, topology, source, stages }: Observe
   const shards = (): ShardStats[] => readers.map((reader) => reader.read());
   const refusedTotal = (): number => sum(ingest.counts().refused.values());
 
-  const health = (): HealthPart[] => [
-    { name: 'engine', isUp: engine.phase !== 'done', detail: engine.phase, sinceMs: startedMs },
-    postgres,
-    ...(publisher ? [{ name: 'kafka', ...publisher.health() }] : []),
-  ];
+  const health = (): HealthPart[] => {
+    const sourceHealth = opened.health();
+    return [
+      { name: 'engine', isUp: engine.phase !== 'done', detail: engine.phase, sinceMs: startedMs },
+      postgres,
+      ...(publisher ? [{ name: 'kafka', ...publisher.health() }] : []),
+      ...(sourceHealth ? [sourceHealth] : []),
+    ];
+  };
 
   const collect = (): void => {
     const encoded = publisher?.takeLatency();

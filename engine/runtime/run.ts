@@ -98,7 +98,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
         log[message.isUp ? 'info' : 'error']({ postgres: message.detail }, message.isUp ? 'postgres up' : 'postgres down');
     },
   });
-  const observer = createObserver({ config, timeframes, topology, source: opened.source, stages });
+  const observer = createObserver({ config, timeframes, topology, opened, stages });
   const parts: Run = { options, timeframes, servers, opened, run, topology, observer, stages, display, log };
   const gateway = await startGateway({
     host: config.METRICS_HOST,

@@ -1,6 +1,7 @@
 /** Opens the source that a run names. */
 import type { Clock } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
+import type { HealthPart } from '../gateway/http.ts';
 import { createKafkaSource } from '../ingest/kafka.ts';
 import { createReplaySource } from '../ingest/replay.ts';
 import { createSimSource } from '../ingest/sim.ts';
@@ -8,12 +9,14 @@ import type { Source } from '../ingest/source.ts';
 import { createDeadLetters } from '../sinks/kafka/dlq.ts';
 import type { RunOptions } from './run.ts';
 import type { Servers } from './servers.ts';
-import { formatRate } from './text.ts';
+import { formatCount, formatRate } from './text.ts';
 
 export interface OpenedSource {
   readonly source: Source;
   /** For people. */
   readonly title: string;
+  /** How the source's own connection stands, where it has one. */
+  health(): HealthPart | undefined;
   /** What the summary should say beside its numbers. */
   notes(): readonly string[];
   close(): Promise<void>;
@@ -27,6 +30,7 @@ export function openSource(options: RunOptions, servers: Servers, clock: Clock):
       return {
         source: createSimSource(config, clock),
         title: `simulator, ${config.SIM_SYMBOLS} symbols, ${formatRate(rate)} ticks/s (seed ${config.SIM_SEED})`,
+        health: () => undefined,
         notes: () => [],
         close: async () => undefined,
       };
@@ -45,7 +49,9 @@ export function openSource(options: RunOptions, servers: Servers, clock: Clock):
       return {
         source,
         title: `replay of ${options.files.length} files at ${config.REPLAY_SPEED === 'max' ? 'full speed' : `${config.REPLAY_SPEED} x real time`}`,
-        notes: () => [],
+        health: () => undefined,
+        notes: () =>
+          source.ignoredCount > 0 ? [`${formatCount(source.ignoredCount)} lines of the files were not ticks (other frames, headers)`] : [],
         close: async () => undefined,
       };
     }
@@ -71,6 +77,10 @@ function openKafkaSource({ loaded: { config } }: RunOptions, servers: Servers, c
     source,
     title: `Kafka topic ${topic}, group ${config.KAFKA_GROUP}`,
     notes: () => (deadLetters.sent() > 0 ? [`${deadLetters.sent()} records went to ${config.TOPIC_PREFIX}dlq`] : []),
-    close: () => deadLetters.close(),
+    health: () => ({ name: 'source', ...source.health }),
+    async close() {
+      await source.close();
+      await deadLetters.close();
+    },
   };
 }

@@ -23,7 +23,7 @@ import { allocateRing } from '../memory/ring.ts';
 import { type BarPublisher, createBarPublisher } from '../sinks/kafka/publisher.ts';
 import type { FromWriter, ToWriter, WriterStart } from '../sinks/messages.ts';
 import type { StoredState } from '../sinks/postgres/runs.ts';
-import { WRITER_COUNTERS_BYTES } from '../sinks/postgres/writer-counters.ts';
+import { WRITER_COUNTER, WRITER_COUNTERS_BYTES } from '../sinks/postgres/writer-counters.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { makeRegions, PARTITION_CAPACITY } from './regions.ts';
 import { restoreState } from './restore.ts';
@@ -153,14 +153,25 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
       onFailure: fail,
     }),
   );
-  const engine = createEngine({ source, ingest, shards, writer, publisher, clock, flushMs: config.FLUSH_MS, idleMs: config.IDLE_MS });
+  const counters = new Float64Array(writerCounters);
+  const engine = createEngine({
+    source,
+    ingest,
+    shards,
+    writer,
+    publisher,
+    clock,
+    flushMs: config.FLUSH_MS,
+    idleMs: config.IDLE_MS,
+    collecting: () => counters[WRITER_COUNTER.collecting]!,
+  });
   return {
     engine,
     ingest,
     symbols,
     regions,
     publisher,
-    writerCounters: new Float64Array(writerCounters),
+    writerCounters: counters,
     clock,
     ready,
     async terminate() {
