@@ -73,11 +73,21 @@ function openKafkaSource({ loaded: { config } }: RunOptions, servers: Servers, c
     clock,
     onRejected: (rejected) => deadLetters.send(rejected),
   });
+  let isUp = false;
+  let sinceMs = clock.wallMs();
+  /** Since when is seen here: the source only knows how it stands. */
+  const health = (): HealthPart => {
+    if (source.health.isUp !== isUp) {
+      isUp = source.health.isUp;
+      sinceMs = clock.wallMs();
+    }
+    return { name: 'source', isUp, detail: source.health.detail, sinceMs };
+  };
   return {
     source,
     title: `Kafka topic ${topic}, group ${config.KAFKA_GROUP}`,
     notes: () => (deadLetters.sent() > 0 ? [`${deadLetters.sent()} records went to ${config.TOPIC_PREFIX}dlq`] : []),
-    health: () => ({ name: 'source', ...source.health }),
+    health,
     async close() {
       await source.close();
       await deadLetters.close();
