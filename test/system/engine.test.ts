@@ -167,6 +167,19 @@ describe('replay', () => {
     expect([lateTicks, refused['tooLate']].map((count) => (count ?? 0) > 0)).toEqual([true, true]);
   });
 
+  it('ends an epoch before its time when FLUSH_MS is too long for what comes', async () => {
+    const lines = ['symbol,ts_ns,price,quantity'];
+    for (let i = 0; i < 300_000; i += 1) lines.push(`S${i % 10_000},${1_700_000_000 + Math.floor(i / 10_000)}000000000,1.5,1`);
+    const path = join(folder, 'sparse.csv');
+    writeFileSync(path, lines.join('\n'));
+    const settings = { PG_SCHEMA: schema('sparse'), KAFKA: 'off', FLUSH_MS: '60000', TIMEFRAMES: '1s' };
+    const result = await runToEnd(['replay', path], settings, folder);
+    expect(result.code, result.output).toBe(0);
+    expect(summaryOf(result).latency['flush']!.count).toBeGreaterThan(1);
+    // Ten thousand new instruments are looked up in one pass, not each with each.
+    expect(summaryOf(result).latency['flush']!.p99Us).toBeLessThan(10_000_000);
+  });
+
   it('counts bad lines by reason and stays conserved', async () => {
     const path = join(folder, 'bad.csv');
     const good = (ms: number): string => `S1,${ms}000000,10.5,2`;
