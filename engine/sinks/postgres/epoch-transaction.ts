@@ -163,10 +163,11 @@ async function storeInstruments(client: Connection, { symbols }: TransactionCont
      on conflict (symbol) do update set partition = excluded.partition where instruments.partition <> excluded.partition`,
     columns,
   );
+  // Without order or limit: they lead the planner, which knows nothing of this table yet, to compare each symbol with each.
   const { rows: changed } = await client.query<{ symbol: string; was: string; is: string }>(
     `select i.symbol, concat_ws(' ', i.kind, i.price_decimals, i.lot_decimals) as was, concat_ws(' ', n.kind, n.price, n.lot) as is
      from ${rows} as n (symbol, kind, price, lot, partition) join instruments i using (symbol)
-     where (i.kind, i.price_decimals, i.lot_decimals) <> (n.kind, n.price, n.lot) order by i.symbol limit 1`,
+     where (i.kind, i.price_decimals, i.lot_decimals) <> (n.kind, n.price, n.lot)`,
     columns,
   );
   const first = changed[0];
