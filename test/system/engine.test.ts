@@ -169,7 +169,7 @@ describe('replay', () => {
 
   it('ends an epoch before its time when FLUSH_MS is too long for what comes', async () => {
     const lines = ['symbol,ts_ns,price,quantity'];
-    for (let i = 0; i < 300_000; i += 1) lines.push(`S${i % 10_000},${1_700_000_000 + Math.floor(i / 10_000)}000000000,1.5,1`);
+    for (let i = 0; i < 800_000; i += 1) lines.push(`S${i % 10_000},${1_700_000_000 + Math.floor(i / 10_000)}000000000,1.5,1`);
     const path = join(folder, 'sparse.csv');
     writeFileSync(path, lines.join('\n'));
     const settings = { PG_SCHEMA: schema('sparse'), KAFKA: 'off', FLUSH_MS: '60000', TIMEFRAMES: '1s' };
