@@ -96,6 +96,9 @@ const STATE_IDLE: i32 = 0;
 const STATE_MORE: i32 = 1;
 const STATE_BLOCKED: i32 = 2;
 
+/** Ticks between the one in hand and the one whose bucket is fetched. */
+const LOOK_AHEAD: usize = 8;
+
 /** A start from which no event time is less than a second away. */
 const NO_SECOND: i64 = i64.MIN_VALUE;
 
@@ -289,6 +292,7 @@ function writeStamp(stamp: usize, ingestUs: u32, merged: i32): usize {
 export function takeTrades(tick: usize, end: usize, startNs: i64, row: usize, stampUs: u32): usize {
   let newlyOpen = 0;
   for (; tick < end; tick += TICK_SIZE) {
+    touchSoon(tick, end, row);
     const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
     const isInHand = i32(<u64>(tsNs - startNs) < <u64>NS_PER_SECOND) & i32(load<u32>(tick, TICK_INGEST_US) == stampUs);
     if ((isInHand & i32(load<i32>(tick, TICK_KIND) == TICK_KIND_TRADE)) == 0) break;
@@ -314,6 +318,7 @@ export function takeTrades(tick: usize, end: usize, startNs: i64, row: usize, st
 export function takeQuotes(tick: usize, end: usize, startNs: i64, row: usize, stampUs: u32): usize {
   let newlyOpen = 0;
   for (; tick < end; tick += TICK_SIZE) {
+    touchSoon(tick, end, row);
     const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
     const isInHand = i32(<u64>(tsNs - startNs) < <u64>NS_PER_SECOND) & i32(load<u32>(tick, TICK_INGEST_US) == stampUs);
     if ((isInHand & i32(load<i32>(tick, TICK_KIND) == TICK_KIND_QUOTE)) == 0) break;
@@ -333,6 +338,17 @@ export function takeQuotes(tick: usize, end: usize, startNs: i64, row: usize, st
   }
   opened += newlyOpen;
   return tick;
+}
+
+/**
+ * Loads both lines of the bucket that the tick eight further on will need; the values are dropped. Every record has a small symbolIndex, whatever its
+ * kind, so the address lies in the region.
+ */
+function touchSoon(tick: usize, end: usize, row: usize): void {
+  const soon = min(tick + LOOK_AHEAD * TICK_SIZE, end - TICK_SIZE);
+  const bucket = row + ((<usize>load<i32>(soon, TICK_SYMBOL_INDEX)) << BAR_SHIFT);
+  load<i64>(bucket);
+  load<i64>(bucket, 64);
 }
 
 /** All ones in the lanes of [first, last] that `tsNs` takes: first when it is earlier, last when it is not earlier than that. */
