@@ -25,6 +25,8 @@ const EXIT_NOT_CONSERVED = 1;
 const EXIT_FAILED = 3;
 const EXIT_ABANDONED = 130;
 
+/** A terminal sends Ctrl-C to the whole process group and npm passes it on as well: within this time it is one Ctrl-C. */
+const SAME_SIGNAL_MS = 500;
 const STATUS_MS = 500;
 const PLAIN_STATUS_MS = 5000;
 
@@ -56,12 +58,17 @@ export async function runEngine(options: RunOptions): Promise<number> {
   const log = createLogger(config.LOG_LEVEL, config.LOG_FILE);
   const display = createStatusDisplay(process.stdout, PLAIN_STATUS_MS);
   const startedMs = SYSTEM_CLOCK.wallMs();
-  const servers = await openServers(config, timeframes, (text) => display.print([text]));
+  const signals = handleSignals(display, log);
   try {
-    return await runOn(servers, { options, timeframes, log, display, startedMs });
+    const servers = await openServers(config, timeframes, (text) => display.print([text]));
+    try {
+      return await runOn(servers, { options, timeframes, log, display, signals, startedMs });
+    } finally {
+      display.close();
+      await servers.close();
+    }
   } finally {
-    display.close();
-    await servers.close();
+    signals.release();
   }
 }
 
@@ -70,11 +77,12 @@ interface Base {
   readonly timeframes: readonly Timeframe[];
   readonly log: Logger;
   readonly display: StatusDisplay;
+  readonly signals: Signals;
   readonly startedMs: number;
 }
 
 async function runOn(servers: Servers, base: Base): Promise<number> {
-  const { options, timeframes, log, display } = base;
+  const { options, timeframes, log, display, signals } = base;
   const { config } = options.loaded;
   const database = { connectionString: servers.postgres.connectionString, schema: config.PG_SCHEMA };
   const opened = openSource(options, servers, SYSTEM_CLOCK);
@@ -107,7 +115,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     health: () => observer.health(),
     isReady: () => topology.engine.phase === 'running' && observer.health().every((part) => part.isUp),
   });
-  const signals = handleSignals(parts);
+  signals.drainOnFirst(parts);
   try {
     await topology.ready;
     await opened.source.start(topology.ingest, stored && { offsets: new Map(stored.offsets) });
@@ -124,7 +132,6 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     log.info({ run, source: opened.source.name, readyMs: Math.round(SYSTEM_CLOCK.wallMs() - base.startedMs) }, 'ready');
     return await cycle(parts, before, gateway);
   } finally {
-    signals.release();
     await gateway.close();
     await topology.terminate();
     await topology.publisher?.close();
@@ -246,23 +253,38 @@ function unwritten({ topology, observer }: Run): string[] {
   ];
 }
 
-function handleSignals(parts: Run): { release(): void } {
-  const { display, topology, log } = parts;
-  let signalsSeen = 0;
+interface Signals {
+  /** Until this call a signal ends the process at once: there is nothing to drain. */
+  drainOnFirst(parts: Run): void;
+  release(): void;
+}
+
+function handleSignals(display: StatusDisplay, log: Logger): Signals {
+  let running: Run | undefined;
+  let firstMs: number | undefined;
   const onSignal = (signal: string): void => {
-    signalsSeen += 1;
+    const nowMs = SYSTEM_CLOCK.wallMs();
+    if (firstMs !== undefined && nowMs - firstMs < SAME_SIGNAL_MS) return;
     log.info({ signal }, 'signal');
-    if (signalsSeen === 1) {
+    if (running !== undefined && firstMs === undefined) {
+      firstMs = nowMs;
       display.print([`${signal}: draining; once more to stop at once`]);
-      topology.engine.requestStop();
+      running.topology.engine.requestStop();
       return;
     }
-    display.print([`${signal} again: stopped at once`, ...unwritten(parts)]);
+    display.print(
+      running === undefined
+        ? [`${signal}: stopped before the engine was ready; no tick was read`]
+        : [`${signal} again: stopped at once`, ...unwritten(running)],
+    );
     process.exit(EXIT_ABANDONED);
   };
   const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const name of names) process.on(name, onSignal);
   return {
+    drainOnFirst(parts) {
+      running = parts;
+    },
     release() {
       for (const name of names) process.off(name, onSignal);
     },

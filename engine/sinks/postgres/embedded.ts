@@ -71,11 +71,20 @@ async function start({ folder, firstPort, onProgress }: EmbeddedOptions): Promis
   writeServerFile(folder, server);
   onProgress(`starting embedded PostgreSQL on port ${port}`);
   const child = await spawnServer({ folder, data, port, as });
+  // A Ctrl-C while starting, or a second one, ends the process without stop(); the server then shuts down by itself, cleanly.
+  const onExit = (): void => signalServer(folder);
+  process.once('exit', onExit);
   await waitUntilReady(folder, server, child);
   await createDatabase(server);
-  // A second Ctrl-C ends the process without stop(); the server then shuts down by itself, cleanly.
-  process.once('exit', () => signalServer(folder));
-  return addressOf(folder, server);
+  const address = addressOf(folder, server);
+  return {
+    ...address,
+    async stop() {
+      await address.stop();
+      // Whoever is still connected keeps the server.
+      process.off('exit', onExit);
+    },
+  };
 }
 
 interface ClusterOptions {
