@@ -1,6 +1,6 @@
 /** The same bars as they are first written: an object a bar, in a Map by symbol and one by second. */
 import * as L from '../../schemas/layout.gen.ts';
-import { BAR_FIELDS, type BarTwin, type BarTwinShape, offsetNs } from './twin.ts';
+import { BAR_FIELDS, type BarTwin, type BarTwinShape, lotsOf, offsetNs } from './twin.ts';
 
 const SECOND_NS = 1e9;
 
@@ -90,9 +90,10 @@ export function createMapBars(shape: BarTwinShape): BarTwin {
           advance(tsNs);
           continue;
         }
+        if (words[word] !== L.TICK_KIND_TRADE) throw new RangeError(`record ${record}: kind ${words[word]}`);
         if (tsNs - (tsNs % SECOND_NS) < watermarkNs) throw new RangeError(`record ${record}: behind the watermark`);
         const price = doubles[(record << 3) + L.TICK_PRICE_F64]!;
-        const lots = words[word + (L.TICK_QUANTITY_LOTS >> 2)]!;
+        const lots = lotsOf(words, word);
         const symbol = words[word + L.TICK_SYMBOL_INDEX_I32]!;
         const prices = { open: price, high: price, low: price, close: price };
         const notional = Math.round(price * shape.priceScale) * lots;

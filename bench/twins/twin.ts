@@ -33,3 +33,9 @@ export function offsetNs(words: Int32Array, word: number, shape: { readonly orig
   const originHigh = Math.floor(shape.originNs / TWO_32);
   return (high - originHigh) * TWO_32 + (low - (shape.originNs - originHigh * TWO_32));
 }
+
+/** Lots of the record at `word`; exact below 2^53. */
+export function lotsOf(words: Int32Array, word: number): number {
+  const at = word + (L.TICK_QUANTITY_LOTS >> 2);
+  return words[at + 1]! * TWO_32 + (words[at]! >>> 0);
+}

@@ -3,7 +3,7 @@
  * the start of the stream, so that a double holds them to the nanosecond; the notional is two doubles, low part below 2^52.
  */
 import * as L from '../../schemas/layout.gen.ts';
-import { BAR_FIELDS, type BarTwin, type BarTwinShape, offsetNs } from './twin.ts';
+import { BAR_FIELDS, type BarTwin, type BarTwinShape, lotsOf, offsetNs } from './twin.ts';
 
 const SECOND_NS = 1e9;
 const LOW_LIMIT = 2 ** 52;
@@ -62,6 +62,17 @@ function addNotional(columns: Columns, row: number, low: number, high: number): 
   }
   columns.notionalLow[row] = sum;
   columns.notionalHigh[row]! += carry;
+}
+
+/** Adds units x lots exactly, however large. */
+function addProduct(columns: Columns, row: number, units: number, lots: number): void {
+  const product = units * lots;
+  if (product < LOW_LIMIT) {
+    addNotional(columns, row, product, 0);
+    return;
+  }
+  const exact = BigInt(units) * BigInt(lots);
+  addNotional(columns, row, Number(BigInt.asUintN(52, exact)), Number(exact >> 52n));
 }
 
 export function createTypedBars(shape: BarTwinShape): BarTwin {
@@ -144,11 +155,12 @@ export function createTypedBars(shape: BarTwinShape): BarTwin {
           advance(tsNs);
           continue;
         }
+        if (words[word] !== L.TICK_KIND_TRADE) throw new RangeError(`record ${record}: kind ${words[word]}`);
         const second = Math.floor(tsNs / SECOND_NS);
         if (second * SECOND_NS < watermarkNs) throw new RangeError(`record ${record}: behind the watermark`);
         const row = (second & mask) * symbols + words[word + L.TICK_SYMBOL_INDEX_I32]!;
         const price = doubles[(record << 3) + L.TICK_PRICE_F64]!;
-        const lots = words[word + (L.TICK_QUANTITY_LOTS >> 2)]!;
+        const lots = lotsOf(words, word);
         if (tsNs < seconds.firstNs[row]!) {
           seconds.startNs[row] = second * SECOND_NS;
           seconds.firstNs[row] = tsNs;
@@ -162,7 +174,7 @@ export function createTypedBars(shape: BarTwinShape): BarTwin {
         if (price < seconds.low[row]!) seconds.low[row] = price;
         seconds.lots[row]! += lots;
         seconds.trades[row]! += 1;
-        addNotional(seconds, row, Math.round(price * priceScale) * lots, 0);
+        addProduct(seconds, row, Math.round(price * priceScale), lots);
       }
     },
   };
