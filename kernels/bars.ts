@@ -2,17 +2,12 @@
 // what closes to its out ring. All state lies in the shard's region; the variables here are caches of this instance.
 import {
   BAR_ASK_HIGH,
-  BAR_ASK_OPEN,
   BAR_FIRST_NS,
   BAR_FLAGS,
   BAR_HIGH,
-  BAR_OPEN,
-  BAR_PRICE_SCALE,
   BAR_SYMBOL_INDEX,
   BAR_TIMEFRAME_INDEX,
-  BAR_TRADE_COUNT,
   BAR_TS_START_NS,
-  BAR_VOLUME_LOTS,
   BARRIER_FLAG_WITH_OPEN_STATE,
   INSTRUMENT_KIND_QUOTE,
   INSTRUMENT_KIND_TRADE,
@@ -47,7 +42,6 @@ import {
   SYMBOL_META_PARTITION,
   SYMBOL_META_PRICE_SCALE,
   SYMBOL_META_SYMBOL_INDEX,
-  TICK_ASK,
   TICK_INGEST_US,
   TICK_KIND,
   TICK_KIND_BARRIER,
@@ -58,7 +52,6 @@ import {
   TICK_KIND_TRADE,
   TICK_KIND_WATERMARK,
   TICK_PRICE,
-  TICK_QUANTITY_LOTS,
   TICK_SIZE,
   TICK_SYMBOL_INDEX,
   TICK_TRADE_COUNT,
@@ -68,7 +61,6 @@ import { MERGED, mergeLate, NO_ROOM, PASSED_ON, passOnLate } from "./lib/bar-lat
 import { emitEmpty, outHasRoom, outOpen, outPublish } from "./lib/bar-out";
 import {
   accumulatorRow,
-  addProduct,
   addTo,
   barOfTick,
   count,
@@ -84,8 +76,11 @@ import {
   slotOf,
   slotRow,
 } from "./lib/bar-state";
+import { newlyOpened, takeQuotes, takeTrades } from "./lib/bar-take";
 import { ringReady, ringRelease } from "./lib/ring";
 import { beginSweep, bucketFits, endListing, listOpen, partitionFits, runSweep } from "./lib/bar-sweep";
+
+export { takeQuotes, takeTrades };
 
 const BAR_SHIFT: usize = 7;
 
@@ -96,18 +91,12 @@ const STATE_IDLE: i32 = 0;
 const STATE_MORE: i32 = 1;
 const STATE_BLOCKED: i32 = 2;
 
-/** Ticks between the one in hand and the one whose bucket is fetched. */
-const LOOK_AHEAD: usize = 8;
-
 /** A start from which no event time is less than a second away. */
 const NO_SECOND: i64 = i64.MIN_VALUE;
 
 // The second in hand, known to be open for every symbol and to own its slot row; event times in it need no other check.
 let secondNs: i64 = NO_SECOND;
 let secondRow: usize = 0;
-
-// 1 s buckets opened since they were last added to the gauge.
-let opened: i32 = 0;
 
 // Seconds that are open for every partition that has symbols here lie in [openFromNs, openToNs).
 let isWindowKnown: bool = false;
@@ -174,8 +163,8 @@ export function setWatermark(header: usize, partition: i32, watermarkNs: i64): i
 }
 
 /**
- * Puts a `barOpen` record back into its place; its lows are negated there and then. Returns 0 when it was not: there is no such symbol or timeframe,
- * it cannot be open at its partition's watermark, or its place is taken.
+ * Puts a `barOpen` record back into its place; its lows are negated there and then. Returns 0 when it was not: there is no such
+ * symbol or timeframe, it cannot be open at its partition's watermark, or its place is taken.
  */
 export function restoreBar(header: usize, localIndex: i32, record: usize): i32 {
   if (<u32>localIndex >= <u32>load<i32>(header, SHARD_SYMBOL_COUNT)) return 0;
@@ -265,8 +254,7 @@ export function poll(header: usize, maxRecords: i32): i32 {
   stamp = writeStamp(stamp, stampUs, merged - stampFrom);
   store<i32>(header, <i32>((stamp - stamps) >> 3), SHARD_STAMP_COUNT);
   addTo(header + SHARD_TICKS_MERGED, merged);
-  addTo(header + SHARD_OPEN_BARS, opened);
-  opened = 0;
+  addTo(header + SHARD_OPEN_BARS, newlyOpened());
   if (state == STATE_BLOCKED) count(header + SHARD_BLOCKED_POLLS);
   else if (done < ready) state = STATE_MORE;
   store<i32>(header, state, SHARD_POLL_STATE);
@@ -281,79 +269,6 @@ function writeStamp(stamp: usize, ingestUs: u32, merged: i32): usize {
   store<u32>(stamp, ingestUs, 0);
   store<i32>(stamp, merged, 4);
   return stamp + 8;
-}
-
-/**
- * Merges trades from `tick` on into their 1 s buckets, as long as they are trades of the second in hand and of one ingest stamp; returns the first that
- * is not, or `end`. Without branches inside, since every tenth tick or so opens a bucket, at no place that could be predicted: [first, last] and
- * [open, close] are taken or kept lane by lane. Exported only to stay a function of its own: the compiler would put it into poll, where
- * its loop runs out of registers.
- */
-export function takeTrades(tick: usize, end: usize, startNs: i64, row: usize, stampUs: u32): usize {
-  let newlyOpen = 0;
-  for (; tick < end; tick += TICK_SIZE) {
-    touchSoon(tick, end, row);
-    const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
-    const isInHand = i32(<u64>(tsNs - startNs) < <u64>NS_PER_SECOND) & i32(load<u32>(tick, TICK_INGEST_US) == stampUs);
-    if ((isInHand & i32(load<i32>(tick, TICK_KIND) == TICK_KIND_TRADE)) == 0) break;
-    const bucket = row + ((<usize>load<i32>(tick, TICK_SYMBOL_INDEX)) << BAR_SHIFT);
-    const price = load<f64>(tick, TICK_PRICE);
-    const lots = load<i64>(tick, TICK_QUANTITY_LOTS);
-    const times = v128.load(bucket, BAR_FIRST_NS);
-    const isTaken = takenLanes(times, tsNs);
-    store<i64>(bucket, startNs, BAR_TS_START_NS);
-    v128.store(bucket, v128.bitselect(i64x2.splat(tsNs), times, isTaken), BAR_FIRST_NS);
-    v128.store(bucket, v128.bitselect(f64x2.splat(price), v128.load(bucket, BAR_OPEN), isTaken), BAR_OPEN);
-    v128.store(bucket, f64x2.pmax(v128.load(bucket, BAR_HIGH), highAndMinusLow(price, price)), BAR_HIGH);
-    store<i32>(bucket, load<i32>(bucket, BAR_TRADE_COUNT) + 1, BAR_TRADE_COUNT);
-    store<i64>(bucket, load<i64>(bucket, BAR_VOLUME_LOTS) + lots, BAR_VOLUME_LOTS);
-    addProduct(bucket, price * load<f64>(bucket, BAR_PRICE_SCALE), lots);
-    newlyOpen += i32(i64x2.extract_lane(times, 0) == EMPTY);
-  }
-  opened += newlyOpen;
-  return tick;
-}
-
-/** As takeTrades, for quotes: bid and ask. */
-export function takeQuotes(tick: usize, end: usize, startNs: i64, row: usize, stampUs: u32): usize {
-  let newlyOpen = 0;
-  for (; tick < end; tick += TICK_SIZE) {
-    touchSoon(tick, end, row);
-    const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
-    const isInHand = i32(<u64>(tsNs - startNs) < <u64>NS_PER_SECOND) & i32(load<u32>(tick, TICK_INGEST_US) == stampUs);
-    if ((isInHand & i32(load<i32>(tick, TICK_KIND) == TICK_KIND_QUOTE)) == 0) break;
-    const bucket = row + ((<usize>load<i32>(tick, TICK_SYMBOL_INDEX)) << BAR_SHIFT);
-    const bid = load<f64>(tick, TICK_PRICE);
-    const ask = load<f64>(tick, TICK_ASK);
-    const times = v128.load(bucket, BAR_FIRST_NS);
-    const isTaken = takenLanes(times, tsNs);
-    store<i64>(bucket, startNs, BAR_TS_START_NS);
-    v128.store(bucket, v128.bitselect(i64x2.splat(tsNs), times, isTaken), BAR_FIRST_NS);
-    v128.store(bucket, v128.bitselect(f64x2.splat(bid), v128.load(bucket, BAR_OPEN), isTaken), BAR_OPEN);
-    v128.store(bucket, v128.bitselect(f64x2.splat(ask), v128.load(bucket, BAR_ASK_OPEN), isTaken), BAR_ASK_OPEN);
-    v128.store(bucket, f64x2.pmax(v128.load(bucket, BAR_HIGH), highAndMinusLow(bid, bid)), BAR_HIGH);
-    v128.store(bucket, f64x2.pmax(v128.load(bucket, BAR_ASK_HIGH), highAndMinusLow(ask, ask)), BAR_ASK_HIGH);
-    store<i32>(bucket, load<i32>(bucket, BAR_TRADE_COUNT) + 1, BAR_TRADE_COUNT);
-    newlyOpen += i32(i64x2.extract_lane(times, 0) == EMPTY);
-  }
-  opened += newlyOpen;
-  return tick;
-}
-
-/**
- * Loads both lines of the bucket that the tick eight further on will need; the values are dropped. Every record has a small symbolIndex, whatever its
- * kind, so the address lies in the region.
- */
-function touchSoon(tick: usize, end: usize, row: usize): void {
-  const soon = min(tick + LOOK_AHEAD * TICK_SIZE, end - TICK_SIZE);
-  const bucket = row + ((<usize>load<i32>(soon, TICK_SYMBOL_INDEX)) << BAR_SHIFT);
-  load<i64>(bucket);
-  load<i64>(bucket, 64);
-}
-
-/** All ones in the lanes of [first, last] that `tsNs` takes: first when it is earlier, last when it is not earlier than that. */
-function takenLanes(times: v128, tsNs: i64): v128 {
-  return v128.xor(i64x2.gt_s(times, i64x2.splat(tsNs)), i64x2(0, -1));
 }
 
 /** A tick outside the second in hand, or a source bar. A second that is open for everyone is taken in hand instead, for another look. */
@@ -423,7 +338,8 @@ function learnWindow(header: usize): void {
     lowestNs = min(lowestNs, watermarkNs);
   }
   openFromNs = highestNs;
-  openToNs = lowestNs == NO_WATERMARK || lowestNs == i64.MAX_VALUE ? i64.MIN_VALUE : lowestNs + <i64>load<i32>(header, SHARD_SLOT_COUNT) * NS_PER_SECOND;
+  const reachNs = <i64>load<i32>(header, SHARD_SLOT_COUNT) * NS_PER_SECOND;
+  openToNs = lowestNs == NO_WATERMARK || lowestNs == i64.MAX_VALUE ? i64.MIN_VALUE : lowestNs + reachNs;
   secondNs = NO_SECOND;
   isWindowKnown = true;
 }

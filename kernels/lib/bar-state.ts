@@ -1,6 +1,6 @@
-// Where the buckets of a shard lie, what an empty one looks like, and how values are merged into one. A bucket in the state is a `bar`
-// record whose lows are negated: one pmax then serves high and low. An empty one has firstNs = i64.MAX_VALUE and holds identities, so that a
-// merge needs no case for it; symbol, partition, timeframe and price scale stay in it for good.
+// Where the buckets of a shard lie, what an empty one looks like, and how values are merged into one. A bucket in the state is a
+// `bar` record whose lows are negated: one pmax then serves high and low. An empty one has firstNs = i64.MAX_VALUE and holds
+// identities, so that a merge needs no case for it; symbol, partition, timeframe and price scale stay in it for good.
 import {
   BAR_ASK_CLOSE,
   BAR_ASK_HIGH,

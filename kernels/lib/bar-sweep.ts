@@ -1,8 +1,9 @@
 // Closing buckets as a watermark moves, and listing those that are open. Both stop when the out ring is full and go on where they
 // stood, so their place is kept in the shard header.
 //
-// The order of what comes out is by bucket end, then timeframe, then registration of the symbol, as if the watermark moved second by second.
-// That is done literally while 1 s buckets can be open; beyond, each timeframe has at most one open bucket a symbol, and only their ends matter.
+// The order of what comes out is by bucket end, then timeframe, then registration of the symbol, as if the watermark moved second by
+// second. That is done literally while 1 s buckets can be open; beyond, each timeframe has at most one open bucket a symbol, and
+// only their ends matter.
 import {
   BAR_FIRST_NS,
   BAR_TIMEFRAME_INDEX,
