@@ -134,6 +134,21 @@ describe('epochs', () => {
     expect(await barsOf(harness)).toEqual([]);
   });
 
+  it('refuses a second engine on the same source and schema, which would forget the open buckets of the first', async () => {
+    const first = await startHarness();
+    first.open({ start: 0, timeframe: 1, ticks: TICKS });
+    await first.whenCommitted(first.endEpoch());
+    const again = { schema: first.database.schema };
+    await expect(startHarness(again)).rejects.toThrow(/another engine writes source sim into schema/);
+    await startHarness({ ...again, source: 'replay' });
+    expect(await first.query('select run, source from runs order by run')).toEqual([
+      { run: 1, source: 'sim' },
+      { run: 2, source: 'replay' },
+    ]);
+    await first.abandon();
+    await startHarness(again);
+  });
+
   it('fails when a table is missing, instead of trying for ever', async () => {
     const harness = await startHarness();
     await harness.query('drop table bars_1s');

@@ -7,6 +7,7 @@ import type { SymbolDictionary } from '../../market/instruments.ts';
 import type { FromWriter, WriterStart } from '../messages.ts';
 import { type Connection, close, codeOf, connect, isRetryable } from './connection.ts';
 import { commitEpoch, type EpochWork } from './epoch-transaction.ts';
+import { lockSource } from './source-lock.ts';
 import { tallyRows } from './tally.ts';
 import { WRITER_COUNTER } from './writer-counters.ts';
 
@@ -40,6 +41,7 @@ const REST_MS = 50;
 export function createCommitter({ start, post, clock, counters, symbols, encoder, isAbandoned }: CommitterParts): Committer {
   const context = { ...start, symbols, encoder };
   let client: Connection | undefined;
+  let isLocked = false;
   let upsertEpochsLeft = 0;
   let symbolsStored = 0;
   let epochBase: number | undefined;
@@ -57,12 +59,17 @@ export function createCommitter({ start, post, clock, counters, symbols, encoder
   const drop = async (): Promise<void> => {
     const lost = client;
     client = undefined;
+    isLocked = false;
     if (lost !== undefined) await close(lost);
   };
 
   /** The connection, opened when there is none; learns where the run's count of epochs stood before this process. */
   const connected = async (): Promise<Connection> => {
     client ??= await connect(start.connectionString, start.schema);
+    if (!isLocked) {
+      await lockSource(client, { schema: start.schema, source: start.source, isRetryable: epochBase !== undefined });
+      isLocked = true;
+    }
     if (epochBase === undefined) {
       const { rows } = await client.query<{ epoch: string }>('select epoch from runs where run = $1', [start.run]);
       if (rows[0] === undefined) throw new EngineError('RUN_MISSING', `run ${start.run} is not in table runs of schema ${start.schema}`);

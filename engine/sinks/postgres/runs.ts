@@ -8,6 +8,7 @@ import type { Timeframe } from '../../market/timeframes.ts';
 import type { OpenState } from '../messages.ts';
 import { type Connection, withConnection } from './connection.ts';
 import { readOpenState } from './open-state.ts';
+import { lockSource } from './source-lock.ts';
 
 export interface Database {
   readonly connectionString: string;
@@ -39,9 +40,15 @@ export interface RunStart extends Database {
   readonly continues: StoredState | undefined;
 }
 
-/** Puts down that a run begins. @returns its number */
+/**
+ * Puts down that a run begins.
+ * @returns its number
+ * @throws EngineError SOURCE_TAKEN when another engine writes the source into the schema
+ */
 export async function beginRun({ connectionString, schema, source, config, continues }: RunStart): Promise<number> {
   return await withConnection(connectionString, schema, async (client) => {
+    // Let go with the connection; the writer takes it again.
+    await lockSource(client, { schema, source, isRetryable: false });
     if (continues !== undefined) {
       const { rowCount } = await client.query(
         'update runs set ended_at = null, conserved = null, summary = null, engine_version = $2, config = $3 where run = $1',
