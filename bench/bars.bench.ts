@@ -10,6 +10,7 @@ import { type BarRunner, createBarKernelRunner, OUT_CAPACITY, SLOT_COUNT } from 
 import { type BarStream, makeBarStream, ORIGIN_NS, PRICE_SCALE, TIMEFRAME_SECONDS } from './bar-stream.ts';
 import { buildCpp } from './cpp.ts';
 import { type BenchContext, median } from './harness.ts';
+import { measureLeanLimit } from './lean-limit.ts';
 import { createMapBars } from './twins/map-bars.ts';
 import { BAR_FIELDS, type BarTwin, type BarTwinShape } from './twins/twin.ts';
 import { createTypedBars } from './twins/typed-bars.ts';
@@ -50,6 +51,8 @@ async function compareAt(context: BenchContext, symbols: number, ticks: number):
   if (context.hasCompiler) {
     const opponent = prepareCpp(stream);
     await compare('branch-free C++', 0.75, opponent);
+    const lean = measureLeanLimit(stream);
+    context.report(`lean limit, ${label}`, { 'bars_bl.cpp, ticks/s': lean, 'bar kernel, ticks/s': Math.round(expected.rate) });
   } else {
     context.log('  skipped: the comparison with C++ needs g++');
   }
