@@ -1,5 +1,6 @@
 /** One run of the engine, from opening servers to the verdict. */
 import { writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { LoadedConfig } from '../../config/load.ts';
 import { SYSTEM_CLOCK } from '../core/clock.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
@@ -87,7 +88,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
   const database = { connectionString: servers.postgres.connectionString, schema: config.PG_SCHEMA };
   const opened = openSource(options, servers, SYSTEM_CLOCK);
   const stored = await storedStateFor(opened, options, { ...database, timeframes });
-  const run = await beginRun({ ...database, source: opened.source.name, config, continues: stored });
+  const run = await beginRun({ ...database, source: opened.source.name, config, files: fileNames(options), continues: stored });
   const before = await readSums({ ...database, run, timeframes });
   const stages = createStages();
   const topology = await buildTopology({
@@ -185,7 +186,18 @@ async function storedStateFor(
   if (options.isResume && !stored) {
     throw new EngineError('NOTHING_TO_RESUME', `schema ${database.schema}: no stopped replay to resume; run it without --resume`);
   }
+  if (options.isResume && stored && fileNames(options).join('\n') !== stored.files.join('\n')) {
+    throw new EngineError(
+      'RESUME_OTHER_FILES',
+      `--resume: the stopped replay was of ${stored.files.join(', ')}; its place in them means nothing in ${fileNames(options).join(', ')}`,
+    );
+  }
   return stored;
+}
+
+/** Without folders: files may have been moved meanwhile. */
+function fileNames({ files }: RunOptions): string[] {
+  return files.map((file) => basename(file));
 }
 
 async function summariseRun(

@@ -148,6 +148,9 @@ describe('replay', () => {
     engine.process.kill('SIGTERM');
     const stopped = await engine.done;
     expect(stopped.code, stopped.output).toBe(0);
+    const others = await runToEnd(['replay', writeTicks('others.csv.gz', 10), '--resume'], parts, folder);
+    expect(others.code).toBe(2);
+    expect(others.output).toMatch(/the stopped replay was of resume\.csv\.gz; its place in them means nothing in others\.csv\.gz/);
     const resumed = await runToEnd(['replay', file, '--resume'], { ...parts, WORKERS: '2' }, folder);
     expect(resumed.code, resumed.output).toBe(0);
     expect(summaryOf(stopped).offered + summaryOf(resumed).offered).toBe(20_000);

@@ -23,6 +23,8 @@ export interface StoredState {
   readonly openState: readonly OpenState[];
   readonly watermarks: readonly (readonly [partition: number, watermarkNs: bigint])[];
   readonly offsets: readonly (readonly [partition: number, offset: bigint])[];
+  /** Names of the files that a replay was given, in order. */
+  readonly files: readonly string[];
   /** Sums over openState, by timeframe: in lots, and in ticks. */
   readonly sums: readonly StoredSums[];
 }
@@ -36,6 +38,8 @@ export interface StoredSums {
 export interface RunStart extends Database {
   readonly source: string;
   readonly config: Config;
+  /** Names of the files of a replay, in order. */
+  readonly files?: readonly string[];
   /** The state that this run goes on from; undefined starts a new run, and forgets what the source had left. */
   readonly continues: StoredState | undefined;
 }
@@ -45,14 +49,15 @@ export interface RunStart extends Database {
  * @returns its number
  * @throws EngineError SOURCE_TAKEN when another engine writes the source into the schema
  */
-export async function beginRun({ connectionString, schema, source, config, continues }: RunStart): Promise<number> {
+export async function beginRun({ connectionString, schema, source, config, files = [], continues }: RunStart): Promise<number> {
+  const stored = JSON.stringify({ ...withoutSecrets(config), files });
   return await withConnection(connectionString, schema, async (client) => {
     // Let go with the connection; the writer takes it again.
     await lockSource(client, { schema, source, isRetryable: false });
     if (continues !== undefined) {
       const { rowCount } = await client.query(
         'update runs set ended_at = null, conserved = null, summary = null, engine_version = $2, config = $3 where run = $1',
-        [continues.run, engineVersion(), JSON.stringify(withoutSecrets(config))],
+        [continues.run, engineVersion(), stored],
       );
       if (rowCount !== 1) throw new EngineError('RUN_MISSING', `run ${continues.run}, to be continued, is not in table runs`);
       return continues.run;
@@ -61,7 +66,7 @@ export async function beginRun({ connectionString, schema, source, config, conti
     await forget(client, source);
     const { rows } = await client.query<{ run: number }>(
       'insert into runs (source, engine_version, config) values ($1, $2, $3) returning run',
-      [source, engineVersion(), JSON.stringify(withoutSecrets(config))],
+      [source, engineVersion(), stored],
     );
     await client.query('commit');
     return rows[0]?.run ?? 0;
@@ -93,8 +98,8 @@ export async function loadState(
   const { connectionString, schema, source, timeframes } = request;
   return await withConnection(connectionString, schema, async (client) => {
     await client.query('begin isolation level repeatable read read only');
-    const { rows: runs } = await client.query<{ run: number; is_whole: boolean }>(
-      `select r.run, r.open_state_epoch is not distinct from r.epoch as is_whole
+    const { rows: runs } = await client.query<{ run: number; is_whole: boolean; files: string[] }>(
+      `select r.run, r.open_state_epoch is not distinct from r.epoch as is_whole, coalesce(r.config -> 'files', '[]') as files
        from runs r where r.source = $1 order by r.run desc limit 1`,
       [source],
     );
@@ -108,6 +113,7 @@ export async function loadState(
     const sums = await readOpenSums(client, last.run, timeframes);
     return {
       run: last.run,
+      files: last.files,
       openState,
       watermarks: positions.flatMap(({ partition, watermark_ns: at }) => (at === null ? [] : [[partition, BigInt(at)] as const])),
       offsets: positions.flatMap(({ partition, next_offset: at }) => (at === null ? [] : [[partition, BigInt(at)] as const])),
