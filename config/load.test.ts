@@ -50,6 +50,14 @@ describe('loadConfig', () => {
     expect(loadConfig({ environment: { SIM_INTERVAL_MS: '20' } }).config.SIM_STEP_MS).toBe(20);
   });
 
+  it('reports a wrong text together with a wrong number, and hides what may hold a password', () => {
+    expect(faultsOf({ WORKERS: 'x', PG_SCHEMA: 'Bad-X', POSTGRES_URL: 'user:hunter2' })).toEqual([
+      "WORKERS 'x': expected a whole number, 1 to 64",
+      "PG_SCHEMA 'Bad-X': expected lower case letters, digits and _, at most 63, not starting with a digit",
+      'POSTGRES_URL (hidden): expected postgres://user:password@host:port/database',
+    ]);
+  });
+
   it('checks relations between knobs', () => {
     expect(faultsOf({ SIM_VOL_MIN: '9' })).toEqual(['SIM_VOL_MIN 9: expected at most SIM_VOL_MAX, 5']);
     expect(faultsOf({ LATENESS_MS: '600000', SYMBOLS_MAX: '65536' })[0]).toContain('open buckets a shard');

@@ -58,6 +58,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     if (parsed.success) values[knob.name] = parsed.data;
     else faults.push(`${found?.name ?? knob.name} ${quote(knob, found?.text)}: expected ${expectation(knob)}`);
   }
+  faults.push(...wrongTexts(values));
   if (faults.length === 0) faults.push(...brokenRelations(values as Config));
   if (faults.length > 0) throw new KnobsInvalid(faults);
   return { config: values as Config, origins };
@@ -112,19 +113,28 @@ function unknownNames(layer: Readonly<Record<string, string | undefined>>, isOur
   return faults;
 }
 
+/** Faults of single texts, which a schema of their kind lets pass. */
+function wrongTexts({ PG_SCHEMA, TOPIC_PREFIX, REPLAY_SPEED, POSTGRES_URL }: Readonly<Record<string, KnobValue>>): string[] {
+  const faults: string[] = [];
+  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(String(PG_SCHEMA))) {
+    faults.push(`PG_SCHEMA '${PG_SCHEMA}': expected lower case letters, digits and _, at most 63, not starting with a digit`);
+  }
+  if (!/^[A-Za-z0-9._-]{0,100}$/.test(String(TOPIC_PREFIX))) {
+    faults.push(`TOPIC_PREFIX '${TOPIC_PREFIX}': expected letters, digits, '.', '_' and '-', at most 100`);
+  }
+  if (REPLAY_SPEED !== 'max' && !(Number(REPLAY_SPEED) > 0 && Number(REPLAY_SPEED) <= 1e6)) {
+    faults.push(`REPLAY_SPEED '${REPLAY_SPEED}': expected max, or a number above 0, at most 1000000`);
+  }
+  if (!/^$|^(postgres|postgresql|socket):|^\//.test(String(POSTGRES_URL))) {
+    faults.push('POSTGRES_URL (hidden): expected postgres://user:password@host:port/database');
+  }
+  return faults;
+}
+
 function brokenRelations(config: Config): string[] {
   const faults: string[] = [];
   if (config.SIM_VOL_MIN > config.SIM_VOL_MAX) {
     faults.push(`SIM_VOL_MIN ${config.SIM_VOL_MIN}: expected at most SIM_VOL_MAX, ${config.SIM_VOL_MAX}`);
-  }
-  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(config.PG_SCHEMA)) {
-    faults.push(`PG_SCHEMA '${config.PG_SCHEMA}': expected lower case letters, digits and _, at most 63, not starting with a digit`);
-  }
-  if (!/^[A-Za-z0-9._-]{0,100}$/.test(config.TOPIC_PREFIX)) {
-    faults.push(`TOPIC_PREFIX '${config.TOPIC_PREFIX}': expected letters, digits, '.', '_' and '-', at most 100`);
-  }
-  if (config.REPLAY_SPEED !== 'max' && !(Number(config.REPLAY_SPEED) > 0 && Number(config.REPLAY_SPEED) <= 1e6)) {
-    faults.push(`REPLAY_SPEED '${config.REPLAY_SPEED}': expected max, or a number above 0, at most 1000000`);
   }
   if (config.SOURCE === 'kafka' && config.KAFKA === 'off') faults.push('SOURCE kafka: needs Kafka; KAFKA is off');
   const openBuckets = config.SYMBOLS_MAX * (config.LATENESS_MS / 1000 + 20);

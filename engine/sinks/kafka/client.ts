@@ -16,7 +16,7 @@ export type LoadedRdkafka =
   | { readonly library: Rdkafka; readonly reason: undefined }
   | { readonly library: undefined; readonly reason: string };
 
-const HOW_TO_INSTALL = 'install g++, make and python3, then run npm rebuild node-rdkafka';
+const HOW_TO_INSTALL = 'install g++, make and python3, then run npm ci and start again';
 
 /** Loads the optional dependency node-rdkafka. A missing or unbuilt one is an answer, not an error. */
 export async function loadRdkafka(): Promise<LoadedRdkafka> {
@@ -116,10 +116,14 @@ export function clientTrouble(error: RdkafkaError): 'fatal' | 'allDown' | 'trans
 }
 
 function unreachable(what: string, timeoutMs: number, error: RdkafkaError): EngineError {
-  return new EngineError('KAFKA_UNREACHABLE', `Kafka ${what}: no answer in ${timeoutMs} ms: ${error.message}`, {
-    cause: error,
-    retryable: true,
-  });
+  return new EngineError(
+    'KAFKA_UNREACHABLE',
+    `Kafka ${what}: no answer in ${timeoutMs} ms: ${error.message}; is the broker running and KAFKA_BROKER right?`,
+    {
+      cause: error,
+      retryable: true,
+    },
+  );
 }
 
 function firstLine(text: string): string {
