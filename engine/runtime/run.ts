@@ -109,15 +109,16 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
   });
   const observer = createObserver({ config, timeframes, topology, opened, stages });
   const parts: Run = { options, timeframes, servers, opened, run, topology, observer, stages, display, log };
-  const gateway = await startGateway({
-    host: config.METRICS_HOST,
-    port: config.METRICS_PORT,
-    metrics: () => observer.metrics.render(),
-    health: () => observer.health(),
-    isReady: () => topology.engine.phase === 'running' && observer.health().every((part) => part.isUp),
-  });
-  signals.drainOnFirst(parts);
+  let gateway: Gateway | undefined;
   try {
+    gateway = await startGateway({
+      host: config.METRICS_HOST,
+      port: config.METRICS_PORT,
+      metrics: () => observer.metrics.render(),
+      health: () => observer.health(),
+      isReady: () => topology.engine.phase === 'running' && observer.health().every((part) => part.isUp),
+    });
+    signals.drainOnFirst(parts);
     await topology.ready;
     await opened.source.start(topology.ingest, stored && { offsets: new Map(stored.offsets) });
     display.print(
@@ -133,7 +134,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     log.info({ run, source: opened.source.name, readyMs: Math.round(SYSTEM_CLOCK.wallMs() - base.startedMs) }, 'ready');
     return await cycle(parts, before, gateway);
   } finally {
-    await gateway.close();
+    await gateway?.close();
     await topology.terminate();
     await topology.publisher?.close();
     await opened.close();
