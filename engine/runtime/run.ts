@@ -1,15 +1,18 @@
 /** One run of the engine, from opening servers to the verdict. */
 import { writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { LoadedConfig } from '../../config/load.ts';
 import { SYSTEM_CLOCK } from '../core/clock.ts';
-import { EngineError, messageOf } from '../core/errors.ts';
+import { messageOf } from '../core/errors.ts';
 import { summarise } from '../core/latency.ts';
 import { createLogger, type Logger } from '../core/log.ts';
+import { PROJECT_ROOT } from '../core/root.ts';
 import { type Gateway, startGateway } from '../gateway/http.ts';
+import { loadInstruments } from '../market/instrument-book.ts';
 import { parseTimeframes, type Timeframe } from '../market/timeframes.ts';
 import { readSums } from '../monitor/verdict.ts';
-import { beginRun, type Database, endRun, loadState, type StoredState } from '../sinks/postgres/runs.ts';
+import { beginRun, endRun } from '../sinks/postgres/runs.ts';
+import { loadStoredInstruments, withStored } from '../sinks/postgres/stored-instruments.ts';
 import { renderBanner } from './banner.ts';
 import { judgeConservation } from './conservation.ts';
 import type { StopReason } from './engine.ts';
@@ -18,6 +21,7 @@ import { openServers, type Servers } from './servers.ts';
 import { type OpenedSource, openSource } from './sources.ts';
 import { sumColumns } from './stats.ts';
 import { createStatusDisplay, type StatusDisplay } from './status.ts';
+import { storedStateFor } from './stored.ts';
 import { isAccounted, renderSummary, type Summary, summaryToJson } from './summary.ts';
 import { buildTopology, type Topology } from './topology.ts';
 
@@ -87,8 +91,17 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
   const { config } = options.loaded;
   const database = { connectionString: servers.postgres.connectionString, schema: config.PG_SCHEMA };
   const opened = openSource(options, servers, SYSTEM_CLOCK);
-  const stored = await storedStateFor(opened, options, { ...database, timeframes });
-  const run = await beginRun({ ...database, source: opened.source.name, config, files: fileNames(options), continues: stored });
+  const { files, isResume } = options;
+  const listed = loadInstruments(resolve(PROJECT_ROOT, config.INSTRUMENTS_FILE));
+  const book = withStored(listed, await loadStoredInstruments(database), config.SYMBOLS === 'strict');
+  const stored = await storedStateFor({ ...database, source: opened.source, timeframes, files, isResume });
+  const run = await beginRun({
+    ...database,
+    source: opened.source.name,
+    config,
+    files: files.map((file) => basename(file)),
+    continues: stored,
+  });
   const before = await readSums({ ...database, run, timeframes });
   const stages = createStages();
   const topology = await buildTopology({
@@ -98,6 +111,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     source: opened.source,
     run,
     stored,
+    book,
     log,
     onLatency: (stage, encoded) => stages[stage]?.stage.add(encoded),
     onWriterMessage(message) {
@@ -129,6 +143,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
         sourceTitle: opened.title,
         run,
         restored: stored?.openState.length ?? 0,
+        isAfterKill: stored?.isWhole === false,
       }),
     );
     log.info({ run, source: opened.source.name, readyMs: Math.round(SYSTEM_CLOCK.wallMs() - base.startedMs) }, 'ready');
@@ -172,33 +187,6 @@ async function cycle(parts: Run, before: Awaited<ReturnType<typeof readSums>>, g
 
 function databaseOf(parts: Run): { connectionString: string; schema: string } {
   return { connectionString: parts.servers.postgres.connectionString, schema: parts.options.loaded.config.PG_SCHEMA };
-}
-
-/** Sources that go on for ever continue from what is stored; a replay starts clean unless told to resume. */
-async function storedStateFor(
-  opened: OpenedSource,
-  options: RunOptions,
-  database: Database & { timeframes: readonly Timeframe[] },
-): Promise<StoredState | undefined> {
-  const isContinued = opened.source.isLive || options.isResume;
-  const stored = isContinued
-    ? await loadState({ ...database, source: opened.source.name, timeframes: parseTimeframes(options.loaded.config.TIMEFRAMES) })
-    : undefined;
-  if (options.isResume && !stored) {
-    throw new EngineError('NOTHING_TO_RESUME', `schema ${database.schema}: no stopped replay to resume; run it without --resume`);
-  }
-  if (options.isResume && stored && fileNames(options).join('\n') !== stored.files.join('\n')) {
-    throw new EngineError(
-      'RESUME_OTHER_FILES',
-      `--resume: the stopped replay was of ${stored.files.join(', ')}; its place in them means nothing in ${fileNames(options).join(', ')}`,
-    );
-  }
-  return stored;
-}
-
-/** Without folders: files may have been moved meanwhile. */
-function fileNames({ files }: RunOptions): string[] {
-  return files.map((file) => basename(file));
 }
 
 async function summariseRun(

@@ -6,17 +6,15 @@
  * main: source, ingest, publisher, engine (duty cycle). Workers: one per shard, one for Postgres.
  */
 
-import { resolve } from 'node:path';
 import type { Config } from '../../config/knobs.ts';
 import { BAR_SIZE } from '../../schemas/layout.gen.ts';
 import { type Clock, SYSTEM_CLOCK } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { PROJECT_ROOT } from '../core/root.ts';
 import { createIngest, type Ingest } from '../ingest/port.ts';
 import type { Source } from '../ingest/source.ts';
 import { createBarKernel } from '../kernel/bars.ts';
-import { loadInstruments } from '../market/instrument-book.ts';
+import type { InstrumentBook } from '../market/instrument-book.ts';
 import { allocateSymbols, openSymbols, type SymbolDictionary } from '../market/instruments.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import { allocateRing } from '../memory/ring.ts';
@@ -37,6 +35,7 @@ export interface TopologyOptions {
   readonly source: Source;
   readonly run: number;
   readonly stored: StoredState | undefined;
+  readonly book: InstrumentBook;
   readonly log: Logger;
   onLatency(stage: string, encoded: string): void;
   onWriterMessage(message: FromWriter): void;
@@ -68,7 +67,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
   const ingest = createIngest({
     regions,
     symbols,
-    book: loadInstruments(resolve(PROJECT_ROOT, config.INSTRUMENTS_FILE)),
+    book: options.book,
     clock,
     latenessNs: config.LATENESS_MS * 1e6,
     amendNs: BigInt(config.AMEND_SEC) * 1_000_000_000n,

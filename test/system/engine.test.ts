@@ -35,6 +35,17 @@ function writeTicks(name: string, count: number): string {
   return path;
 }
 
+/** n_trades by `symbol,ts_ms`. */
+function countsByBar(csv: string): Map<string, number> {
+  const rows = csv.trim().split('\n').slice(1);
+  return new Map(
+    rows.map((row) => {
+      const [symbol, tsMs, , , , , , trades] = row.split(',');
+      return [`${symbol},${tsMs}`, Number(trades)];
+    }),
+  );
+}
+
 describe('simulator', () => {
   it('is conserved, prints where to look, and stores open bars instead of publishing them', async () => {
     const settings = {
@@ -73,7 +84,7 @@ describe('simulator', () => {
 
   it('drains on SIGTERM and exits 0 when conserved', async () => {
     const engine = startEngine([], { PG_SCHEMA: schema('term'), TOPIC_PREFIX: `${stamp}.term.`, SIM_SYMBOLS: '20', WORKERS: '2' }, folder);
-    await engine.waitFor(/ticks\/s/);
+    await engine.waitFor(/\| ring /);
     engine.process.kill('SIGTERM');
     const result = await engine.done;
     expect(result.code, result.output).toBe(0);
@@ -84,7 +95,7 @@ describe('simulator', () => {
   it('serves metrics under the names of the contract, and health', async () => {
     const engine = startEngine([], { PG_SCHEMA: schema('http'), TOPIC_PREFIX: `${stamp}.http.`, SIM_SYMBOLS: '20' }, folder);
     const [, url] = await engine.waitFor(/metrics +(http:\S+)\/metrics/);
-    await engine.waitFor(/ticks\/s/);
+    await engine.waitFor(/\| ring /);
     const metrics = await (await fetch(`${url}/metrics`)).text();
     for (const name of [
       'bars_1s_ticks_total',
@@ -99,6 +110,32 @@ describe('simulator', () => {
     expect((await fetch(`${url}/health`)).status).toBe(200);
     engine.process.kill('SIGINT');
     expect((await engine.done).code).toBe(0);
+  });
+});
+
+describe('after a kill', () => {
+  it('late ticks amend the rows that the killed run had committed, and shrink none', async () => {
+    const settings = {
+      PG_SCHEMA: schema('kill'),
+      KAFKA: 'off',
+      SIM_SYMBOLS: '5',
+      SIM_BASE_TPS: '200',
+      SIM_LATE_PCT: '0.3',
+      SIM_LATE_MS: '6000',
+    };
+    const engine = startEngine([], settings, folder);
+    await engine.waitFor(/\| ring /);
+    engine.process.kill('SIGKILL');
+    await engine.done;
+    const before = countsByBar((await runToEnd(['export', '--timeframe', '1s'], settings, folder)).output);
+    const again = await runToEnd([], { ...settings, SIM_DURATION_SEC: '4' }, folder);
+    expect(again.code, again.output).toBe(0);
+    expect(again.output).toMatch(/this run was killed/);
+    const after = countsByBar((await runToEnd(['export', '--timeframe', '1s'], settings, folder)).output);
+    expect(before.size).toBeGreaterThan(10);
+    const shrunk = [...before].filter(([bar, count]) => (after.get(bar) ?? 0) < count);
+    expect(shrunk).toEqual([]);
+    expect([...before].some(([bar, count]) => after.get(bar)! > count)).toBe(true);
   });
 });
 
@@ -144,7 +181,7 @@ describe('replay', () => {
     const parts = { PG_SCHEMA: schema('parts'), KAFKA: 'off' };
     await runToEnd(['replay', file], whole, folder);
     const engine = startEngine(['replay', file, '--speed', '60'], parts, folder);
-    await engine.waitFor(/ticks\/s/);
+    await engine.waitFor(/\| ring /);
     engine.process.kill('SIGTERM');
     const stopped = await engine.done;
     expect(stopped.code, stopped.output).toBe(0);

@@ -19,6 +19,8 @@ export interface Database {
 export interface StoredState {
   /** The run that goes on. */
   readonly run: number;
+  /** False after a kill: the open buckets of that moment are lost, and openState is empty. */
+  readonly isWhole: boolean;
   /** Open buckets by symbol; the timeframeIndex of each is a position in the timeframes asked for. */
   readonly openState: readonly OpenState[];
   readonly watermarks: readonly (readonly [partition: number, watermarkNs: bigint])[];
@@ -59,6 +61,8 @@ export async function beginRun({ connectionString, schema, source, config, files
         'update runs set ended_at = null, conserved = null, summary = null, engine_version = $2, config = $3 where run = $1',
         [continues.run, engineVersion(), stored],
       );
+      // What an earlier stop had left open went on in the run that was killed.
+      if (!continues.isWhole) await client.query('delete from open_state where source = $1', [source]);
       if (rowCount !== 1) throw new EngineError('RUN_MISSING', `run ${continues.run}, to be continued, is not in table runs`);
       return continues.run;
     }
@@ -88,8 +92,8 @@ export async function endRun({ connectionString, schema, run, isConserved, summa
 }
 
 /**
- * What the source's last run left, when it was stopped in good order: its open buckets then belong to its last epoch. After a crash they
- * do not, and undefined is returned.
+ * What the source's last run left; undefined when there was none. Open buckets belong to the last epoch only when the run was stopped in
+ * good order: after a kill there are none, while watermarks and offsets are those of the last commit.
  * @throws EngineError OPEN_STATE_TIMEFRAME
  */
 export async function loadState(
@@ -104,8 +108,8 @@ export async function loadState(
       [source],
     );
     const last = runs[0];
-    if (last === undefined || !last.is_whole) return undefined;
-    const openState = await readOpenState(client, source, timeframes);
+    if (last === undefined) return undefined;
+    const openState = last.is_whole ? await readOpenState(client, source, timeframes) : [];
     const { rows: positions } = await client.query<{ partition: number; next_offset: string | null; watermark_ns: string | null }>(
       'select partition, next_offset, watermark_ns from source_offsets where source = $1 order by partition',
       [source],
@@ -113,6 +117,7 @@ export async function loadState(
     const sums = await readOpenSums(client, last.run, timeframes);
     return {
       run: last.run,
+      isWhole: last.is_whole,
       files: last.files,
       openState,
       watermarks: positions.flatMap(({ partition, watermark_ns: at }) => (at === null ? [] : [[partition, BigInt(at)] as const])),
