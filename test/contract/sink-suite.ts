@@ -34,6 +34,7 @@ const TURNS_MAX = 100_000;
 
 /** Runs the suite; `create` gives a fresh sink and an empty destination each time. */
 export function describeSink(name: string, create: () => Promise<SinkFixture>, options: { canBeCut: boolean }): void {
+  const uncut = options.canBeCut ? '' : ' (skipped: this destination cannot be cut off)';
   describe(`sink ${name}`, () => {
     const opened: SinkFixture[] = [];
     const open = async (): Promise<SinkFixture> => {
@@ -64,7 +65,7 @@ export function describeSink(name: string, create: () => Promise<SinkFixture>, o
       assertDelivered(await fixture.arrived(), bars);
     });
 
-    it.runIf(options.canBeCut)('holds its producer back while the destination is gone, and loses and doubles nothing', async () => {
+    it.runIf(options.canBeCut)(`holds its producer back while the destination is gone, and loses and doubles nothing${uncut}`, async () => {
       const fixture = await open();
       const line = lineOf(fixture);
       const put = [...(await putWithRoom(fixture, { from: 0, count: BATCH }))];
@@ -87,7 +88,7 @@ export function describeSink(name: string, create: () => Promise<SinkFixture>, o
       assertDelivered(await fixture.arrived(), put);
     });
 
-    it.runIf(options.canBeCut)('doubles nothing when the line is cut again and again', async () => {
+    it.runIf(options.canBeCut)(`doubles nothing when the line is cut again and again${uncut}`, async () => {
       const fixture = await open();
       const line = lineOf(fixture);
       const put: SinkBar[] = [];
