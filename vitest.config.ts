@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** `unit` needs only the kernels; `system` starts servers and whole engines, one file at a time. */
 export default defineConfig({
   test: {
+    reporters: ['default', './test/skipped-reporter.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     projects: [

@@ -56,7 +56,7 @@ function columns(names: readonly string[], shape: Shape): ExportColumn[] {
  * Streams the bars of a timeframe to `out`, ordered by time and symbol. Uses the embedded server when no other is named, started if need be.
  * A reader that goes away (EPIPE, as with `| head`) ends it quietly.
  * @returns the exit code, 0
- * @throws EngineError EXPORT_TIMEFRAME, EXPORT_INSTRUMENT, and those of opening the server
+ * @throws EngineError EXPORT_TIMEFRAME, EXPORT_SYMBOL, EXPORT_INSTRUMENT, and those of opening the server
  */
 export async function runExport(config: Config, options: ExportOptions, out: Writable): Promise<number> {
   const server = await openPostgres(config, (text) => process.stderr.write(`${text}\n`));
@@ -84,6 +84,7 @@ async function streamBars(client: Connection, options: ExportOptions, target: Ta
   const shapes = options.kind === 'trades' ? TRADES : QUOTES;
   const table = `${options.kind === 'trades' ? 'bars' : 'quotes'}_${options.timeframe}`;
   await assertTable(client, table);
+  if (options.symbol !== undefined) await assertSymbol(client, options.symbol);
   await client.query('begin isolation level repeatable read read only');
   const where = options.symbol === undefined ? '' : 'where b.symbol = $1';
   await client.query(
@@ -107,6 +108,12 @@ async function assertTable(client: Connection, table: string): Promise<void> {
     'EXPORT_TIMEFRAME',
     `export: there is no table ${table}; run the engine with that timeframe in TIMEFRAMES, or check PG_SCHEMA`,
   );
+}
+
+async function assertSymbol(client: Connection, symbol: string): Promise<void> {
+  const { rows } = await client.query('select 1 from instruments where symbol = $1', [symbol]);
+  if (rows.length === 0)
+    throw new EngineError('EXPORT_SYMBOL', `export: no bars of symbol '${symbol}'; table instruments names those that there are`);
 }
 
 /** Texts of the fields of a row; null stays null. */

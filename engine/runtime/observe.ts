@@ -116,7 +116,7 @@ export function createObserver({ timeframes, topology, opened, stages }: Observe
         tickToBarP99Us: stages['tickToBar']!.stage.recentP99Us,
         openEpochs: engine.openEpochs,
         phase: engine.phase,
-        alarms: alarmsOf(health(), source.lagMs),
+        alarms: alarmsOf(health(), engine.phase === 'running' ? source.lagMs : 0),
       };
     },
     onWriterMessage(message) {

@@ -3,35 +3,31 @@ import { writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { LoadedConfig } from '../../config/load.ts';
 import { SYSTEM_CLOCK } from '../core/clock.ts';
-import { messageOf } from '../core/errors.ts';
-import { summarise } from '../core/latency.ts';
+import { EngineError, messageOf } from '../core/errors.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { PROJECT_ROOT } from '../core/root.ts';
 import { type Gateway, startGateway } from '../gateway/http.ts';
 import { loadInstruments } from '../market/instrument-book.ts';
 import { parseTimeframes, type Timeframe } from '../market/timeframes.ts';
-import { readSums } from '../monitor/verdict.ts';
+import { type HeldSums, readSums } from '../monitor/verdict.ts';
 import { beginRun, endRun } from '../sinks/postgres/runs.ts';
 import { loadStoredInstruments, withStored } from '../sinks/postgres/stored-instruments.ts';
 import { renderBanner } from './banner.ts';
-import { judgeConservation } from './conservation.ts';
 import type { StopReason } from './engine.ts';
 import { createObserver, createStages, type Observer } from './observe.ts';
 import { openServers, type Servers } from './servers.ts';
-import { type OpenedSource, openSource } from './sources.ts';
-import { sumColumns } from './stats.ts';
+import { handleSignals, type Signals } from './signals.ts';
+import { checkSource, type OpenedSource, openSource } from './sources.ts';
 import { createStatusDisplay, type StatusDisplay } from './status.ts';
 import { storedStateFor } from './stored.ts';
+import { summariseRun } from './summarise.ts';
 import { isAccounted, renderSummary, type Summary, summaryToJson } from './summary.ts';
 import { buildTopology, type Topology } from './topology.ts';
 
 const EXIT_CONSERVED = 0;
 const EXIT_NOT_CONSERVED = 1;
 const EXIT_FAILED = 3;
-const EXIT_ABANDONED = 130;
 
-/** A terminal sends Ctrl-C to the whole process group and npm passes it on as well: within this time it is one Ctrl-C. */
-const SAME_SIGNAL_MS = 500;
 const STATUS_MS = 500;
 const PLAIN_STATUS_MS = 5000;
 
@@ -60,6 +56,7 @@ interface Run {
 export async function runEngine(options: RunOptions): Promise<number> {
   const { config } = options.loaded;
   const timeframes = parseTimeframes(config.TIMEFRAMES);
+  checkSource(options);
   const log = createLogger(config.LOG_LEVEL, config.LOG_FILE);
   const display = createStatusDisplay(process.stdout, PLAIN_STATUS_MS);
   const startedMs = SYSTEM_CLOCK.wallMs();
@@ -132,7 +129,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
       health: () => observer.health(),
       isReady: () => topology.engine.phase === 'running' && observer.health().every((part) => part.isUp),
     });
-    signals.drainOnFirst(parts);
+    signals.drainOnFirst({ requestStop: () => topology.engine.requestStop(), unwritten: () => unwritten(parts) });
     await topology.ready;
     await opened.source.start(topology.ingest, stored && { offsets: new Map(stored.offsets) });
     display.print(
@@ -157,7 +154,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
 }
 
 /** Drives the engine and ends with the summary. */
-async function cycle(parts: Run, before: Awaited<ReturnType<typeof readSums>>, gateway: Gateway): Promise<number> {
+async function cycle(parts: Run, before: readonly HeldSums[], gateway: Gateway): Promise<number> {
   const { display, observer, topology, log } = parts;
   const startedMs = SYSTEM_CLOCK.wallMs();
   const ticker = setInterval(() => display.show(observer.status()), STATUS_MS);
@@ -175,72 +172,32 @@ async function cycle(parts: Run, before: Awaited<ReturnType<typeof readSums>>, g
     return EXIT_FAILED;
   }
   clearInterval(ticker);
-  const summary = await summariseRun(parts, before, reason, (SYSTEM_CLOCK.wallMs() - startedMs) / 1000);
+  const summary = await summariseRun({
+    ...databaseOf(parts),
+    ...parts,
+    before,
+    reason,
+    elapsedSec: (SYSTEM_CLOCK.wallMs() - startedMs) / 1000,
+  });
   const isGood = summary.isConserved && isAccounted(summary);
   await endRun({ ...databaseOf(parts), run: parts.run, isConserved: isGood, summary: summaryToJson(summary) });
   display.print(renderSummary(summary));
   log.info({ summary: JSON.parse(summaryToJson(summary)) as unknown }, 'summary');
-  const path = parts.options.loaded.config.SUMMARY_JSON;
-  if (path !== '') writeFileSync(path, summaryToJson(summary));
+  writeSummary(parts.options.loaded.config.SUMMARY_JSON, summary);
   return isGood ? EXIT_CONSERVED : EXIT_NOT_CONSERVED;
+}
+
+function writeSummary(path: string, summary: Summary): void {
+  if (path === '') return;
+  try {
+    writeFileSync(path, summaryToJson(summary));
+  } catch (cause) {
+    throw new EngineError('SUMMARY_UNWRITTEN', `SUMMARY_JSON '${path}': ${messageOf(cause)}; name a file that can be written`, { cause });
+  }
 }
 
 function databaseOf(parts: Run): { connectionString: string; schema: string } {
   return { connectionString: parts.servers.postgres.connectionString, schema: parts.options.loaded.config.PG_SCHEMA };
-}
-
-async function summariseRun(
-  parts: Run,
-  before: Awaited<ReturnType<typeof readSums>>,
-  reason: StopReason,
-  elapsedSec: number,
-): Promise<Summary> {
-  const { topology, opened, observer, stages, timeframes, run } = parts;
-  const counts = topology.ingest.counts();
-  observer.collect();
-  const after = await readSums({ ...databaseOf(parts), run, timeframes });
-  const accepted = {
-    volumeLots: counts.acceptedLots,
-    tradeCount: BigInt(counts.acceptedTrades),
-    quoteCount: BigInt(counts.acceptedQuotes),
-  };
-  const conservation = judgeConservation(
-    accepted,
-    timeframes.map(({ name }, index) => ({
-      timeframe: name,
-      before: before[index]!.held,
-      after: after[index]!.held,
-      missed: {
-        volumeLots: after[index]!.missed.volumeLots - before[index]!.missed.volumeLots,
-        tradeCount: after[index]!.missed.tradeCount - before[index]!.missed.tradeCount,
-        quoteCount: after[index]!.missed.quoteCount - before[index]!.missed.quoteCount,
-      },
-    })),
-  );
-  const shards = observer.shards();
-  const column = (pick: (shard: (typeof shards)[number]) => readonly number[]): number[] => sumColumns(shards.map(pick));
-  const closed = column((shard) => shard.barsOut);
-  const amended = column((shard) => shard.amendmentsOut);
-  const open = column((shard) => shard.openBars);
-  const cpu = process.cpuUsage();
-  return {
-    source: opened.title,
-    run,
-    reason,
-    elapsedSec,
-    offered: opened.source.offered,
-    accepted: counts.offered - [...counts.refused.values()].reduce((sum, count) => sum + count, 0),
-    refused: Object.fromEntries(counts.refused),
-    lateTicks: shards.reduce((sum, shard) => sum + shard.lateTicks, 0),
-    bars: timeframes.map(({ name }, index) => ({ timeframe: name, final: closed[index]!, amended: amended[index]!, open: open[index]! })),
-    published: topology.publisher?.totals().acked ?? 0,
-    conservation,
-    isConserved: conservation.every((line) => line.isConserved),
-    latency: Object.fromEntries(Object.entries(stages).map(([name, { stage }]) => [name, summarise(stage.total)])),
-    cpuSec: (cpu.user + cpu.system) / 1e6,
-    residentBytes: process.memoryUsage.rss(),
-    notes: opened.notes(),
-  };
 }
 
 /** What has not reached the database or Kafka, for someone who stops at once. */
@@ -252,42 +209,4 @@ function unwritten({ topology, observer }: Run): string[] {
     `not written: ${ticks} ticks in the tick rings, ${bars} records in the out rings, ${topology.engine.openEpochs} epochs not committed, ` +
       `${topology.publisher?.outstanding() ?? 0} bars not acknowledged by Kafka, and every open bar`,
   ];
-}
-
-interface Signals {
-  /** Until this call a signal ends the process at once: there is nothing to drain. */
-  drainOnFirst(parts: Run): void;
-  release(): void;
-}
-
-function handleSignals(display: StatusDisplay, log: Logger): Signals {
-  let running: Run | undefined;
-  let firstMs: number | undefined;
-  const onSignal = (signal: string): void => {
-    const nowMs = SYSTEM_CLOCK.wallMs();
-    if (firstMs !== undefined && nowMs - firstMs < SAME_SIGNAL_MS) return;
-    log.info({ signal }, 'signal');
-    if (running !== undefined && firstMs === undefined) {
-      firstMs = nowMs;
-      display.print([`${signal}: draining; once more to stop at once`]);
-      running.topology.engine.requestStop();
-      return;
-    }
-    display.print(
-      running === undefined
-        ? [`${signal}: stopped before the engine was ready; no tick was read`]
-        : [`${signal} again: stopped at once`, ...unwritten(running)],
-    );
-    process.exit(EXIT_ABANDONED);
-  };
-  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const name of names) process.on(name, onSignal);
-  return {
-    drainOnFirst(parts) {
-      running = parts;
-    },
-    release() {
-      for (const name of names) process.off(name, onSignal);
-    },
-  };
 }

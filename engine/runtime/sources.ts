@@ -1,8 +1,10 @@
 /** Opens the source that a run names. */
+import { existsSync, statSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { HealthPart } from '../gateway/http.ts';
 import { createKafkaSource } from '../ingest/kafka.ts';
+import { FORMATS } from '../ingest/replay/formats.ts';
 import { createReplaySource } from '../ingest/replay.ts';
 import { createSimSource } from '../ingest/sim.ts';
 import type { Source } from '../ingest/source.ts';
@@ -22,6 +24,25 @@ export interface OpenedSource {
   close(): Promise<void>;
 }
 
+/**
+ * Refuses what needs no server to be refused, before any is started.
+ * @throws EngineError NO_FILES, FILE_UNREADABLE, FORMAT_UNKNOWN
+ */
+export function checkSource({ loaded: { config }, files, format }: RunOptions): void {
+  if (config.SOURCE !== 'replay') return;
+  if (files.length === 0) {
+    throw new EngineError('NO_FILES', 'replay: no files; run npm start -- replay FILE... (formats: docs/reference/replay-formats.md)');
+  }
+  if (format !== undefined && !FORMATS.some(({ name }) => name === format)) {
+    throw new EngineError('FORMAT_UNKNOWN', `--format ${format}: expected one of ${FORMATS.map(({ name }) => name).join(', ')}`);
+  }
+  for (const file of files) {
+    if (!existsSync(file)) throw new EngineError('FILE_UNREADABLE', `replay: ${file} does not exist; check the path`);
+    if (!statSync(file).isFile())
+      throw new EngineError('FILE_UNREADABLE', `replay: ${file} is not a file; name the files in it one by one`);
+  }
+}
+
 export function openSource(options: RunOptions, servers: Servers, clock: Clock): OpenedSource {
   const { config } = options.loaded;
   switch (config.SOURCE) {
@@ -36,9 +57,6 @@ export function openSource(options: RunOptions, servers: Servers, clock: Clock):
       };
     }
     case 'replay': {
-      if (options.files.length === 0) {
-        throw new EngineError('NO_FILES', 'replay: no files; run npm start -- replay FILE... (formats: docs/reference/replay-formats.md)');
-      }
       const source = createReplaySource({
         files: options.files,
         speed: config.REPLAY_SPEED === 'max' ? 'max' : Number(config.REPLAY_SPEED),

@@ -25,6 +25,9 @@ export interface StatusDisplay {
   close(): void;
 }
 
+/** Rates of the live line are over this long: bars close once a second, so a shorter look would flicker. */
+const LIVE_WINDOW_MS = 3000;
+
 export function renderStatus(sample: StatusSample, previous: StatusSample): string {
   const seconds = Math.max((sample.atMs - previous.atMs) / 1000, 0.001);
   const rate = (now: number, before: number): string => formatRate(Math.max(0, now - before) / seconds);
@@ -45,13 +48,14 @@ export function renderStatus(sample: StatusSample, previous: StatusSample): stri
 /** @param plainEveryMs at most one plain line in this time where the output is not a terminal */
 export function createStatusDisplay(out: NodeJS.WriteStream | WriteStream, plainEveryMs: number): StatusDisplay {
   const live = out.isTTY ? createLogUpdate(out) : undefined;
-  let previous: StatusSample | undefined;
+  const recent: StatusSample[] = [];
   let lastPlain: StatusSample | undefined;
   return {
     show(sample) {
       if (live) {
-        live(renderStatus(sample, previous ?? sample));
-        previous = sample;
+        recent.push(sample);
+        while (recent.length > 2 && sample.atMs - recent[1]!.atMs >= LIVE_WINDOW_MS) recent.shift();
+        live(renderStatus(sample, recent[0]!));
       } else if (!lastPlain) {
         lastPlain = sample;
       } else if (sample.atMs - lastPlain.atMs >= plainEveryMs) {

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
+import { quoteIdentifier, withConnection } from '../../engine/sinks/postgres/connection.ts';
 
 export interface EngineResult {
   readonly code: number | null;
@@ -33,10 +34,23 @@ export interface RunningEngine {
   waitFor(pattern: RegExp): Promise<RegExpExecArray>;
 }
 
-/** Folder for embedded servers and summaries of the tests; kept between tests of a file, removed by `cleanUp`. */
-export function createWorkspace(): { readonly folder: string; cleanUp(): void } {
+/** Folder for the embedded servers and summaries of a file's tests. `cleanUp` removes it, and the schemas on a named server that begin with `schemaPrefix`. */
+export function createWorkspace(schemaPrefix: string): { readonly folder: string; cleanUp(): Promise<void> } {
   const folder = mkdtempSync(join(tmpdir(), 'tickwright-'));
-  return { folder, cleanUp: () => rmSync(folder, { recursive: true, force: true }) };
+  return {
+    folder,
+    async cleanUp() {
+      rmSync(folder, { recursive: true, force: true });
+      const named = process.env['POSTGRES_URL'];
+      if (!named) return;
+      await withConnection(named, undefined, async (client) => {
+        const { rows } = await client.query<{ nspname: string }>('select nspname from pg_namespace where starts_with(nspname, $1)', [
+          schemaPrefix,
+        ]);
+        for (const { nspname } of rows) await client.query(`drop schema ${quoteIdentifier(nspname)} cascade`);
+      });
+    },
+  };
 }
 
 let nextSummary = 0;
@@ -51,7 +65,7 @@ export function startEngine(args: readonly string[], settings: Readonly<Record<s
       ...process.env,
       METRICS_PORT: '0',
       LOG_FILE: join(folder, 'engine.log'),
-      STATE_DIR: join(PROJECT_ROOT, '.data/test'),
+      STATE_DIR: join(folder, 'state'),
       EMBEDDED_PG_PORT: '54339',
       SUMMARY_JSON: summaryPath,
       ...settings,

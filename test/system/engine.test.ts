@@ -5,12 +5,12 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createWorkspace, type EngineResult, runToEnd, type SummaryJson, startEngine } from './engine-process.ts';
 
-const workspace = createWorkspace();
+const stamp = `${process.pid}_${Date.now() % 100000}`;
+const schema = (name: string): string => `t${stamp}_${name}`;
+
+const workspace = createWorkspace(`t${stamp}_`);
 const { folder } = workspace;
 afterAll(() => workspace.cleanUp());
-
-const stamp = `${process.pid}_${Date.now() % 100000}`;
-const schema = (name: string): string => `t_${name}_${stamp}`;
 
 function summaryOf(result: EngineResult): SummaryJson {
   if (!result.summary) throw new Error(`no summary; exit code ${result.code}:\n${result.output}`);

@@ -34,13 +34,13 @@ function recompute(ticks: readonly OutgoingTick[]): Map<string, string> {
 }
 
 describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER : 'kafka source', () => {
-  const workspace = createWorkspace();
+  const workspace = createWorkspace(`t${process.pid}_kafka`);
   const prefix = uniquePrefix('engine');
   const settings = {
     SOURCE: 'kafka',
     TOPIC_PREFIX: prefix,
     KAFKA_GROUP: prefix,
-    PG_SCHEMA: `t_kafka_${process.pid}`,
+    PG_SCHEMA: `t${process.pid}_kafka`,
     WORKERS: '2',
     IDLE_MS: '3600000',
   };
@@ -51,7 +51,7 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
   });
   afterAll(async () => {
     await producer?.close();
-    workspace.cleanUp();
+    await workspace.cleanUp();
   });
 
   async function stopWhen(engine: RunningEngine, url: string, offered: number): Promise<SummaryJson> {
