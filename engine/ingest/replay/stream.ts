@@ -96,6 +96,11 @@ function findFormat(options: StreamOptions, firstLine: string): ReplayFormat {
   const found = FORMATS.find((format) => format.detect(name, firstLine));
   if (found) return found;
   const expected = FORMATS.map((format) => `\n  ${format.name}: ${format.expectation}`).join('');
-  const what = firstLine === '' ? 'it has no first line' : `its first line is '${firstLine.slice(0, 80)}'`;
+  const what = describeFirstLine(firstLine);
   throw new EngineError('REPLAY_FORMAT_UNKNOWN', `${name.label}: not a recorded format; ${what}. Expected one of:${expected}`);
+}
+
+function describeFirstLine(line: string): string {
+  if (line === '') return 'it has no first line';
+  return /[\p{Cc}\uFFFD]/u.test(line.slice(0, 80)) ? 'it is binary, and not gzip or zip' : `its first line is '${line.slice(0, 80)}'`;
 }
