@@ -57,6 +57,21 @@ export function writeTick(view: DataView, at: number, tick: TickRecord): void {
   view.setUint32(at + L.TICK_INGEST_US, tick.ingestUs, true);
 }
 
+export function readTick(view: DataView, at: number): TickRecord {
+  return {
+    kind: view.getInt32(at + L.TICK_KIND, true),
+    symbolIndex: view.getInt32(at + L.TICK_SYMBOL_INDEX, true),
+    tsEventNs: view.getBigInt64(at + L.TICK_TS_EVENT_NS, true),
+    price: view.getFloat64(at + L.TICK_PRICE, true),
+    ask: view.getFloat64(at + L.TICK_ASK, true),
+    low: view.getFloat64(at + L.TICK_LOW, true),
+    close: view.getFloat64(at + L.TICK_CLOSE, true),
+    quantityLots: view.getBigInt64(at + L.TICK_QUANTITY_LOTS, true),
+    tradeCount: view.getInt32(at + L.TICK_TRADE_COUNT, true),
+    ingestUs: view.getUint32(at + L.TICK_INGEST_US, true),
+  };
+}
+
 /** Writes all 128 bytes. */
 export function writeBar(view: DataView, at: number, bar: BarRecord): void {
   view.setInt32(at + L.BAR_KIND, bar.kind, true);
