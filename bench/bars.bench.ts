@@ -1,4 +1,4 @@
-/** The bar kernel against branch-free C++ of the same rules, a typed-array twin and a Map of objects, on one seeded stream. */
+/** The bar kernel against branch-free C++, a typed-array twin and a Map of objects, of the same rules and fields, on one seeded stream. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -7,18 +7,21 @@ import { EngineError } from '../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../engine/core/root.ts';
 import { timeframeParents } from '../engine/memory/region.ts';
 import { type BarRunner, createBarKernelRunner, OUT_CAPACITY, SLOT_COUNT } from './bar-kernel-runner.ts';
-import { type BarStream, makeBarStream, ORIGIN_NS, PRICE_SCALE, TIMEFRAME_SECONDS } from './bar-stream.ts';
+import { type BarStream, makeBarStream, ORIGIN_NS, TIMEFRAME_SECONDS } from './bar-stream.ts';
 import { buildCpp } from './cpp.ts';
 import { type BenchContext, median } from './harness.ts';
 import { measureLeanLimit } from './lean-limit.ts';
 import { createMapBars } from './twins/map-bars.ts';
-import { BAR_FIELDS, type BarTwin, type BarTwinShape } from './twins/twin.ts';
+import { BAR_FIELDS, type BarTwin, type BarTwinShape, checksumOf } from './twins/twin.ts';
 import { createTypedBars } from './twins/typed-bars.ts';
 
 export const name = 'bars';
 
 /** Passes over the stream in a round; their median is the round's rate. */
 const PASSES = 5;
+/** As the kernel is polled, and as many stamps as its region holds. */
+const RECORDS_PER_POLL = 4096;
+const STAMP_CAPACITY = 512;
 
 interface Outcome {
   readonly rate: number;
@@ -78,28 +81,26 @@ function prepareCpp(stream: BarStream): () => Outcome {
   };
 }
 
-/** One pass: the twins are too slow for more, and vary less. */
+/** One pass: the twins are too slow for more, and vary less. They take the records in batches of a poll, and register symbols untimed. */
 function runTwin(create: (shape: BarTwinShape) => BarTwin, stream: BarStream): Outcome {
   const out = new Float64Array(OUT_CAPACITY * BAR_FIELDS);
   const twin = create({
     symbols: stream.symbols,
+    partitions: 1,
     slotCount: SLOT_COUNT,
     timeframeSeconds: TIMEFRAME_SECONDS,
     timeframeParents: timeframeParents(TIMEFRAME_SECONDS),
-    priceScale: PRICE_SCALE,
     originNs: ORIGIN_NS,
     out,
+    stamps: new Uint32Array(2 * STAMP_CAPACITY),
   });
-  const words = new Int32Array(stream.bytes.buffer);
-  const doubles = new Float64Array(stream.bytes.buffer);
+  const ticks = { words: new Int32Array(stream.bytes.buffer), doubles: new Float64Array(stream.bytes.buffer) };
+  const runUntil = (from: number, end: number): void => {
+    for (let at = from; at < end; ) at += twin.run(ticks, at, Math.min(at + RECORDS_PER_POLL, end));
+  };
+  runUntil(0, stream.symbolRecords);
   const fromUs = SYSTEM_CLOCK.monotonicUs();
-  twin.run(words, doubles, stream.symbolRecords, stream.records);
+  runUntil(stream.symbolRecords, stream.records);
   const rate = ((stream.records - stream.symbolRecords) * 1e6) / (SYSTEM_CLOCK.monotonicUs() - fromUs);
-  let checksum = 0;
-  for (let bar = Math.max(0, twin.bars - OUT_CAPACITY); bar < twin.bars; bar += 1) {
-    const at = (bar & (OUT_CAPACITY - 1)) * BAR_FIELDS;
-    const [open, high, low, close, lots, trades, notional] = out.subarray(at + 5, at + BAR_FIELDS);
-    checksum += open! + high! + low! + close! + trades! + lots! + notional!;
-  }
-  return { rate, bars: twin.bars, checksum };
+  return { rate, bars: twin.bars, checksum: checksumOf(out, twin.bars, Math.min(twin.bars, OUT_CAPACITY)) };
 }

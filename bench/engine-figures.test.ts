@@ -48,6 +48,11 @@ it('sees memory that grows', () => {
   expect(growing?.growth).toBeGreaterThan(0.3);
 });
 
+it('does not take the saw of the collector for growth', () => {
+  const saw = memoryFiguresOf(samplesOf(600, (second) => 150 + ((second + 100) % 320) / 8));
+  expect(saw?.growth).toBeLessThan(0.01);
+});
+
 it('fits a line', () => {
   const points = [
     [0, 1],

@@ -49,7 +49,7 @@ export interface MemoryFigures {
   readonly warmUpSec: number;
   readonly medianMib: number;
   readonly maxMib: number;
-  /** Median of the last quarter after warm-up over that of the first quarter, less 1. */
+  /** Peak of the second half over that of the first, less 1. Not medians or slopes: between major collections the size rises and falls back for minutes. */
   readonly growth: number;
   /** Least-squares slope after warm-up. */
   readonly slopeMibPerMinute: number;
@@ -64,16 +64,21 @@ export function memoryFiguresOf(samples: readonly EngineSample[]): MemoryFigures
   const warmUpSec = last.atSec / 5;
   const steady = samples.slice(0, -EDGE_SAMPLES).filter(({ atSec }) => atSec >= warmUpSec);
   const mib = steady.map(({ residentBytes }) => residentBytes / MIB);
-  const quarter = Math.ceil(mib.length / 4);
+  const all = samples.slice(0, -EDGE_SAMPLES).map(({ residentBytes }) => residentBytes / MIB);
+  const half = Math.ceil(all.length / 2);
   const step = Math.max(1, Math.ceil(samples.length / CURVE_POINTS));
   return {
     warmUpSec,
     medianMib: median(mib),
-    maxMib: Math.max(...mib),
-    growth: median(mib.slice(-quarter)) / median(mib.slice(0, quarter)) - 1,
+    maxMib: peakOf(mib),
+    growth: peakOf(all.slice(half)) / peakOf(all.slice(0, half)) - 1,
     slopeMibPerMinute: slopeOf(steady.map(({ atSec }, index) => [atSec / 60, mib[index] ?? 0])),
     curveMib: samples.filter((_, index) => index % step === 0).map(({ residentBytes }) => Math.round(residentBytes / MIB)),
   };
+}
+
+function peakOf(mib: readonly number[]): number {
+  return mib.reduce((peak, size) => Math.max(peak, size), 0);
 }
 
 /** Least-squares slope of y over x. */

@@ -107,7 +107,7 @@ async function watchMemory({ context, engine, seconds }: Stage, rate: number): P
     'warm-up s': memory.warmUpSec.toFixed(0),
     'median MiB': memory.medianMib.toFixed(0),
     'max MiB': memory.maxMib.toFixed(0),
-    'growth, last quarter over first': `${(memory.growth * 100).toFixed(1)} %`,
+    'growth, peak of second half over first': `${(memory.growth * 100).toFixed(1)} %`,
     'slope MiB/min': memory.slopeMibPerMinute.toFixed(2),
     flat: isFlat ? 'yes' : `NO: more than ${FLAT_GROWTH * 100} %`,
     'curve MiB': memory.curveMib.join(' '),
