@@ -14,31 +14,22 @@ export interface ConservationLine {
   readonly isConserved: boolean;
 }
 
-export interface ConservationInput {
-  readonly timeframe: string;
-  /** Rows and open state of this run when it began. */
-  readonly before: TimeframeSums;
-  /** The same at its end, read back. */
-  readonly after: TimeframeSums;
-  /** Late ticks of this run that the timeframe did not take and that ingest had accepted. */
-  readonly missed: TimeframeSums;
-}
-
-/** For each timeframe: after - before = accepted - missed. */
-export function judgeConservation(accepted: TimeframeSums, inputs: readonly ConservationInput[]): ConservationLine[] {
-  return inputs.map(({ timeframe, before, after, missed }) => {
-    const expected = combine(accepted, missed, -1n);
-    const found = combine(after, before, -1n);
+/** What came since `before`, line by line: both sides less what they were then. */
+export function sinceLines(before: readonly ConservationLine[], after: readonly ConservationLine[]): ConservationLine[] {
+  return after.map((line, index) => {
+    const earlier = before[index];
+    const expected = less(line.expected, earlier?.expected);
+    const found = less(line.found, earlier?.found);
     const isConserved =
       expected.volumeLots === found.volumeLots && expected.tradeCount === found.tradeCount && expected.quoteCount === found.quoteCount;
-    return { timeframe, expected, found, isConserved };
+    return { timeframe: line.timeframe, expected, found, isConserved };
   });
 }
 
-function combine(left: TimeframeSums, right: TimeframeSums, sign: bigint): TimeframeSums {
+function less(now: TimeframeSums, earlier: TimeframeSums | undefined): TimeframeSums {
   return {
-    volumeLots: left.volumeLots + sign * right.volumeLots,
-    tradeCount: left.tradeCount + sign * right.tradeCount,
-    quoteCount: left.quoteCount + sign * right.quoteCount,
+    volumeLots: now.volumeLots - (earlier?.volumeLots ?? 0n),
+    tradeCount: now.tradeCount - (earlier?.tradeCount ?? 0n),
+    quoteCount: now.quoteCount - (earlier?.quoteCount ?? 0n),
   };
 }
