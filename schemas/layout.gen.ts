@@ -27,6 +27,8 @@ export const TICK_INGEST_US_I32 = 15;
 export const BAR_SIZE = 128;
 export const BAR_KIND = 0; // OUT_KIND (out ring only); barrier: see flags
 export const BAR_KIND_I32 = 0;
+export const BAR_LISTED_COUNT = 0; // 1 s bucket in the state: its tradeCount when it was last listed
+export const BAR_LISTED_COUNT_I32 = 0;
 export const BAR_SYMBOL_INDEX = 4; // engine-wide index; barrier: shard index
 export const BAR_SYMBOL_INDEX_I32 = 1;
 export const BAR_TS_START_NS = 8; // bucket start; late tick: its event time; barrier: epoch
@@ -103,6 +105,8 @@ export const SYMBOL_META_INSTRUMENT_KIND = 12; // INSTRUMENT_KIND
 export const SYMBOL_META_INSTRUMENT_KIND_I32 = 3;
 export const SYMBOL_META_PRICE_SCALE = 16; // 10^priceDecimals
 export const SYMBOL_META_PRICE_SCALE_F64 = 2;
+export const SYMBOL_META_IS_TOUCHED = 24; // 1: a bucket was merged into or closed since the symbol was last listed; ticks that the tick loops merge show in listedCount alone
+export const SYMBOL_META_IS_TOUCHED_I32 = 6;
 
 // What a shard knows of a source partition.
 export const PARTITION_SIZE = 64;
@@ -180,6 +184,12 @@ export const SHARD_SWEEP_BOUNDARY_NS = 216; // boundary being closed
 export const SHARD_SWEEP_BOUNDARY_NS_I64 = 27;
 export const SHARD_SWEEP_FROM_NS = 224; // watermark before the boundary
 export const SHARD_SWEEP_FROM_NS_I64 = 28;
+export const SHARD_SLOTS_TAKEN = 232; // bit slot & 63: the tick loops have had a second of that slot in hand since the last listing
+export const SHARD_SLOTS_TAKEN_I64 = 29;
+export const SHARD_LIST_LOCAL_INDEX = 240; // next symbol of the listing under way, -1 when there is none
+export const SHARD_LIST_LOCAL_INDEX_I32 = 60;
+export const SHARD_LIST_STAGE = 244; // next bucket of that symbol
+export const SHARD_LIST_STAGE_I32 = 61;
 export const SHARD_STAMP_COUNT = 256; // stamps written by the last poll
 export const SHARD_STAMP_COUNT_I32 = 64;
 export const SHARD_POLL_STATE = 260; // 0 idle, 1 more to do, 2 blocked on the out ring
@@ -214,6 +224,7 @@ export const OUT_KIND_BAR_AMEND = 2;
 export const OUT_KIND_BAR_OPEN = 3;
 export const OUT_KIND_LATE_TICK = 4;
 export const OUT_KIND_BARRIER = 5;
+export const OUT_KIND_SYMBOL_CLEAR = 6;
 
 export const INSTRUMENT_KIND_TRADE = 0;
 export const INSTRUMENT_KIND_QUOTE = 1;
@@ -240,4 +251,4 @@ export const REFUSAL_TOO_LATE = 12;
 export const REFUSAL_MALFORMED = 13;
 export const REFUSAL_BAR_INCONSISTENT = 14;
 
-export const LAYOUT_HASH = 1891370051;
+export const LAYOUT_HASH = 896456470;
