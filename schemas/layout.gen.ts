@@ -194,6 +194,8 @@ export const SHARD_STAMP_COUNT = 256; // stamps written by the last poll
 export const SHARD_STAMP_COUNT_I32 = 64;
 export const SHARD_POLL_STATE = 260; // 0 idle, 1 more to do, 2 blocked on the out ring
 export const SHARD_POLL_STATE_I32 = 65;
+export const SHARD_HEARTBEAT = 264; // goes up, and wraps, each time the worker looks for work, at least every 20 ms; one that stands still is wedged
+export const SHARD_HEARTBEAT_I32 = 66;
 export const SHARD_TICKS_MERGED = 320; // counter: trades, quotes and source bars merged
 export const SHARD_TICKS_MERGED_F64 = 40;
 export const SHARD_BARS_OUT = 328; // counter: f64[12] final bars by timeframe
@@ -251,4 +253,4 @@ export const REFUSAL_TOO_LATE = 12;
 export const REFUSAL_MALFORMED = 13;
 export const REFUSAL_BAR_INCONSISTENT = 14;
 
-export const LAYOUT_HASH = 896456470;
+export const LAYOUT_HASH = 21346309;

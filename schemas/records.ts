@@ -245,6 +245,12 @@ export const RECORDS: readonly RecordType[] = [
       { name: 'listStage', type: 'i32', offset: 244, doc: 'next bucket of that symbol' },
       { name: 'stampCount', type: 'i32', offset: 256, doc: 'stamps written by the last poll' },
       { name: 'pollState', type: 'i32', offset: 260, doc: '0 idle, 1 more to do, 2 blocked on the out ring' },
+      {
+        name: 'heartbeat',
+        type: 'u32',
+        offset: 264,
+        doc: 'goes up, and wraps, each time the worker looks for work, at least every 20 ms; one that stands still is wedged',
+      },
       { name: 'ticksMerged', type: 'f64', offset: 320, doc: 'counter: trades, quotes and source bars merged' },
       { name: 'barsOut', type: 'f64', offset: 328, doc: 'counter: f64[12] final bars by timeframe' },
       { name: 'amendmentsOut', type: 'f64', offset: 424, doc: 'counter: f64[12] amendments by timeframe' },
