@@ -214,6 +214,7 @@ export const OUT_KIND_BAR_AMEND = 2;
 export const OUT_KIND_BAR_OPEN = 3;
 export const OUT_KIND_LATE_TICK = 4;
 export const OUT_KIND_BARRIER = 5;
+export const OUT_KIND_SYMBOL_CLEAR = 6;
 
 export const INSTRUMENT_KIND_TRADE = 0;
 export const INSTRUMENT_KIND_QUOTE = 1;
@@ -240,4 +241,4 @@ export const REFUSAL_TOO_LATE = 12;
 export const REFUSAL_MALFORMED = 13;
 export const REFUSAL_BAR_INCONSISTENT = 14;
 
-export const LAYOUT_HASH = 1891370051;
+export const LAYOUT_HASH = 1265226144;

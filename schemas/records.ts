@@ -39,6 +39,8 @@ export const OUT_KIND = {
   barOpen: 3,
   lateTick: 4,
   barrier: 5,
+  /** A symbol touched since the last barrier that has nothing open any more. */
+  symbolClear: 6,
 } as const;
 
 /** What an instrument's ticks are. */

@@ -15,11 +15,9 @@ export interface BannerParts {
   readonly sourceTitle: string;
   readonly run: number;
   readonly restored: number;
-  /** The run that goes on was killed. */
-  readonly isAfterKill: boolean;
 }
 
-export function renderBanner({ loaded, servers, gatewayUrl, sourceTitle, run, restored, isAfterKill }: BannerParts): string[] {
+export function renderBanner({ loaded, servers, gatewayUrl, sourceTitle, run, restored }: BannerParts): string[] {
   const { config, origins } = loaded;
   const knobs: readonly Knob[] = KNOBS;
   const shown = knobs.filter((knob) => HEADLINE.includes(knob.name) || origins.get(knob.name) !== 'default');
@@ -27,9 +25,6 @@ export function renderBanner({ loaded, servers, gatewayUrl, sourceTitle, run, re
   return [
     '',
     `Tickwright, run ${run}: ${sourceTitle}${resumed}`,
-    ...(isAfterKill
-      ? ['  NOTE: this run was killed: the bars that were open at that moment are lost, and what follows of them is partial']
-      : []),
     `  metrics   ${gatewayUrl}/metrics`,
     `  health    ${gatewayUrl}/health`,
     `  postgres  ${servers.postgres.psqlCommand}${servers.postgres.isEmbedded ? '   (embedded)' : ''}`,

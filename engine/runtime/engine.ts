@@ -11,7 +11,7 @@ import type { Clock } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Source, SourcePosition } from '../ingest/source.ts';
-import type { FromWriter, ToWriter } from '../sinks/messages.ts';
+import type { Accepted, FromWriter, ToWriter } from '../sinks/messages.ts';
 import type { WorkerHandle } from './workers.ts';
 
 /** Records taken from the source in one turn. */
@@ -70,6 +70,21 @@ export function createEngine(parts: EngineParts): Engine {
   let lastBarrierMs = clock.wallMs();
   let lastIdleCheckMs = lastBarrierMs;
 
+  const counted = { volumeLots: 0n, tradeCount: 0n, quoteCount: 0n };
+  /** What was accepted since it was last asked. */
+  const acceptedSince = (): Accepted => {
+    const counts = ingest.counts();
+    const now = { volumeLots: counts.acceptedLots, tradeCount: BigInt(counts.acceptedTrades), quoteCount: BigInt(counts.acceptedQuotes) };
+    const since = {
+      partition: 0,
+      volumeLots: now.volumeLots - counted.volumeLots,
+      tradeCount: now.tradeCount - counted.tradeCount,
+      quoteCount: now.quoteCount - counted.quoteCount,
+    };
+    Object.assign(counted, now);
+    return since;
+  };
+
   /** Puts a barrier into every ring and tells the writer what it stands for; false when some ring has no room yet. */
   const putBarrier = (flags: number): boolean => {
     const epoch = lastEpoch + 1;
@@ -84,6 +99,9 @@ export function createEngine(parts: EngineParts): Engine {
       offsets: [...position.offsets],
       watermarks: ingest.watermarks(),
       isFinal: (flags & BARRIER_FLAG.final) !== 0,
+      accepted: [acceptedSince()],
+      letters: [],
+      published: 0,
     });
     return true;
   };

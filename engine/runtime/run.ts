@@ -9,7 +9,7 @@ import { PROJECT_ROOT } from '../core/root.ts';
 import { type Gateway, startGateway } from '../gateway/http.ts';
 import { loadInstruments } from '../market/instrument-book.ts';
 import { parseTimeframes, type Timeframe } from '../market/timeframes.ts';
-import { type HeldSums, readSums } from '../monitor/verdict.ts';
+import { claimLanes } from '../sinks/postgres/lanes.ts';
 import { beginRun, endRun } from '../sinks/postgres/runs.ts';
 import { loadStoredInstruments, withStored } from '../sinks/postgres/stored-instruments.ts';
 import { renderBanner } from './banner.ts';
@@ -97,9 +97,17 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     source: opened.source.name,
     config,
     files: files.map((file) => basename(file)),
-    continues: stored,
+    goesOn: stored !== undefined,
   });
-  const before = await readSums({ ...database, run, timeframes });
+  const claim = await claimLanes({
+    ...database,
+    source: opened.source.name,
+    run,
+    lanes: [0],
+    isLaned: false,
+    timeframes,
+    transactionalIdOf: (token) => `${config.TOPIC_PREFIX}tickwright.${config.PG_SCHEMA}.${opened.source.name}.${token}`,
+  });
   const stages = createStages();
   const topology = await buildTopology({
     config,
@@ -107,6 +115,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     servers,
     source: opened.source,
     run,
+    claim,
     stored,
     book,
     log,
@@ -140,11 +149,10 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
         sourceTitle: opened.title,
         run,
         restored: stored?.openState.length ?? 0,
-        isAfterKill: stored?.isWhole === false,
       }),
     );
     log.info({ run, source: opened.source.name, readyMs: Math.round(SYSTEM_CLOCK.wallMs() - base.startedMs) }, 'ready');
-    return await cycle(parts, before, gateway);
+    return await cycle(parts, gateway);
   } finally {
     await gateway?.close();
     await topology.terminate();
@@ -154,7 +162,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
 }
 
 /** Drives the engine and ends with the summary. */
-async function cycle(parts: Run, before: readonly HeldSums[], gateway: Gateway): Promise<number> {
+async function cycle(parts: Run, gateway: Gateway): Promise<number> {
   const { display, observer, topology, log } = parts;
   const startedMs = SYSTEM_CLOCK.wallMs();
   const ticker = setInterval(() => display.show(observer.status()), STATUS_MS);
@@ -175,7 +183,6 @@ async function cycle(parts: Run, before: readonly HeldSums[], gateway: Gateway):
   const summary = await summariseRun({
     ...databaseOf(parts),
     ...parts,
-    before,
     reason,
     elapsedSec: (SYSTEM_CLOCK.wallMs() - startedMs) / 1000,
   });

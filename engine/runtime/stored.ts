@@ -3,7 +3,8 @@ import { basename } from 'node:path';
 import { EngineError } from '../core/errors.ts';
 import type { Source } from '../ingest/source.ts';
 import type { Timeframe } from '../market/timeframes.ts';
-import { type Database, loadState, type StoredState } from '../sinks/postgres/runs.ts';
+import { type Database, loadState } from '../sinks/postgres/runs.ts';
+import type { StoredState } from '../sinks/postgres/state.ts';
 
 export interface StoredRequest extends Database {
   readonly source: Pick<Source, 'name' | 'isLive'>;
@@ -16,17 +17,15 @@ export interface StoredRequest extends Database {
 const ENDED_NS = 2n ** 63n - 1n;
 
 /**
- * Sources that go on for ever continue from what is stored, also after a kill: then their open buckets are lost, but not what their rows
- * hold, so that late ticks amend those rows. A replay starts clean unless told to resume.
+ * Sources that go on for ever continue from what is stored, also after a kill. A replay starts clean unless told to resume.
  * @throws EngineError NOTHING_TO_RESUME, RESUME_OTHER_FILES
  */
 export async function storedStateFor(request: StoredRequest): Promise<StoredState | undefined> {
   const { source, files, isResume, schema } = request;
   if (!source.isLive && !isResume) return undefined;
-  const stored = await loadState({ ...request, source: source.name });
+  const stored = await loadState({ ...request, source: source.name, lanes: [0], isLaned: false });
   if (!isResume) return stored;
   if (!stored) throw nothingToResume(schema, 'there was none');
-  if (!stored.isWhole) throw nothingToResume(schema, 'the last one was killed, and its open bars are lost');
   if (stored.watermarks.some(([, watermarkNs]) => watermarkNs === ENDED_NS)) throw nothingToResume(schema, 'the last one came to its end');
   const given = files.map((file) => basename(file));
   if (given.join('\n') !== stored.files.join('\n')) {

@@ -1,9 +1,8 @@
 /** Puts the summary of a run together: what was counted, and what Postgres holds of it. */
 import { summarise } from '../core/latency.ts';
 import type { Timeframe } from '../market/timeframes.ts';
-import { type HeldSums, readSums } from '../monitor/verdict.ts';
+import { judgeStored } from '../monitor/verdict.ts';
 import type { Database } from '../sinks/postgres/runs.ts';
-import { judgeConservation } from './conservation.ts';
 import type { StopReason } from './engine.ts';
 import type { Observer, Stages } from './observe.ts';
 import type { OpenedSource } from './sources.ts';
@@ -18,36 +17,16 @@ export interface SummaryParts extends Database {
   readonly topology: Topology;
   readonly observer: Observer;
   readonly stages: Stages;
-  /** What Postgres held of the run when it began. */
-  readonly before: readonly HeldSums[];
   readonly reason: StopReason;
   readonly elapsedSec: number;
 }
 
 /** Reads back what Postgres holds and sums the run up. */
 export async function summariseRun(parts: SummaryParts): Promise<Summary> {
-  const { topology, opened, observer, stages, timeframes, run, before, reason, elapsedSec } = parts;
+  const { topology, opened, observer, stages, timeframes, run, reason, elapsedSec } = parts;
   const counts = topology.ingest.counts();
   observer.collect();
-  const after = await readSums(parts);
-  const accepted = {
-    volumeLots: counts.acceptedLots,
-    tradeCount: BigInt(counts.acceptedTrades),
-    quoteCount: BigInt(counts.acceptedQuotes),
-  };
-  const conservation = judgeConservation(
-    accepted,
-    timeframes.map(({ name }, index) => ({
-      timeframe: name,
-      before: before[index]!.held,
-      after: after[index]!.held,
-      missed: {
-        volumeLots: after[index]!.missed.volumeLots - before[index]!.missed.volumeLots,
-        tradeCount: after[index]!.missed.tradeCount - before[index]!.missed.tradeCount,
-        quoteCount: after[index]!.missed.quoteCount - before[index]!.missed.quoteCount,
-      },
-    })),
-  );
+  const conservation = await judgeStored({ ...parts, source: opened.source.name });
   const shards = observer.shards();
   const column = (pick: (shard: (typeof shards)[number]) => readonly number[]): number[] => sumColumns(shards.map(pick));
   const closed = column((shard) => shard.barsOut);

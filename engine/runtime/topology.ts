@@ -20,7 +20,8 @@ import type { Timeframe } from '../market/timeframes.ts';
 import { allocateRing } from '../memory/ring.ts';
 import { type BarPublisher, createBarPublisher } from '../sinks/kafka/publisher.ts';
 import type { FromWriter, ToWriter, WriterStart } from '../sinks/messages.ts';
-import type { StoredState } from '../sinks/postgres/runs.ts';
+import type { LaneClaim } from '../sinks/postgres/lanes.ts';
+import type { StoredState } from '../sinks/postgres/state.ts';
 import { WRITER_COUNTER, WRITER_COUNTERS_BYTES } from '../sinks/postgres/writer-counters.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { makeRegions, PARTITION_CAPACITY } from './regions.ts';
@@ -35,6 +36,7 @@ export interface TopologyOptions {
   readonly source: Source;
   readonly run: number;
   readonly stored: StoredState | undefined;
+  readonly claim: Pick<LaneClaim, 'token' | 'baseEpoch'>;
   readonly book: InstrumentBook;
   readonly log: Logger;
   onLatency(stage: string, encoded: string): void;
@@ -101,7 +103,6 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     connectionString: servers.postgres.connectionString,
     schema: config.PG_SCHEMA,
     run: options.run,
-    lineage: options.run,
     source: source.name,
     timeframes,
     regions,
@@ -109,6 +110,10 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     committedRing,
     counters: writerCounters,
     isLive: source.isLive,
+    lanes: [0],
+    isLaned: false,
+    token: options.claim.token,
+    baseEpoch: options.claim.baseEpoch,
   };
   let notReady = 1 + regions.length;
   let announceReady = (): void => undefined;
