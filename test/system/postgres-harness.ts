@@ -59,7 +59,7 @@ export async function startServer(): Promise<TestServer> {
 export interface Proxy {
   readonly connectionString: string;
   /** From now on: lets the next message that contains `text` through to the server, then cuts the line before the answer comes back. */
-  cutAfter(text: string): void;
+  cutAfter(text: string, onCut?: () => void): void;
   /** Cuts every line and lets none through until `mend`. */
   cut(): void;
   mend(): void;
@@ -72,6 +72,7 @@ export async function startProxy(connectionString: string): Promise<Proxy> {
   const target = { host: url.hostname, port: Number(url.port || 5432) };
   const sockets = new Set<Socket>();
   let cutText: string | undefined;
+  let tellCut = (): void => undefined;
   let isCut = false;
   const proxy = createServer((near) => {
     if (isCut) {
@@ -97,8 +98,10 @@ export async function startProxy(connectionString: string): Promise<Proxy> {
       far.write(bytes);
     });
     far.on('data', (bytes) => {
-      if (isCutting) near.destroy();
-      else near.write(bytes);
+      if (isCutting) {
+        near.destroy();
+        tellCut();
+      } else near.write(bytes);
     });
   });
   await new Promise<void>((resolve) => proxy.listen({ port: 0, host: '127.0.0.1' }, resolve));
@@ -107,8 +110,9 @@ export async function startProxy(connectionString: string): Promise<Proxy> {
   url.port = String((proxy.address() as AddressInfo).port);
   return {
     connectionString: url.toString(),
-    cutAfter(text) {
+    cutAfter(text, onCut = () => undefined) {
       cutText = text;
+      tellCut = onCut;
     },
     cut() {
       isCut = true;
