@@ -4,7 +4,7 @@ import { BAR_SIZE, BAR_TIMEFRAME_INDEX, BAR_TS_START_NS } from '../../schemas/la
 import { createMemory } from '../kernel/host.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import { formatRegion, mapRegion, type RegionShape } from '../memory/region.ts';
-import type { StoredState } from '../sinks/postgres/runs.ts';
+import type { StoredState } from '../sinks/postgres/state.ts';
 
 /** Partitions a source may have. */
 export const PARTITION_CAPACITY = 256;
