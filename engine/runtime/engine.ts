@@ -11,6 +11,8 @@ import type { Clock } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Source, SourcePosition } from '../ingest/source.ts';
+import type { DeadLetter } from '../sinks/kafka/dlq.ts';
+import type { CommittedEpoch } from '../sinks/kafka/publisher.ts';
 import type { FromWriter, ToWriter } from '../sinks/messages.ts';
 import type { WorkerHandle } from './workers.ts';
 
@@ -30,6 +32,8 @@ export type StopReason = 'source ended' | 'stopped' | 'failed';
 export interface Publication {
   poll(): number;
   outstanding(): number;
+  epochCommitted(epoch: CommittedEpoch): void;
+  failure(): Error | undefined;
 }
 
 export interface EngineParts {
@@ -38,6 +42,8 @@ export interface EngineParts {
   readonly shards: readonly WorkerHandle<never>[];
   readonly writer: WorkerHandle<ToWriter>;
   readonly publisher: Publication | undefined;
+  /** Letters collected since the last call. */
+  takeLetters(): readonly DeadLetter[];
   readonly clock: Clock;
   readonly flushMs: number;
   readonly idleMs: number;
@@ -95,7 +101,7 @@ export function createEngine(parts: EngineParts): Engine {
   };
 
   const throwIfFailed = (): void => {
-    failure ??= source.failure();
+    failure ??= source.failure() ?? parts.publisher?.failure();
     if (failure) throw failure;
   };
 
@@ -157,6 +163,8 @@ export function createEngine(parts: EngineParts): Engine {
       if (message.type === 'failed') failure ??= new EngineError('WRITER_FAILED', message.message);
       if (message.type !== 'committed') return;
       committedEpoch = message.epoch;
+      const { databaseEpoch, bars } = message;
+      parts.publisher?.epochCommitted({ databaseEpoch, bars, letters: parts.takeLetters() });
       if (message.isFinal) {
         isFinalCommitted = true;
         parts.writer.expectExit();

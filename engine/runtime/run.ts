@@ -110,6 +110,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     stored,
     book,
     log,
+    takeLetters: () => opened.takeLetters(),
     onLatency: (stage, encoded) => stages[stage]?.stage.add(encoded),
     onWriterMessage(message) {
       observer.onWriterMessage(message);

@@ -8,7 +8,7 @@ import { FORMATS } from '../ingest/replay/formats.ts';
 import { createReplaySource } from '../ingest/replay.ts';
 import { createSimSource } from '../ingest/sim.ts';
 import type { Source } from '../ingest/source.ts';
-import { createDeadLetters } from '../sinks/kafka/dlq.ts';
+import { type DeadLetter, deadLetterOf } from '../sinks/kafka/dlq.ts';
 import type { RunOptions } from './run.ts';
 import type { Servers } from './servers.ts';
 import { formatCount, formatRate } from './text.ts';
@@ -21,6 +21,8 @@ export interface OpenedSource {
   health(): HealthPart | undefined;
   /** What the summary should say beside its numbers. */
   notes(): readonly string[];
+  /** Dead letters since the last call. */
+  takeLetters(): readonly DeadLetter[];
   close(): Promise<void>;
 }
 
@@ -53,6 +55,7 @@ export function openSource(options: RunOptions, servers: Servers, clock: Clock):
         title: `simulator, ${config.SIM_SYMBOLS} symbols, ${formatRate(rate)} ticks/s (seed ${config.SIM_SEED})`,
         health: () => undefined,
         notes: () => [],
+        takeLetters: () => [],
         close: async () => undefined,
       };
     }
@@ -70,6 +73,7 @@ export function openSource(options: RunOptions, servers: Servers, clock: Clock):
         health: () => undefined,
         notes: () =>
           source.ignoredCount > 0 ? [`${formatCount(source.ignoredCount)} lines of the files were not ticks (other frames, headers)`] : [],
+        takeLetters: () => [],
         close: async () => undefined,
       };
     }
@@ -81,7 +85,8 @@ export function openSource(options: RunOptions, servers: Servers, clock: Clock):
 function openKafkaSource({ loaded: { config } }: RunOptions, servers: Servers, clock: Clock): OpenedSource {
   const { kafka } = servers;
   if (!kafka) throw new EngineError('KAFKA_UNAVAILABLE', `SOURCE kafka: Kafka is ${servers.kafkaLabel}`);
-  const deadLetters = createDeadLetters({ library: kafka.library, brokers: kafka.brokers, prefix: config.TOPIC_PREFIX, clock });
+  const letters: DeadLetter[] = [];
+  let lettersTaken = 0;
   const topic = `${config.TOPIC_PREFIX}${config.TICKS_TOPIC}`;
   const source = createKafkaSource({
     library: kafka.library,
@@ -89,7 +94,7 @@ function openKafkaSource({ loaded: { config } }: RunOptions, servers: Servers, c
     topic,
     group: config.KAFKA_GROUP,
     clock,
-    onRejected: (rejected) => deadLetters.send(rejected),
+    onRejected: (rejected) => letters.push(deadLetterOf(rejected, clock.wallMs())),
   });
   let isUp = false;
   let sinceMs = clock.wallMs();
@@ -104,11 +109,12 @@ function openKafkaSource({ loaded: { config } }: RunOptions, servers: Servers, c
   return {
     source,
     title: `Kafka topic ${topic}, group ${config.KAFKA_GROUP}`,
-    notes: () => (deadLetters.sent() > 0 ? [`${deadLetters.sent()} records went to ${config.TOPIC_PREFIX}dlq`] : []),
+    notes: () => (lettersTaken > 0 ? [`${lettersTaken} records went to ${config.TOPIC_PREFIX}dlq`] : []),
     health,
-    async close() {
-      await source.close();
-      await deadLetters.close();
+    takeLetters() {
+      lettersTaken += letters.length;
+      return letters.splice(0);
     },
+    close: () => source.close(),
   };
 }

@@ -18,6 +18,8 @@ import type { InstrumentBook } from '../market/instrument-book.ts';
 import { allocateSymbols, openSymbols, type SymbolDictionary } from '../market/instruments.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import { allocateRing } from '../memory/ring.ts';
+import type { DeadLetter } from '../sinks/kafka/dlq.ts';
+import { markerGroupOf, transactionalIdOf } from '../sinks/kafka/marker.ts';
 import { type BarPublisher, createBarPublisher } from '../sinks/kafka/publisher.ts';
 import type { FromWriter, ToWriter, WriterStart } from '../sinks/messages.ts';
 import type { StoredState } from '../sinks/postgres/runs.ts';
@@ -37,6 +39,7 @@ export interface TopologyOptions {
   readonly stored: StoredState | undefined;
   readonly book: InstrumentBook;
   readonly log: Logger;
+  takeLetters(): readonly DeadLetter[];
   onLatency(stage: string, encoded: string): void;
   onWriterMessage(message: FromWriter): void;
 }
@@ -79,6 +82,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
   for (const kernel of kernels) kernel.init();
   if (options.stored) restoreState(options.stored, { ingest, kernels, symbols });
 
+  const markerIdentity = { prefix: config.TOPIC_PREFIX, schema: config.PG_SCHEMA, source: source.name };
   const committedRing = servers.kafka ? allocateRing(config.COMMITTED_QUEUE, BAR_SIZE) : undefined;
   const publisher =
     servers.kafka && committedRing
@@ -92,6 +96,13 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
           clock,
           isLive: source.isLive,
           lingerMs: config.KAFKA_LINGER_MS,
+          transactions: {
+            transactionalId: transactionalIdOf(markerIdentity, BigInt(options.run)),
+            markerGroup: markerGroupOf(markerIdentity),
+            markerTopic: config.TOPIC_PREFIX + config.TICKS_TOPIC,
+            lanes: [0],
+            isOwner: async () => true,
+          },
         })
       : undefined;
   await publisher?.connect();
@@ -159,6 +170,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     shards,
     writer,
     publisher,
+    takeLetters: options.takeLetters,
     clock,
     flushMs: config.FLUSH_MS,
     idleMs: config.IDLE_MS,

@@ -11,6 +11,18 @@ export interface OpenState {
   readonly bars: Uint8Array;
 }
 
+/** What is to be published of an epoch, as the transaction that committed it has stored it. */
+export interface OutboxRow {
+  readonly lane: number;
+  /** Database epoch. */
+  readonly epoch: number;
+  readonly kind: 'bars' | 'dlq';
+  /** Position among the rows of this lane, epoch and kind. */
+  readonly part: number;
+  /** Payloads as they go to Kafka, one to a line. */
+  readonly lines: string;
+}
+
 export interface WriterStart {
   readonly connectionString: string;
   readonly schema: string;
@@ -39,7 +51,15 @@ export type ToWriter =
 
 export type FromWriter =
   | { readonly type: 'ready' }
-  | { readonly type: 'committed'; readonly epoch: number; readonly isFinal: boolean }
+  | { 
+      readonly type: 'committed';
+      readonly epoch: number;
+      readonly isFinal: boolean;
+      /** The epoch as the database counts it: over all sessions. */
+      readonly databaseEpoch: number;
+      /** Records of the epoch that were put into the committed ring, before this message. */
+      readonly bars: number;
+    }
   | { readonly type: 'health'; readonly isUp: boolean; readonly detail: string; readonly sinceMs: number }
   /** HDR histograms since the last one, in the compressed encoding of the HdrHistogram libraries. Microseconds. */
   | { readonly type: 'latency'; readonly stage: 'barToCommit' | 'flush'; readonly encoded: string }

@@ -53,8 +53,8 @@ export function createPostgresWriter(start: WriterStart, post: (message: FromWri
   let spare = createBatch();
   const collector = createCollector(start.regions.map(outRingOf), createBatch());
 
-  const publish = async ({ batch }: EpochWork): Promise<void> => {
-    if (committedRing === undefined) return;
+  const publish = async ({ batch }: EpochWork): Promise<number> => {
+    if (committedRing === undefined) return 0;
     const hooks = {
       onFull: (): boolean => {
         counters[WRITER_COUNTER.publishWaits]! += 1;
@@ -62,9 +62,10 @@ export function createPostgresWriter(start: WriterStart, post: (message: FromWri
       },
     };
     // A bucket's first revision is handed on before those that amend it.
-    for (const list of [batch.finals, amendments.revisions]) {
-      counters[WRITER_COUNTER.published]! += await publishBars(committedRing, list, hooks);
-    }
+    let bars = 0;
+    for (const list of [batch.finals, amendments.revisions]) bars += await publishBars(committedRing, list, hooks);
+    counters[WRITER_COUNTER.published]! += bars;
+    return bars;
   };
 
   /** Commits and publishes one epoch; resolves with whether it was the last. */
@@ -74,10 +75,10 @@ export function createPostgresWriter(start: WriterStart, post: (message: FromWri
     const isCommitted = await committer.commit(work);
     if (!isCommitted) return true;
     latency.record(batch.finals, clock.monotonicUs() - startedUs);
-    await publish(work);
+    const bars = await publish(work);
     spare = batch;
     if (message.isFinal) latency.flush();
-    post({ type: 'committed', epoch: message.epoch, isFinal: message.isFinal });
+    post({ type: 'committed', epoch: message.epoch, isFinal: message.isFinal, databaseEpoch: message.epoch, bars });
     return message.isFinal;
   };
 
