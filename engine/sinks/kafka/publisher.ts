@@ -220,9 +220,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
   const outstanding = (): number => backlog.outstanding() + pendingLetters;
 
   return {
-    async connect() {
-      await transactor.open();
-    },
+    connect: () => transactor.open(),
     epochCommitted(epoch) {
       const latest = announced.at(-1)?.databaseEpoch ?? publishedEpoch;
       if (epoch.databaseEpoch <= latest || announcedEnd + epoch.bars > backlog.tail + backlog.outstanding()) {

@@ -74,11 +74,14 @@ export interface Transactor {
   /** Wall clock of the latest sign that a transaction goes on, ms. */
   readonly progressMs: number;
   /**
-   * Connects and takes the transactional id. Returns the markers.
+   * Connects and takes the transactional id.
    * @throws EngineError KAFKA_UNREACHABLE (retryable), FENCED
    */
-  open(): Promise<Markers>;
-  /** The markers as they are now. @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_CLOSED */
+  open(): Promise<void>;
+  /**
+   * The markers as they are now. Those that an open transaction is moving are waited for, so whoever may have one is fenced before.
+   * @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_CLOSED
+   */
   markers(): Promise<Markers>;
   /**
    * Publishes once, as many attempts as it takes. One at a time.
@@ -146,15 +149,26 @@ export function createTransactor(options: TransactorOptions): Transactor {
     return next;
   };
 
-  const open = async (): Promise<Markers> => {
+  const open = async (): Promise<void> => {
     try {
       markerClient ??= await openMarkerClient(library, brokers, transactions.markerGroup);
       const next = await connect();
       await call((done) => next.initTransactions(CALL_TIMEOUT_MS, done));
       if (!(await transactions.isOwner())) throw fenced(transactions);
-      const markers = await readMarkers(markerClient, transactions);
       setHealth(true, 'connected');
-      return markers;
+    } catch (error) {
+      await dispose();
+      throw error;
+    }
+  };
+
+  const markers = (): Promise<Markers> => (markerClient ? readMarkers(markerClient, transactions) : Promise.reject(closed(transactions)));
+
+  /** Opens again what failed; true when the markers show that the lost attempt had come through. */
+  const reopen = async (wanted: Markers): Promise<boolean> => {
+    await open();
+    try {
+      return isReached(await markers(), wanted);
     } catch (error) {
       await dispose();
       throw error;
@@ -181,12 +195,12 @@ export function createTransactor(options: TransactorOptions): Transactor {
     },
   });
 
-  const transact = async (current: Producer, group: Consumer, { markers, send }: Publication): Promise<void> => {
+  const transact = async (current: Producer, group: Consumer, { markers: moved, send }: Publication): Promise<void> => {
     progress();
     await call((done) => current.beginTransaction(done));
     isInTransaction = true;
     await send(outletOf(current));
-    const offsets = [...markers].map(([partition, offset]) => ({ topic: transactions.markerTopic, partition, offset }));
+    const offsets = [...moved].map(([partition, offset]) => ({ topic: transactions.markerTopic, partition, offset }));
     await call((done) => current.sendOffsetsToTransaction(offsets, group, CALL_TIMEOUT_MS, done));
     await call((done) => current.commitTransaction(CALL_TIMEOUT_MS, done));
     isInTransaction = false;
@@ -215,7 +229,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
     for (let attempt = 1; ; attempt += 1) {
       throwIfClosing();
       try {
-        if (!producer && isReached(await open(), publication.markers)) return 0;
+        if (!producer && (await reopen(publication.markers))) return 0;
         if (producer && markerClient) await transact(producer, markerClient, publication);
         retryMs = retryFirstMs;
         setHealth(true, 'publishing');
@@ -236,7 +250,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
     },
     failed,
     open,
-    markers: () => (markerClient ? readMarkers(markerClient, transactions) : Promise.reject(closed(transactions))),
+    markers,
     publish(publication) {
       const result = publish(publication);
       busy = result.catch(() => undefined);
