@@ -172,8 +172,16 @@ function fillCounters(registry: Registry, snapshot: MetricsSnapshot): void {
   labelled('tickwright_writer', 'what the Postgres writer counts', 'what', snapshot.writer);
   labelled('tickwright_publisher', 'what the Kafka publisher counts', 'what', snapshot.publisher);
   gauge('tickwright_open_epochs', 'epochs on their way to Postgres', snapshot.openEpochs);
-  gauge('tickwright_epoch_interval_seconds', 'time between the last two checkpoints: more than FLUSH_MS where Postgres does not keep up', snapshot.epochIntervalMs / 1000);
-  gauge('tickwright_loss_window_seconds', 'how much of a source that cannot be read again is not durable yet', snapshot.lossWindowMs / 1000);
+  gauge(
+    'tickwright_epoch_interval_seconds',
+    'time between the last two checkpoints: more than FLUSH_MS where Postgres does not keep up',
+    snapshot.epochIntervalMs / 1000,
+  );
+  gauge(
+    'tickwright_loss_window_seconds',
+    'how much of a source that cannot be read again is not durable yet',
+    snapshot.lossWindowMs / 1000,
+  );
   count('tickwright_ticks_lost_total', 'ticks of such a source that a failed session had accepted and not committed', snapshot.lostTicks);
   count('tickwright_sessions_total', 'sessions begun: the first, and one after each rebalance or failure', snapshot.sessions);
   countLabelled('tickwright_session_failures_total', 'sessions that failed, by code', 'code', snapshot.sessionFailures);
@@ -197,8 +205,4 @@ function renderHistogram(name: string, stage: LatencyStage, boundsUs: readonly n
   const total = stage.total.totalCount;
   lines.push(`${name}_bucket{le="+Inf"} ${total}`, `${name}_sum ${stage.sumUs / 1e6}`, `${name}_count ${total}`, '');
   return lines.join('\n');
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

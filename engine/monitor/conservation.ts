@@ -35,3 +35,23 @@ export function judgeConservation(accepted: TimeframeSums, inputs: readonly Cons
     return { timeframe, expected, found: held, isConserved };
   });
 }
+
+/** What came since `before`, line by line: both sides less what they were then. */
+export function sinceLines(before: readonly ConservationLine[], after: readonly ConservationLine[]): ConservationLine[] {
+  return after.map((line, index) => {
+    const earlier = before[index];
+    const expected = less(line.expected, earlier?.expected);
+    const found = less(line.found, earlier?.found);
+    const isConserved =
+      expected.volumeLots === found.volumeLots && expected.tradeCount === found.tradeCount && expected.quoteCount === found.quoteCount;
+    return { timeframe: line.timeframe, expected, found, isConserved };
+  });
+}
+
+function less(now: TimeframeSums, earlier: TimeframeSums | undefined): TimeframeSums {
+  return {
+    volumeLots: now.volumeLots - (earlier?.volumeLots ?? 0n),
+    tradeCount: now.tradeCount - (earlier?.tradeCount ?? 0n),
+    quoteCount: now.quoteCount - (earlier?.quoteCount ?? 0n),
+  };
+}

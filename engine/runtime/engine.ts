@@ -165,8 +165,7 @@ export function createEngine(parts: EngineParts): Engine {
     }
   };
 
-  const isPublished = (publisher: Publication): boolean =>
-    publisher.outstanding() === 0 && publisher.publishedEpoch >= lastDatabaseEpoch;
+  const isPublished = (publisher: Publication): boolean => publisher.outstanding() === 0 && publisher.publishedEpoch >= lastDatabaseEpoch;
 
   const drain = async (): Promise<void> => {
     phase = 'draining';

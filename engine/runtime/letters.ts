@@ -1,11 +1,9 @@
 /** Messages that the source refused, held until the barrier behind them: they are stored and published with that epoch. */
 import type { Rejected } from '../ingest/source.ts';
+import type { DeadLetter } from '../sinks/kafka/dlq.ts';
 
-/** A dead letter: `json` is its payload, `key` the key of its message. */
-export interface Letter {
+export interface Letter extends DeadLetter {
   readonly lane: number;
-  readonly key: string;
-  readonly json: string;
 }
 
 export interface Letters {
@@ -18,8 +16,7 @@ export interface Letters {
   take(): readonly Letter[];
 }
 
-/** @param encode makes the payload of a letter, @param keyOf its key */
-export function createLetters(encode: (rejected: Rejected) => string, keyOf: (rejected: Rejected) => string): Letters {
+export function createLetters(encode: (rejected: Rejected) => DeadLetter): Letters {
   let held: Letter[] = [];
   let bytes = 0;
   let count = 0;
@@ -31,9 +28,9 @@ export function createLetters(encode: (rejected: Rejected) => string, keyOf: (re
       return count;
     },
     add(rejected) {
-      const json = encode(rejected);
-      held.push({ lane: rejected.partition, key: keyOf(rejected), json });
-      bytes += json.length;
+      const letter = encode(rejected);
+      held.push({ lane: rejected.partition, ...letter });
+      bytes += letter.json.length;
       count += 1;
     },
     take() {

@@ -9,7 +9,8 @@ import { PROJECT_ROOT } from '../core/root.ts';
 import { type Gateway, startGateway } from '../gateway/http.ts';
 import { loadInstruments } from '../market/instrument-book.ts';
 import { parseTimeframes, type Timeframe } from '../market/timeframes.ts';
-import { type ConservationLine, judgeStored } from '../monitor/verdict.ts';
+import type { ConservationLine } from '../monitor/conservation.ts';
+import { judgeStored } from '../monitor/verdict.ts';
 import { beginRun, type Database, endRun } from '../sinks/postgres/runs.ts';
 import { loadStoredInstruments, withStored } from '../sinks/postgres/stored-instruments.ts';
 import { renderBanner } from './banner.ts';
@@ -97,7 +98,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     source: host.name,
     config,
     files: files.map((file) => basename(file)),
-    isContinued: host.isLive || isResume,
+    goesOn: host.isLive || isResume,
   });
   const before = await judgeStored({ ...database, source: host.name, run, timeframes });
   const stages = createStages();

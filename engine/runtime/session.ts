@@ -9,18 +9,18 @@ import type { Logger } from '../core/log.ts';
 import type { Source } from '../ingest/source.ts';
 import type { InstrumentBook } from '../market/instrument-book.ts';
 import type { Timeframe } from '../market/timeframes.ts';
-import { deadLetterJson, deadLetterKey } from '../sinks/kafka/dlq.ts';
-import type { TransactionOptions } from '../sinks/kafka/publisher.ts';
+import { deadLetterOf } from '../sinks/kafka/dlq.ts';
+import { markerGroupOf, type TransactionOptions, transactionalIdOf } from '../sinks/kafka/marker.ts';
 import { recoverPublication } from '../sinks/kafka/recover.ts';
 import type { FromWriter } from '../sinks/messages.ts';
-import { claimLanes, dropOutbox, type LaneClaim, readOutbox, releaseLanes } from '../sinks/postgres/lanes.ts';
+import { claimLanes, dropOutbox, type LaneClaim, ownsLanes, readOutbox, releaseLanes } from '../sinks/postgres/lanes.ts';
 import type { Database } from '../sinks/postgres/runs.ts';
 import type { StopReason } from './engine.ts';
 import { createLetters } from './letters.ts';
 import type { Servers } from './servers.ts';
 import type { SourceHost } from './sources.ts';
-import { readTotals, type Totals } from './totals.ts';
 import { buildTopology, type Topology } from './topology.ts';
+import { readTotals, type Totals } from './totals.ts';
 
 const RELEASE_ATTEMPTS = 5;
 const RELEASE_REST_MS = 300;
@@ -56,7 +56,7 @@ export async function openSession(parts: SessionParts, lanes: readonly number[])
   const { config, timeframes, servers, database, host, run } = parts;
   const clock: Clock = SYSTEM_CLOCK;
   const source = host.name;
-  const idBase = `${config.TOPIC_PREFIX}tickwright.${database.schema}.${source}`;
+  const identity = { prefix: config.TOPIC_PREFIX, schema: database.schema, source };
   const claim = await claimLanes({
     ...database,
     source,
@@ -64,16 +64,17 @@ export async function openSession(parts: SessionParts, lanes: readonly number[])
     lanes,
     isLaned: host.isLaned,
     timeframes,
-    transactionalIdOf: (token) => `${idBase}.${token}`,
+    transactionalIdOf: (token) => transactionalIdOf(identity, token),
   });
   const transactions: TransactionOptions | undefined = servers.kafka && {
-    transactionalId: `${idBase}.${claim.token}`,
-    markerGroup: `${config.TOPIC_PREFIX}${source}.published.${database.schema}`,
+    transactionalId: transactionalIdOf(identity, claim.token),
+    markerGroup: markerGroupOf(identity),
     markerTopic: `${config.TOPIC_PREFIX}${config.TICKS_TOPIC}`,
     lanes,
+    isOwner: () => ownsLanes({ ...database, source, token: claim.token, lanes }),
   };
   const recovered = transactions ? await recover(parts, claim, transactions) : 0;
-  const letters = createLetters((rejected) => deadLetterJson(rejected, clock.wallMs()), deadLetterKey);
+  const letters = createLetters((rejected) => deadLetterOf(rejected, clock.wallMs()));
   const opened = host.open(letters, lanes);
   const topology = await buildTopology({
     ...parts,
@@ -133,7 +134,7 @@ async function release(log: Logger, attempt: () => Promise<void>): Promise<void>
 
 /** Publishes what the lanes' outbox holds above their markers, and empties it. */
 async function recover(parts: SessionParts, claim: LaneClaim, transactions: TransactionOptions): Promise<number> {
-  const { servers, database, host, timeframes, config, log } = parts;
+  const { servers, database, host, config, log } = parts;
   if (!servers.kafka) return 0;
   const { lanes } = transactions;
   const outbox = await readOutbox({ ...database, source: host.name, lanes });
@@ -141,13 +142,12 @@ async function recover(parts: SessionParts, claim: LaneClaim, transactions: Tran
     ...servers.kafka,
     prefix: config.TOPIC_PREFIX,
     clock: SYSTEM_CLOCK,
-    timeframes,
     transactions,
     previousTransactionalIds: claim.previousTransactionalIds,
     outbox,
   });
   if (published > 0) log.info({ published }, 'published what an earlier owner of the lanes had committed only');
   const upTo = new Map(lanes.map((lane) => [lane, claim.baseEpoch]));
-  if (outbox.length > 0) await dropOutbox({ ...database, source: host.name, token: claim.token, upTo });
+  await dropOutbox({ ...database, source: host.name, token: claim.token, upTo });
   return published;
 }

@@ -19,7 +19,7 @@ const ENDED_NS = 2n ** 63n - 1n;
 export async function checkResume(request: ResumeRequest): Promise<void> {
   const { host, files, isResume, schema } = request;
   if (!isResume) return;
-  const stored = await loadState({ ...request, source: host.name });
+  const stored = await loadState({ ...request, source: host.name, lanes: [0], isLaned: false });
   if (!stored) throw nothingToResume(schema, 'there was none');
   if (stored.watermarks.some(([, watermarkNs]) => watermarkNs === ENDED_NS)) throw nothingToResume(schema, 'the last one came to its end');
   const given = files.map((file) => basename(file));

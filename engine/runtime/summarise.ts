@@ -1,9 +1,9 @@
 /** Puts the summary of a run together: what was counted, and what Postgres holds of it. */
 import { summarise } from '../core/latency.ts';
 import type { Timeframe } from '../market/timeframes.ts';
-import { type ConservationLine, judgeStored } from '../monitor/verdict.ts';
+import { type ConservationLine, sinceLines } from '../monitor/conservation.ts';
+import { judgeStored } from '../monitor/verdict.ts';
 import type { Database } from '../sinks/postgres/runs.ts';
-import { sinceLines } from './conservation.ts';
 import type { StopReason } from './engine.ts';
 import type { Observer, Stages } from './observe.ts';
 import type { SourceHost } from './sources.ts';
@@ -59,7 +59,11 @@ export async function summariseRun(parts: SummaryParts): Promise<Summary> {
 function sessionNotes({ sessions, failures, lostTicks }: Supervisor): string[] {
   const failed = [...failures].map(([code, count]) => `${code} ${count}`).join(', ');
   return [
-    ...(sessions > 1 ? [`${sessions} sessions${failed === '' ? '' : `; failed: ${failed}; what those had not committed was counted again`}`] : []),
-    ...(lostTicks > 0 ? [`${lostTicks} ticks were LOST: accepted, not committed when a session failed, and the source cannot be read again`] : []),
+    ...(sessions > 1
+      ? [`${sessions} sessions${failed === '' ? '' : `; failed: ${failed}; what those had not committed was counted again`}`]
+      : []),
+    ...(lostTicks > 0
+      ? [`${lostTicks} ticks were LOST: accepted, not committed when a session failed, and the source cannot be read again`]
+      : []),
   ];
 }

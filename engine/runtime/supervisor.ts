@@ -15,7 +15,14 @@ import type { SourceHost } from './sources.ts';
 import { addTotals, noTotals, type Totals } from './totals.ts';
 
 /** Failures after which the last checkpoint is a sound place to go on from. */
-const RECOVERABLE = new Set(['WORKER_FAILED', 'WORKER_WEDGED', 'FENCED', 'KAFKA_ASSIGNMENT_CHANGED', 'KAFKA_UNREACHABLE', 'PUBLISHER_FAILED']);
+const RECOVERABLE = new Set([
+  'WORKER_FAILED',
+  'WORKER_WEDGED',
+  'FENCED',
+  'KAFKA_ASSIGNMENT_CHANGED',
+  'KAFKA_UNREACHABLE',
+  'PUBLISHER_FAILED',
+]);
 /** Sessions that may fail in a row without committing an epoch, when it is not for want of a server. */
 const FAILURES_MAX = 5;
 const BACK_OFF_MS = 200;

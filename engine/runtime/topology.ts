@@ -19,7 +19,8 @@ import { allocateSymbols, openSymbols, type SymbolDictionary } from '../market/i
 import type { Timeframe } from '../market/timeframes.ts';
 import { SHARD_HEADER_ADDRESS } from '../memory/region.ts';
 import { allocateRing } from '../memory/ring.ts';
-import { type BarPublisher, createBarPublisher, type TransactionOptions } from '../sinks/kafka/publisher.ts';
+import type { TransactionOptions } from '../sinks/kafka/marker.ts';
+import { type BarPublisher, createBarPublisher } from '../sinks/kafka/publisher.ts';
 import type { FromWriter, ToWriter, WriterStart } from '../sinks/messages.ts';
 import type { LaneClaim } from '../sinks/postgres/lanes.ts';
 import { WRITER_COUNTER, WRITER_COUNTERS_BYTES } from '../sinks/postgres/writer-counters.ts';
@@ -89,7 +90,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
 
   const committedRing = servers.kafka ? allocateRing(config.COMMITTED_QUEUE, BAR_SIZE) : undefined;
   const publisher =
-    servers.kafka && committedRing
+    servers.kafka && committedRing && options.transactions
       ? createBarPublisher({
           library: servers.kafka.library,
           brokers: servers.kafka.brokers,

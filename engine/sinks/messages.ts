@@ -11,6 +11,18 @@ export interface OpenState {
   readonly bars: Uint8Array;
 }
 
+/** What is to be published of an epoch, as the transaction that committed it has stored it. */
+export interface OutboxRow {
+  readonly lane: number;
+  /** Database epoch. */
+  readonly epoch: number;
+  readonly kind: 'bars' | 'dlq';
+  /** Position among the rows of this lane, epoch and kind. */
+  readonly part: number;
+  /** Payloads as they go to Kafka, one to a line. */
+  readonly lines: string;
+}
+
 export interface WriterStart {
   readonly connectionString: string;
   readonly schema: string;

@@ -1,6 +1,7 @@
 /** Ownership of lanes between sessions: claiming, giving back, and what an earlier owner left to be published. */
 import { assert } from '../../core/errors.ts';
 import type { Timeframe } from '../../market/timeframes.ts';
+import type { OutboxRow } from '../messages.ts';
 import { type Connection, withConnection } from './connection.ts';
 import type { LaneChoice } from './lane-choice.ts';
 import { fenced } from './lane-fence.ts';
@@ -106,13 +107,17 @@ export async function releaseLanes({
   );
 }
 
-export interface OutboxRow {
-  readonly lane: number;
-  readonly epoch: number;
-  readonly kind: 'bars' | 'dlq';
-  readonly part: number;
-  /** JSON messages, one to a line. */
-  readonly lines: string;
+/** Whether every lane still belongs to the claim. */
+export async function ownsLanes(request: Database & { source: string; token: bigint; lanes: readonly number[] }): Promise<boolean> {
+  const { connectionString, schema, source, token, lanes } = request;
+  return await withConnection(connectionString, schema, async (client) => {
+    const { rowCount } = await client.query('select 1 from lanes where source = $1 and lane = any($2) and owner = $3', [
+      source,
+      lanes,
+      String(token),
+    ]);
+    return rowCount === lanes.length;
+  });
 }
 
 /** What is committed and not known to be published, by lane, epoch, kind and part. */
