@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { createKafkaSource } from '../../engine/ingest/kafka.ts';
+import { createKafkaReader } from '../../engine/ingest/kafka-reader.ts';
 import { createTickProducer } from '../../engine/ingest/tick-producer.ts';
 import { parseTimeframes } from '../../engine/market/timeframes.ts';
 import { createBarPublisher } from '../../engine/sinks/kafka/publisher.ts';
@@ -23,7 +24,8 @@ it('a source is not caught up while its broker is away, and goes on when it is b
       { topic, partitions: 2, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 1_048_576 },
     ]);
     const producer = await createTickProducer(library, broker.brokers, topic);
-    const source = createKafkaSource({ ...broker, topic, group: 'outage', clock: SYSTEM_CLOCK, onRejected: () => undefined });
+    const reader = createKafkaReader({ ...broker, topic, group: 'outage', clock: SYSTEM_CLOCK });
+    const source = createKafkaSource({ reader, clock: SYSTEM_CLOCK, onRejected: () => undefined });
     const port = createMemoryPort();
     await source.start(port, undefined);
     const isCaughtUp = (): boolean => {
@@ -35,17 +37,17 @@ it('a source is not caught up while its broker is away, and goes on when it is b
 
     await stopBroker(local);
     await until('the source is not caught up', () => !isCaughtUp());
-    expect(source.health.isUp).toBe(false);
+    expect(reader.health.isUp).toBe(false);
     expect(source.failure()).toBeUndefined();
 
     await startBroker(local);
     await until('the source is caught up again, with nothing new', isCaughtUp, 60_000);
-    expect(source.health).toEqual({ isUp: true, detail: 'reading' });
+    expect(reader.health).toEqual({ isUp: true, detail: 'reading 2 partitions' });
     producer.sendJson({ symbol: 'A', tsEventNs: 2n, price: 1, quantityLots: 1n });
     await until('the second tick is read', () => isCaughtUp() && source.offered === 2, 60_000);
     expect(port.ticks.map((tick) => tick.tsEventNs)).toEqual([1n, 2n]);
     await source.stop();
-    await Promise.all([source.close(), producer.close()]);
+    await Promise.all([reader.close(), producer.close()]);
   } finally {
     await closeLocal(local);
   }

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createManualClock, SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { createRig, NOW_NS } from '../../engine/ingest/ingest-harness.ts';
-import { createKafkaSource, type KafkaSource } from '../../engine/ingest/kafka.ts';
-import { createKafkaReader } from '../../engine/ingest/kafka-reader.ts';
+import { createKafkaSource } from '../../engine/ingest/kafka.ts';
+import { createKafkaReader, type KafkaReader } from '../../engine/ingest/kafka-reader.ts';
 import { encodePacked, PACKED_ENCODING } from '../../engine/ingest/packed.ts';
-import type { Rejected } from '../../engine/ingest/source.ts';
+import type { Rejected, Source } from '../../engine/ingest/source.ts';
 import { createTickProducer, type OutgoingTick, type TickProducer } from '../../engine/ingest/tick-producer.ts';
 import { requireRdkafka } from '../../engine/sinks/kafka/client.ts';
 import { type DeadLetter, deadLetterOf } from '../../engine/sinks/kafka/dlq.ts';
@@ -25,6 +25,23 @@ function ticksFrom(firstNs: bigint, count: number): OutgoingTick[] {
   }));
 }
 
+/** A source with the reader it reads by. */
+interface KafkaSource extends Source {
+  readonly reader: KafkaReader;
+  close(): Promise<void>;
+}
+
+function openSource(
+  broker: Broker,
+  { topic, group }: { topic: string; group: string },
+  onRejected?: (rejected: Rejected) => void,
+): KafkaSource {
+  const { library, brokers } = broker;
+  const reader = createKafkaReader({ library, brokers, topic, group, clock: SYSTEM_CLOCK });
+  const source = createKafkaSource({ reader, clock: SYSTEM_CLOCK, onRejected: onRejected ?? (() => undefined) });
+  return Object.assign(Object.create(source) as Source, { reader, close: () => reader.close() });
+}
+
 interface Setup {
   readonly topic: string;
   readonly group: string;
@@ -40,7 +57,7 @@ async function setUp(broker: Broker, name: string): Promise<Setup> {
     topic,
     group,
     producer: await createTickProducer(broker.library, broker.brokers, topic),
-    source: (onRejected = () => undefined) => createKafkaSource({ ...broker, topic, group, clock: SYSTEM_CLOCK, onRejected }),
+    source: (onRejected) => openSource(broker, { topic, group }, onRejected),
   };
 }
 
@@ -68,9 +85,7 @@ function describeOn(title: string, open: () => Promise<Broker>): void {
   });
 
   describeSource(title, async (): Promise<SourceFixture> => {
-    const { library, brokers } = broker;
-    const group = uniquePrefix('group');
-    const source = createKafkaSource({ library, brokers, topic: shared.topic, group, clock: SYSTEM_CLOCK, onRejected: () => undefined });
+    const source = openSource(broker, { topic: shared.topic, group: uniquePrefix('group') });
     return {
       source,
       malformedCount: 2,
@@ -180,27 +195,42 @@ describe('kafka source', () => {
     await producer.close();
   });
 
-  it('fails when partitions that it has read are given to another member', async () => {
+  it('keeps what it reads until it is stored when another member comes, and then goes on with its share', async () => {
     const { producer, source: open } = await setUp(broker, 'revoked');
     for (const tick of ticksFrom(1n, 48)) producer.sendJson(tick);
     await producer.flush(10_000);
     const first = open();
-    await first.start(createMemoryPort(), undefined);
+    const before = createMemoryPort();
+    await first.start(before, undefined);
     await until('it is read', () => polled(first).offered === 48);
     const second = open();
-    const joined = second.start(createMemoryPort(), undefined);
-    let failure: Error | undefined;
-    await until('the first fails', () => {
-      failure = polled(first).failure();
-      return failure !== undefined;
+    await second.reader.join();
+    await until('the group wants the partitions back', () => {
+      second.reader.pump();
+      return polled(first).isRevoked === true;
     });
-    expect(failure).toMatchObject({ code: 'KAFKA_PARTITIONS_REVOKED' });
-    expect(first.poll(100)).toBe(0);
+    expect(second.reader.assigned).toBeUndefined();
     expect(first.partitions.some((partition) => first.isCaughtUp(partition))).toBe(false);
-    await first.close();
-    await joined;
-    await second.stop();
-    await Promise.all([second.close(), producer.close()]);
+    const stored = first.position();
+    await first.stop();
+    first.reader.end();
+    const shares = [await first.reader.assignment(), await second.reader.assignment()];
+    expect(shares.flat().sort()).toEqual([0, 1, 2, 3]);
+
+    const again = createKafkaSource({ reader: first.reader, clock: SYSTEM_CLOCK, partitions: shares[0]!, onRejected: () => undefined });
+    const after = createMemoryPort();
+    await again.start(after, stored);
+    for (const tick of ticksFrom(1_000_000_000n, 48)) producer.sendJson(tick);
+    await producer.flush(10_000);
+    const isOwn = (symbol: string): boolean => shares[0]!.includes(producer.partitionOf(symbol));
+    const expected = ticksFrom(1_000_000_000n, 48).filter(({ symbol }) => isOwn(symbol));
+    await until('the new ticks of its own partitions are read', () => {
+      again.poll(100);
+      return again.offered === expected.length;
+    });
+    expect(after.ticks.every(({ tsEventNs, symbol }) => tsEventNs >= 1_000_000_000n && isOwn(symbol))).toBe(true);
+    await again.stop();
+    await Promise.all([first.close(), second.close(), producer.close()]);
   });
 
   it('reads ahead to a limit, pauses while it stays full, and then goes on without a hole or a repeat', async () => {
@@ -210,7 +240,9 @@ describe('kafka source', () => {
     await producer.flush(20_000);
     const clock = createManualClock(0);
     const reader = createKafkaReader({ ...broker, topic, group, clock });
-    await reader.start(undefined);
+    await reader.join();
+    await reader.assignment();
+    await reader.begin(new Map());
     await until('the queue is full', () => {
       reader.pump();
       return reader.queue.count >= 16_384;
@@ -234,15 +266,15 @@ describe('kafka source', () => {
       }
       return taken === count;
     });
-    reader.stop();
+    reader.end();
     await Promise.all([reader.close(), producer.close()]);
   });
 
   it('says that the topic is missing where topics are not made by themselves', async (context) => {
     if (!REAL_BROKER) return context.skip(NO_BROKER);
     const topic = `${uniquePrefix('missing')}ticks`;
-    const options = { library: await requireRdkafka(), brokers: REAL_BROKER, topic, group: topic, clock: SYSTEM_CLOCK };
-    const source = createKafkaSource({ ...options, onRejected: () => undefined });
+    const { library, brokers } = { library: await requireRdkafka(), brokers: REAL_BROKER };
+    const source = openSource({ library, brokers, close: async () => undefined } as Broker, { topic, group: topic });
     await expect(source.start(createMemoryPort(), undefined)).rejects.toMatchObject({ code: 'KAFKA_TOPIC_MISSING' });
   });
 });
