@@ -131,6 +131,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
       log.info({ run, source: host.name, readyMs: Math.round(SYSTEM_CLOCK.wallMs() - base.startedMs) }, 'ready');
     },
     onFailure: (text) => display.print([`session failed: ${text}; going on from the last checkpoint`]),
+    onSessionEnd: () => void observer.open(),
   });
   const observer = createObserver({ timeframes, supervisor, host, stages, clock: SYSTEM_CLOCK });
   const sessionParts: SessionParts = {

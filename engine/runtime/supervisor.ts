@@ -58,6 +58,8 @@ export interface SupervisorOptions {
   /** Called when a session runs, and when one has failed and another will be tried. */
   onSession(session: Session): void;
   onFailure(text: string): void;
+  /** Called when a session is over, while it can still be looked at. */
+  onSessionEnd(): void;
 }
 
 export function createSupervisor({ host, clock, log, timeframeCount, ...options }: SupervisorOptions): Supervisor {
@@ -87,6 +89,7 @@ export function createSupervisor({ host, clock, log, timeframeCount, ...options 
   };
 
   const close = async (which: Session): Promise<void> => {
+    options.onSessionEnd();
     ended = addTotals(ended, which.totals());
     session = undefined;
     await which.close();
