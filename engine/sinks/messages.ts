@@ -51,7 +51,7 @@ export type ToWriter =
 
 export type FromWriter =
   | { readonly type: 'ready' }
-  | { 
+  | {
       readonly type: 'committed';
       readonly epoch: number;
       readonly isFinal: boolean;
