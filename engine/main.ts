@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { KnobsInvalid, type LoadedConfig, loadProcessConfig } from '../config/load.ts';
 import { EngineError, messageOf } from './core/errors.ts';
+import { type DlqOptions, listLetters, replayDlq, showLetter } from './monitor/dlq.ts';
 import { runExport } from './monitor/export.ts';
 import { runGolden } from './monitor/golden.ts';
 import { runEngine } from './runtime/run.ts';
@@ -75,5 +76,31 @@ program
   .description('send every recorded set through the whole engine and compare with its reference answers')
   .option('--set <name>', 'only sets whose name contains this')
   .action(guarded((options: { set?: string }) => runGolden(load({}).config, options)));
+
+const dlq = program.command('dlq').description('what was refused: list it, show a letter, send it again');
+const say = (line: string): void => console.log(line);
+
+/** Options that choose letters, the same for every command of `dlq`. */
+function choosing(command: Command): Command {
+  return command
+    .option('--reason <reason>', 'only letters with this reason, such as malformed')
+    .option('--topic <topic>', 'only messages that this topic held')
+    .option('--partition <partition>', 'only this partition of the topic dlq')
+    .option('--offset <offset>', 'only this offset of the topic dlq')
+    .option('--original', 'partition and offset are those of the refused message')
+    .option('--limit <count>', 'at most so many letters, the oldest first');
+}
+
+choosing(dlq.command('list'))
+  .description('letters by reason, topic and partition')
+  .action(guarded((options: DlqOptions) => listLetters(load({}).config, options, say)));
+choosing(dlq.command('show'))
+  .description('one letter in full')
+  .action(guarded((options: DlqOptions) => showLetter(load({}).config, options, say)));
+choosing(dlq.command('replay'))
+  .description('send refused messages again, each letter once')
+  .option('--dry-run', 'only say what would be sent')
+  .option('--yes', 'send')
+  .action(guarded((options: DlqOptions) => replayDlq(load({}).config, options, say)));
 
 await program.parseAsync();
