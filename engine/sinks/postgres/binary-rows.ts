@@ -10,6 +10,8 @@ export interface BinaryRows {
   null(): void;
   int4(value: number): void;
   int8(value: bigint): void;
+  /** A whole number of 64 bits as its halves. */
+  int8Halves(high: number, low: number): void;
   float8(value: number): void;
   /** A whole number of any size. */
   numeric(value: bigint): void;
@@ -71,6 +73,13 @@ export function createBinaryRows(): BinaryRows {
       putInt32(8);
       view.setBigInt64(at, value);
       at += 8;
+    },
+    int8Halves(high, low) {
+      reserve(VALUE_BYTES_MAX);
+      view.setInt32(at, 8);
+      view.setInt32(at + 4, high);
+      view.setInt32(at + 8, low);
+      at += 12;
     },
     float8(value) {
       reserve(VALUE_BYTES_MAX);

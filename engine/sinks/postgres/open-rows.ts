@@ -112,7 +112,8 @@ function writeRow(rows: BinaryRows, { opens, context, source, symbolIndex, indic
   };
   const longs = (field: number): void => {
     rows.beginArray(ELEMENT_TYPE.int8, count, false);
-    for (const index of indices) rows.int8(i64[((index * BAR_WORDS) >> 1) + field]!);
+    // The low half first, as in memory.
+    for (const index of indices) rows.int8Halves(i32[index * BAR_WORDS + 2 * field + 1]!, i32[index * BAR_WORDS + 2 * field]!);
     rows.endArray();
   };
   const doubles = (field: number): void => {
@@ -146,7 +147,7 @@ function writeRow(rows: BinaryRows, { opens, context, source, symbolIndex, indic
     writeNotionals(rows, opens, indices);
   }
   rows.beginArray(ELEMENT_TYPE.int8, count, false);
-  for (const index of indices) rows.int8(BigInt(i32[index * BAR_WORDS + L.BAR_TRADE_COUNT_I32]!));
+  for (const index of indices) rows.int8Halves(0, i32[index * BAR_WORDS + L.BAR_TRADE_COUNT_I32]!);
   rows.endArray();
   ints(L.BAR_LATE_COUNT_I32);
   longs(L.BAR_FIRST_NS_I64);
