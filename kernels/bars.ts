@@ -38,6 +38,7 @@ import {
   SHARD_TICKS_MERGED,
   SHARD_TIMEFRAME_COUNT,
   SYMBOL_META_INSTRUMENT_KIND,
+  SYMBOL_META_IS_TOUCHED,
   SYMBOL_META_NEXT_LOCAL_INDEX,
   SYMBOL_META_PARTITION,
   SYMBOL_META_PRICE_SCALE,
@@ -75,10 +76,12 @@ import {
   scratchBar,
   slotOf,
   slotRow,
+  touch,
 } from "./lib/bar-state";
 import { newlyOpened, takeQuotes, takeTrades } from "./lib/bar-take";
+import { endListing, listTouched, resetListing, setListed, takeSlot } from "./lib/bar-listing";
 import { ringReady, ringRelease } from "./lib/ring";
-import { beginSweep, bucketFits, endListing, listOpen, partitionFits, runSweep } from "./lib/bar-sweep";
+import { beginSweep, bucketFits, partitionFits, runSweep } from "./lib/bar-sweep";
 
 export { takeQuotes, takeTrades };
 
@@ -120,6 +123,7 @@ export function init(header: usize): void {
   store<i32>(header, 0, SHARD_SYMBOL_COUNT);
   store<i32>(header, -1, SHARD_SWEEP_PARTITION);
   store<i32>(header, 0, SHARD_SWEEP_FLAGS);
+  resetListing(header);
   forgetWindow();
 }
 
@@ -137,6 +141,7 @@ export function registerSymbol(header: usize, record: usize): void {
   store<i32>(meta, -1, SYMBOL_META_NEXT_LOCAL_INDEX);
   store<i32>(meta, identity >> 31 ? INSTRUMENT_KIND_QUOTE : INSTRUMENT_KIND_TRADE, SYMBOL_META_INSTRUMENT_KIND);
   store<f64>(meta, load<f64>(record, TICK_PRICE), SYMBOL_META_PRICE_SCALE);
+  store<i32>(meta, 0, SYMBOL_META_IS_TOUCHED);
   const last = load<i32>(partition, PARTITION_LAST_LOCAL_INDEX);
   if (last < 0) store<i32>(partition, localIndex, PARTITION_FIRST_LOCAL_INDEX);
   else store<i32>(metaOf(header, last), localIndex, SYMBOL_META_NEXT_LOCAL_INDEX);
@@ -163,8 +168,8 @@ export function setWatermark(header: usize, partition: i32, watermarkNs: i64): i
 }
 
 /**
- * Puts a `barOpen` record back into its place; its lows are negated there and then. Returns 0 when it was not: there is no such
- * symbol or timeframe, it cannot be open at its partition's watermark, or its place is taken.
+ * Puts a `barOpen` record back into its place, where it counts as listed; its lows are negated there and then. Returns 0 when it was
+ * not: there is no such symbol or timeframe, it cannot be open at its partition's watermark, or its place is taken.
  */
 export function restoreBar(header: usize, localIndex: i32, record: usize): i32 {
   if (<u32>localIndex >= <u32>load<i32>(header, SHARD_SYMBOL_COUNT)) return 0;
@@ -179,6 +184,7 @@ export function restoreBar(header: usize, localIndex: i32, record: usize): i32 {
   if (load<i64>(bucket, BAR_FIRST_NS) != EMPTY) return 0;
   negateLows(record, meta);
   mergeBar(header, bucket, record, startNs);
+  if (timeframe == 0) setListed(bucket);
   return 1;
 }
 
@@ -282,8 +288,10 @@ function mergeSlowly(header: usize, tick: usize, tsNs: i64): i32 {
     if (startNs + NS_PER_SECOND <= watermarkNs) return mergeLate(header, tick, watermarkNs);
     if (startNs - watermarkNs >= <i64>load<i32>(header, SHARD_SLOT_COUNT) * NS_PER_SECOND) unreachable();
   }
-  const row = slotRow(header, slotOf(header, startNs));
+  const slot = slotOf(header, startNs);
+  const row = slotRow(header, slot);
   if (load<i32>(tick, TICK_KIND) != TICK_KIND_BAR && startNs >= openFromNs && startNs < openToNs) {
+    takeSlot(header, slot);
     secondNs = startNs;
     secondRow = row;
     return AGAIN;
@@ -291,6 +299,7 @@ function mergeSlowly(header: usize, tick: usize, tsNs: i64): i32 {
   const bar = scratchBar(header);
   barOfTick(bar, tick, meta);
   mergeBar(header, row + ((<usize>localIndex) << BAR_SHIFT), bar, startNs);
+  touch(meta);
   return MERGED;
 }
 
@@ -307,10 +316,13 @@ function obey(header: usize, record: usize, kind: i32): i32 {
   return PASSED_ON;
 }
 
-/** Passes a barrier to the out ring, after the open buckets when it asks for them. */
+/** Passes a barrier to the out ring, after the open buckets of the symbols touched when it asks for them. */
 function passBarrier(header: usize, record: usize): i32 {
   const flags = load<i32>(record, TICK_SYMBOL_INDEX);
-  if (flags & BARRIER_FLAG_WITH_OPEN_STATE && !listOpen(header)) return NO_ROOM;
+  if (flags & BARRIER_FLAG_WITH_OPEN_STATE) {
+    secondNs = NO_SECOND; // the next tick takes its slot again, for the next listing to look at
+    if (!listTouched(header)) return NO_ROOM;
+  }
   if (!outHasRoom(1)) return NO_ROOM;
   endListing(header);
   const to = emitEmpty(OUT_KIND_BARRIER);

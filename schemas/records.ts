@@ -39,12 +39,16 @@ export const OUT_KIND = {
   barOpen: 3,
   lateTick: 4,
   barrier: 5,
+  symbolClear: 6,
 } as const;
 
 /** What an instrument's ticks are. */
 export const INSTRUMENT_KIND = { trade: 0, quote: 1 } as const;
 
-/** Bits of a barrier record. */
+/**
+ * Bits of a barrier record. With open state, the barrier is preceded by the open buckets of every symbol that was touched since the
+ * last such barrier: all of them as barOpen, or one symbolClear (symbolIndex and partition, the rest 0) when none is open any more.
+ */
 export const BARRIER_FLAG = { withOpenState: 1, final: 2 } as const;
 
 /** Bits of a bar record. */
@@ -105,6 +109,7 @@ export const RECORDS: readonly RecordType[] = [
     doc: 'An accumulator in the shard state, and one slot of an out ring. Quote bars use bid in open..low and ask in the fields named ask.',
     fields: [
       { name: 'kind', type: 'i32', offset: 0, doc: 'OUT_KIND (out ring only); barrier: see flags' },
+      { name: 'listedCount', type: 'i32', offset: 0, doc: '1 s bucket in the state: its tradeCount when it was last listed' },
       { name: 'symbolIndex', type: 'i32', offset: 4, doc: 'engine-wide index; barrier: shard index' },
       { name: 'tsStartNs', type: 'i64', offset: 8, doc: 'bucket start; late tick: its event time; barrier: epoch' },
       { name: 'firstNs', type: 'i64', offset: 16, doc: 'earliest event time in the bucket; accumulator: I64_MAX when empty' },
@@ -159,6 +164,12 @@ export const RECORDS: readonly RecordType[] = [
       { name: 'nextLocalIndex', type: 'i32', offset: 8, doc: 'next symbol of the same partition, -1 at the end' },
       { name: 'instrumentKind', type: 'i32', offset: 12, doc: 'INSTRUMENT_KIND' },
       { name: 'priceScale', type: 'f64', offset: 16, doc: '10^priceDecimals' },
+      {
+        name: 'isTouched',
+        type: 'i32',
+        offset: 24,
+        doc: '1: a bucket was merged into or closed since the symbol was last listed; ticks that the tick loops merge show in listedCount alone',
+      },
     ],
   },
   {
@@ -224,8 +235,22 @@ export const RECORDS: readonly RecordType[] = [
       { name: 'sweepTargetNs', type: 'i64', offset: 208, doc: 'watermark to reach' },
       { name: 'sweepBoundaryNs', type: 'i64', offset: 216, doc: 'boundary being closed' },
       { name: 'sweepFromNs', type: 'i64', offset: 224, doc: 'watermark before the boundary' },
+      {
+        name: 'slotsTaken',
+        type: 'u64',
+        offset: 232,
+        doc: 'bit slot & 63: the tick loops have had a second of that slot in hand since the last listing',
+      },
+      { name: 'listLocalIndex', type: 'i32', offset: 240, doc: 'next symbol of the listing under way, -1 when there is none' },
+      { name: 'listStage', type: 'i32', offset: 244, doc: 'next bucket of that symbol' },
       { name: 'stampCount', type: 'i32', offset: 256, doc: 'stamps written by the last poll' },
       { name: 'pollState', type: 'i32', offset: 260, doc: '0 idle, 1 more to do, 2 blocked on the out ring' },
+      {
+        name: 'heartbeat',
+        type: 'u32',
+        offset: 264,
+        doc: 'goes up, and wraps, each time the worker looks for work, at least every 20 ms; one that stands still is wedged',
+      },
       { name: 'ticksMerged', type: 'f64', offset: 320, doc: 'counter: trades, quotes and source bars merged' },
       { name: 'barsOut', type: 'f64', offset: 328, doc: 'counter: f64[12] final bars by timeframe' },
       { name: 'amendmentsOut', type: 'f64', offset: 424, doc: 'counter: f64[12] amendments by timeframe' },

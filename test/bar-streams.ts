@@ -36,7 +36,7 @@ export interface StreamOptions {
   /** Prices and quantities near the ends of their ranges. */
   readonly isHuge: boolean;
   readonly hasSourceBars: boolean;
-  /** One record in this many is a barrier, every second one with open state; 0 for none. */
+  /** A barrier follows one tick in this many, all but every fourth with open state; 0 for none. */
   readonly barrierOneIn: number;
   /** Ends as a replay does: every partition's watermark at i64 max. */
   readonly isClosed: boolean;
@@ -155,7 +155,7 @@ export function makeStream(options: StreamOptions): Stream {
     if (isOneIn(options.duplicateOneIn)) router.take(symbol, { ...tick, ingestUs: count >> 3 });
     if (isOneIn(options.barrierOneIn)) {
       epoch += 1n;
-      router.toAll(barrierRecord(epoch, epoch % 2n === 0n ? L.BARRIER_FLAG_WITH_OPEN_STATE : 0));
+      router.toAll(barrierRecord(epoch, epoch % 4n === 0n ? 0 : L.BARRIER_FLAG_WITH_OPEN_STATE));
     }
   }
   if (options.isClosed) for (const partition of router.watermarks.keys()) router.advance(partition, I64_MAX);

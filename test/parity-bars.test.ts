@@ -5,6 +5,7 @@ import { barsOf, sortBars } from '../engine/market/bar-batch.ts';
 import { mergeBar } from '../engine/market/bar-values.ts';
 import type { BarRecord } from '../engine/market/ring-record.ts';
 import * as L from '../schemas/layout.gen.ts';
+import { anyDrive, anyStream, runs, SEED } from './bar-arbitraries.ts';
 import {
   barsFromBytes,
   bytesOfBars,
@@ -17,46 +18,7 @@ import {
   PLAIN_STREAM,
   regionShape,
   type Stream,
-  type StreamOptions,
 } from './bar-streams.ts';
-
-const SEED = process.env['SEED'] === undefined ? undefined : Number(process.env['SEED']);
-const runs = (numRuns: number): fc.Parameters<unknown> => (SEED === undefined ? { numRuns } : { numRuns, seed: SEED });
-
-const TIMEFRAMES = [
-  [1],
-  [1, 60],
-  [1, 60, 180, 300, 900],
-  [1, 60, 180, 300, 900, 3600, 86400],
-  [1, 2, 3, 5, 15, 60, 180, 300, 900, 3600, 86400, 7 * 86400],
-];
-
-const anyStream: fc.Arbitrary<StreamOptions> = fc.record({
-  seed: fc.nat(),
-  ticks: fc.integer({ min: 1, max: 1500 }),
-  symbols: fc.constantFrom(1, 2, 5, 30, 200),
-  partitions: fc.integer({ min: 1, max: 4 }),
-  shards: fc.integer({ min: 1, max: 4 }),
-  latePolicy: fc.constantFrom('amend', 'side'),
-  timeframeSeconds: fc.constantFrom(...TIMEFRAMES),
-  latenessMs: fc.constantFrom(0, 1, 100, 999, 1000, 2500, 7000),
-  amendSeconds: fc.constantFrom(0, 5, 60, 3600),
-  gapUs: fc.constantFrom(10, 1000, 30_000, 700_000, 20_000_000),
-  jitterMs: fc.constantFrom(0, 5, 300, 3000),
-  lateOneIn: fc.constantFrom(0, 3, 20),
-  duplicateOneIn: fc.constantFrom(0, 4),
-  silenceOneIn: fc.constantFrom(0, 50, 400),
-  isHuge: fc.boolean(),
-  hasSourceBars: fc.boolean(),
-  barrierOneIn: fc.constantFrom(0, 40),
-  isClosed: fc.boolean(),
-});
-
-const anyDrive: fc.Arbitrary<DriveOptions> = fc.record({
-  seed: fc.nat(),
-  tickCapacity: fc.constantFrom(2, 16, 1024),
-  outCapacity: fc.constantFrom(16, 64, 4096),
-});
 
 function runKernel(stream: Stream, options: DriveOptions): Uint8Array[] {
   return stream.records.map((records, shard) => drive(createShard(regionShape(stream.options, shard, options)), records, options.seed));
@@ -116,9 +78,18 @@ describe('bar kernel', () => {
     );
   });
 
-  it('emits the same bars from 1, 2, 3 and 4 shards', { timeout: 120_000 }, () => {
+  it('emits and lists the same bars from 1, 2, 3 and 4 shards', { timeout: 120_000 }, () => {
     const outcomes = [1, 2, 3, 4].map((shards) => {
-      const stream = makeStream({ ...PLAIN_STREAM, seed: SEED ?? 7, symbols: 50, partitions: 3, shards, jitterMs: 400, lateOneIn: 20 });
+      const stream = makeStream({
+        ...PLAIN_STREAM,
+        seed: SEED ?? 7,
+        symbols: 50,
+        partitions: 3,
+        shards,
+        jitterMs: 400,
+        lateOneIn: 20,
+        barrierOneIn: 30,
+      });
       const records = runKernel(stream, { seed: shards, tickCapacity: 256, outCapacity: 64 }).flatMap(barsFromBytes);
       const bars = records.filter((record) => record.kind !== L.OUT_KIND_BARRIER);
       return bars.map((bar) => Buffer.from(bytesOfBars([bar])).toString('hex')).sort();

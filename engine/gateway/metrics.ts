@@ -1,11 +1,13 @@
 /** The metrics page: contract names for the bar stages, and `tickwright_*` for what the contract has no name for. */
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { LatencyStage } from '../core/latency.ts';
+import type { HealthPart } from './http.ts';
 
 /** Everything the page shows, read when it is asked for. */
 export interface MetricsSnapshot {
   readonly ticksOffered: number;
   readonly ticksAccepted: number;
+  readonly ticksMerged: number;
   readonly refused: ReadonlyMap<string, number>;
   readonly timeframes: readonly TimeframeSnapshot[];
   readonly shards: readonly ShardSnapshot[];
@@ -13,7 +15,16 @@ export interface MetricsSnapshot {
   readonly writer: ReadonlyMap<string, number>;
   readonly publisher: ReadonlyMap<string, number>;
   readonly openEpochs: number;
+  /** Wall time between the last two barriers, in ms. */
+  readonly epochIntervalMs: number;
   readonly sourceLagMs: number;
+  readonly sessions: number;
+  /** By code. */
+  readonly sessionFailures: ReadonlyMap<string, number>;
+  readonly lanes: number;
+  readonly lostTicks: number;
+  readonly lossWindowMs: number;
+  readonly health: readonly HealthPart[];
 }
 
 export interface TimeframeSnapshot {
@@ -87,7 +98,7 @@ function fillCounters(registry: Registry, snapshot: MetricsSnapshot): void {
   const second = byName.get('1s');
   const minute = byName.get('1m');
 
-  count('bars_1s_ticks_total', 'ticks merged', sum(snapshot.shards.map((shard) => shard.ticksMerged)));
+  count('bars_1s_ticks_total', 'ticks merged', snapshot.ticksMerged);
   count('bars_1s_written_total', '1 s bars written', second?.written ?? 0);
   count('bars_1s_published_total', '1 s bars published', second?.published ?? 0);
   gauge('bars_1s_open_symbols', 'open 1 s bars at the last checkpoint', second?.open ?? 0);
@@ -161,6 +172,26 @@ function fillCounters(registry: Registry, snapshot: MetricsSnapshot): void {
   labelled('tickwright_writer', 'what the Postgres writer counts', 'what', snapshot.writer);
   labelled('tickwright_publisher', 'what the Kafka publisher counts', 'what', snapshot.publisher);
   gauge('tickwright_open_epochs', 'epochs on their way to Postgres', snapshot.openEpochs);
+  gauge(
+    'tickwright_epoch_interval_seconds',
+    'time between the last two checkpoints: more than FLUSH_MS where Postgres does not keep up',
+    snapshot.epochIntervalMs / 1000,
+  );
+  gauge(
+    'tickwright_loss_window_seconds',
+    'how much of a source that cannot be read again is not durable yet',
+    snapshot.lossWindowMs / 1000,
+  );
+  count('tickwright_ticks_lost_total', 'ticks of such a source that a failed session had accepted and not committed', snapshot.lostTicks);
+  count('tickwright_sessions_total', 'sessions begun: the first, and one after each rebalance or failure', snapshot.sessions);
+  countLabelled('tickwright_session_failures_total', 'sessions that failed, by code', 'code', snapshot.sessionFailures);
+  gauge('tickwright_lanes', 'lanes that this engine owns', snapshot.lanes);
+  labelled(
+    'tickwright_up',
+    'whether a part is up',
+    'part',
+    snapshot.health.map(({ name, isUp }) => [name, isUp ? 1 : 0] as const),
+  );
   gauge('tickwright_source_lag_seconds', 'how far the source is behind its schedule', snapshot.sourceLagMs / 1000);
   gauge('process_resident_memory_bytes', 'resident size', process.memoryUsage.rss());
   count('process_cpu_seconds_total', 'processor time', process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6);
@@ -174,8 +205,4 @@ function renderHistogram(name: string, stage: LatencyStage, boundsUs: readonly n
   const total = stage.total.totalCount;
   lines.push(`${name}_bucket{le="+Inf"} ${total}`, `${name}_sum ${stage.sumUs / 1e6}`, `${name}_count ${total}`, '');
   return lines.join('\n');
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

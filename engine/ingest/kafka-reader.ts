@@ -5,7 +5,7 @@
 import { messageOf } from '../core/errors.ts';
 import { clientTrouble, connectClient, topicMetadata } from '../sinks/kafka/client.ts';
 import type { Consumer, Message, RdkafkaError } from '../sinks/kafka/rdkafka.ts';
-import { createRebalance, waitForAssignment } from './kafka-group.ts';
+import { beginReading, createRebalance, endReading, waitForAssignment } from './kafka-group.ts';
 import { checkOffsets, highOffsets } from './kafka-offsets.ts';
 import { createMessageQueue, type MessageQueue } from './kafka-queue.ts';
 import { consumerSettings, createState, fatal, type ReaderContext, type ReaderOptions, topicMissing, wentBack } from './kafka-state.ts';
@@ -31,13 +31,28 @@ export interface ReaderHealth {
 export interface KafkaReader {
   readonly queue: MessageQueue;
   /**
-   * Joins the group and waits for the first assignment. Partitions in `from` begin there, others at the group's committed offset, else at the earliest.
-   * @throws EngineError KAFKA_UNREACHABLE, KAFKA_TOPIC_MISSING, KAFKA_OFFSET_GONE, KAFKA_ASSIGNMENT
+   * Connects and joins the group.
+   * @throws EngineError KAFKA_UNREACHABLE, KAFKA_TOPIC_MISSING
    */
-  start(from: SourcePosition | undefined): Promise<void>;
+  join(): Promise<void>;
+  /**
+   * The partitions that the group has given out, once it has.
+   * @throws EngineError KAFKA_ASSIGNMENT (retryable) after a while without any
+   */
+  assignment(): Promise<readonly number[]>;
+  /**
+   * Begins to read what is assigned. Partitions in `offsets` begin there, others at the group's committed offset, else at the earliest.
+   * @throws EngineError KAFKA_OFFSET_GONE, KAFKA_UNREACHABLE (retryable)
+   */
+  begin(offsets: SourcePosition['offsets']): Promise<void>;
   /** Keeps reading where there is room. Call it often; it returns at once. */
   pump(): void;
+  /** What the group has given this member, read or not; undefined while it has given nothing or taken it back. */
+  readonly assigned: readonly number[] | undefined;
+  /** Those that are being read. */
   readonly partitions: readonly number[];
+  /** The group wants the partitions back: store what is open, then `end`. */
+  readonly isRevoked: boolean;
   /** True when everything before `nextOffset` has been taken from the queue and the partition ended there when last asked. */
   isAtEnd(partition: number, nextOffset: number | undefined): boolean;
   /** Tells the group how far this member is; failures are counted, since the engine's own offsets are in the database. */
@@ -46,8 +61,9 @@ export interface KafkaReader {
   readonly health: ReaderHealth;
   /** The failure that ended reading, until it is asked for. */
   takeFailure(): Error | undefined;
-  /** Ends reading and forgets what was read ahead; offsets can still be committed. */
-  stop(): void;
+  /** Ends reading and forgets what was read ahead; gives back what the group wants back. The member stays in its group. */
+  end(): void;
+  /** Leaves the group. */
   close(): Promise<void>;
 }
 
@@ -60,29 +76,41 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
   return {
     queue,
     pump,
-    async start(from) {
-      state.from = from;
+    async join() {
+      if (!state.isStopped) return;
       await connectClient(consumer, options.brokers, CONNECT_TIMEOUT_MS);
       try {
         if (!(await topicMetadata(consumer, topic, CONNECT_TIMEOUT_MS))) throw topicMissing(options);
-        if (from) await checkOffsets(consumer, topic, from.offsets);
-        state.isStopped = false;
-        state.trouble = '';
-        const assigned = waitForAssignment(context);
-        consumer.subscribe([topic]);
-        pump();
-        await assigned;
       } catch (error) {
-        state.isStopped = true;
         await disconnect(consumer);
         throw error;
       }
+      state.isStopped = false;
+      state.trouble = '';
+      consumer.subscribe([topic]);
+      pump();
     },
-    get partitions() {
+    async assignment() {
+      pump();
+      return await waitForAssignment(context);
+    },
+    async begin(offsets) {
+      const assigned = new Map([...offsets].filter(([partition]) => state.assigned?.includes(partition)));
+      await checkOffsets(consumer, topic, assigned);
+      beginReading(context, assigned);
+      pump();
+    },
+    get assigned() {
       return state.assigned;
     },
+    get partitions() {
+      return state.isReading ? (state.assigned ?? []) : [];
+    },
+    get isRevoked() {
+      return state.isRevoked;
+    },
     isAtEnd(partition, nextOffset) {
-      if (state.trouble !== '' || state.isPaused || state.isSuspended || state.isStopped || queue.countOf(partition) > 0) return false;
+      if (state.trouble !== '' || state.isPaused || state.isRevoked || !state.isReading || queue.countOf(partition) > 0) return false;
       const end = state.ends.get(partition);
       return end !== undefined && (nextOffset ?? end) === end;
     },
@@ -91,21 +119,22 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
       return state.commitFailures;
     },
     get health() {
-      const trouble = state.isSuspended ? 'waiting for the group to give out partitions' : state.trouble;
-      return { isUp: trouble === '', detail: trouble === '' ? 'reading' : trouble };
+      const trouble = state.trouble === '' && state.assigned === undefined ? 'waiting for the group to give out partitions' : state.trouble;
+      const count = state.assigned?.length ?? 0;
+      return { isUp: trouble === '', detail: trouble === '' ? `reading ${count} partitions` : trouble };
     },
     takeFailure() {
       const { failure } = state;
       state.failure = undefined;
       return failure;
     },
-    stop() {
-      state.isStopped = true;
-      state.trouble = 'stopped';
-      queue.clear();
+    end() {
+      endReading(context);
+      pump();
     },
     async close() {
       state.isStopped = true;
+      endReading(context);
       await disconnect(consumer);
     },
   };
@@ -145,7 +174,7 @@ function createProbe({ options, state, consumer }: ReaderContext): (trouble: str
   const ask = async (): Promise<void> => {
     if (state.isStopped) return;
     try {
-      for (const [partition, high] of await highOffsets(consumer, options.topic, state.assigned)) state.ends.set(partition, high);
+      for (const [partition, high] of await highOffsets(consumer, options.topic, state.assigned ?? [])) state.ends.set(partition, high);
       isProbing = false;
       if (!state.isStopped) state.trouble = '';
     } catch (error) {
@@ -197,7 +226,7 @@ function createPump(context: ReaderContext): () => void {
   };
 
   const pump = (): void => {
-    if (isReading || state.isStopped || isHeldBack()) return;
+    if (isReading || state.isStopped || state.isRevoked || isHeldBack()) return;
     isReading = true;
     const { generation } = state;
     const isBatch = isBusy && !state.isPaused;
@@ -218,7 +247,7 @@ function createPump(context: ReaderContext): () => void {
 
 /** Returns whether nothing may be read now. A queue that stays full pauses the partitions; reads then only answer the group. */
 function createBackPressure({ options, state, queue, consumer }: ReaderContext): () => boolean {
-  const toPartitions = () => state.assigned.map((partition) => ({ topic: options.topic, partition }));
+  const toPartitions = () => (state.assigned ?? []).map((partition) => ({ topic: options.topic, partition }));
   let fullSinceMs: number | undefined;
   return () => {
     if (queue.count < READ_AHEAD_MESSAGES && queue.bytes < READ_AHEAD_BYTES) {
@@ -242,7 +271,6 @@ function createBackPressure({ options, state, queue, consumer }: ReaderContext):
 function commit({ options, state, consumer }: ReaderContext, offsets: SourcePosition['offsets']): void {
   const list = [...offsets].map(([partition, offset]) => ({ topic: options.topic, partition, offset: Number(offset) }));
   if (list.length === 0) return;
-  for (const { partition, offset } of list) state.committed.set(partition, offset);
   try {
     consumer.commit(list);
   } catch {

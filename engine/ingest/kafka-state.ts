@@ -3,7 +3,6 @@ import type { Clock } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Consumer, Message, Rdkafka, RdkafkaError, RdkafkaSettings, TopicPartition } from '../sinks/kafka/rdkafka.ts';
 import type { MessageQueue } from './kafka-queue.ts';
-import type { SourcePosition } from './source.ts';
 
 export interface ReaderOptions {
   readonly library: Rdkafka;
@@ -14,21 +13,19 @@ export interface ReaderOptions {
 }
 
 export interface ReaderState {
-  /** In ascending order. */
-  assigned: readonly number[];
+  /** What the group has given this member, in ascending order; undefined while it has given nothing or taken it back. */
+  assigned: readonly number[] | undefined;
+  /** True from `begin` until `release`: partitions are being read. */
+  isReading: boolean;
+  /** The group wants the partitions back; they are this member's until `release`. */
+  isRevoked: boolean;
   /** Offset at which a partition ended when last asked. */
   readonly ends: Map<number, number>;
   /** Offset after the last message read, by partition. */
   readonly readOffsets: Map<number, number>;
-  /** What this member has told the group, by partition. */
-  readonly committed: Map<number, number>;
-  /** Where partitions begin that nothing was read from. */
-  from: SourcePosition | undefined;
-  /** Moves on when partitions are taken back: what a read under way then brings is out of date. */
+  /** Moves on when reading ends: what a read under way then brings is out of date. */
   generation: number;
   isPaused: boolean;
-  /** The group has taken the partitions back, and has not given out new ones yet. */
-  isSuspended: boolean;
   isStopped: boolean;
   /** What is wrong with the connection; empty when nothing is. */
   trouble: string;
@@ -48,14 +45,13 @@ export interface ReaderContext {
 
 export function createState(): ReaderState {
   return {
-    assigned: [],
+    assigned: undefined,
+    isReading: false,
+    isRevoked: false,
     ends: new Map(),
     readOffsets: new Map(),
-    committed: new Map(),
-    from: undefined,
     generation: 0,
     isPaused: false,
-    isSuspended: false,
     isStopped: true,
     trouble: 'not connected yet',
     failure: undefined,
@@ -93,11 +89,6 @@ export function consumerSettings(options: ReaderOptions, callbacks: ConsumerCall
 
 export function topicMissing({ topic, brokers }: ReaderOptions): EngineError {
   return new EngineError('KAFKA_TOPIC_MISSING', `topic ${topic}: the brokers at ${brokers} have no such topic`);
-}
-
-export function revoked({ topic, group }: ReaderOptions, partitions: readonly number[]): EngineError {
-  const text = `topic ${topic}, group ${group}: partitions ${partitions.join(', ')} were given to another member while their bars are open here`;
-  return new EngineError('KAFKA_PARTITIONS_REVOKED', text);
 }
 
 export function wentBack({ topic }: ReaderOptions, message: Message, expected: number): EngineError {

@@ -1,9 +1,9 @@
 /** The kafka source: the `ticks` topic by consumer group, JSON or packed messages, handed over as runs of one partition and encoding. */
 import { REFUSAL } from '../../schemas/records.ts';
 import type { Clock } from '../core/clock.ts';
-import { assert } from '../core/errors.ts';
-import type { Message, Rdkafka } from '../sinks/kafka/rdkafka.ts';
-import { createKafkaReader, type KafkaReader, type ReaderHealth } from './kafka-reader.ts';
+import { assert, EngineError } from '../core/errors.ts';
+import type { Message } from '../sinks/kafka/rdkafka.ts';
+import type { KafkaReader } from './kafka-reader.ts';
 import { PACKED_ENCODING, PACKED_RECORD_BYTES, PACKED_RECORDS_MAX, readPackedHeader } from './packed.ts';
 import type { IngestPort, Rejected, Source } from './source.ts';
 
@@ -15,22 +15,13 @@ const PACKED_COUNT_OFFSET = 8;
 const REFUSAL_NAMES: ReadonlyMap<number, string> = new Map(Object.entries(REFUSAL).map(([name, code]) => [code, name]));
 
 export interface KafkaSourceOptions {
-  readonly library: Rdkafka;
-  readonly brokers: string;
-  /** Full name, prefix included. */
-  readonly topic: string;
-  readonly group: string;
+  /** A member of the group; it outlives the source. */
+  readonly reader: KafkaReader;
   readonly clock: Clock;
+  /** What is to be read; unless given, whatever the group gives out. */
+  readonly partitions?: readonly number[];
   /** Called for every message or packed record that is refused, once. */
   readonly onRejected: (rejected: Rejected) => void;
-}
-
-export interface KafkaSource extends Source {
-  readonly health: ReaderHealth;
-  /** Offset commits that did not reach the group. */
-  readonly commitFailures: number;
-  /** Leaves the group. `stop` does not, so that the last epoch's offsets can still be committed. */
-  close(): Promise<void>;
 }
 
 interface Run {
@@ -40,8 +31,9 @@ interface Run {
   readonly values: Uint8Array[];
 }
 
-export function createKafkaSource(options: KafkaSourceOptions): KafkaSource {
-  const reader = createKafkaReader(options);
+/** Reads the partitions that its reader is assigned, from `start` to `stop`. */
+export function createKafkaSource(options: KafkaSourceOptions): Source {
+  const { reader } = options;
   /** Offset after the last message handed over. */
   const nextOffsets = new Map<number, bigint>();
   let port: IngestPort | undefined;
@@ -90,7 +82,13 @@ export function createKafkaSource(options: KafkaSourceOptions): KafkaSource {
       assert(port === undefined, 'a kafka source is started once');
       port = ingestPort;
       for (const [partition, offset] of from?.offsets ?? []) nextOffsets.set(partition, offset);
-      await reader.start(from);
+      await reader.join();
+      const assigned = await reader.assignment();
+      if (options.partitions !== undefined && assigned.join() !== options.partitions.join()) {
+        const text = `partitions ${options.partitions.join(', ')} were to be read, the group has given out ${assigned.join(', ')}`;
+        throw new EngineError('KAFKA_ASSIGNMENT_CHANGED', text, { retryable: true });
+      }
+      await reader.begin(from?.offsets ?? new Map());
     },
     poll(budget) {
       if (!port || isStopped) return 0;
@@ -127,19 +125,14 @@ export function createKafkaSource(options: KafkaSourceOptions): KafkaSource {
       return reader.partitions;
     },
     position: () => ({ offsets: new Map(nextOffsets) }),
+    get isRevoked() {
+      return reader.isRevoked;
+    },
     failure: () => reader.takeFailure(),
     committed: (position) => reader.commit(position.offsets),
     async stop() {
       isStopped = true;
-      reader.stop();
     },
-    get health() {
-      return reader.health;
-    },
-    get commitFailures() {
-      return reader.commitFailures;
-    },
-    close: () => reader.close(),
   };
 }
 

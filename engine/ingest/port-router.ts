@@ -21,6 +21,14 @@ export interface IngestCounts {
   readonly refused: ReadonlyMap<string, number>;
 }
 
+/** What was accepted of one partition: trades with their quantity, and quotes. */
+export interface AcceptedSums {
+  readonly partition: number;
+  readonly volumeLots: bigint;
+  readonly tradeCount: bigint;
+  readonly quoteCount: bigint;
+}
+
 export interface RouterOptions {
   readonly kernel: IngestKernel;
   readonly clock: Clock;
@@ -28,6 +36,7 @@ export interface RouterOptions {
   readonly futureMs: number;
   readonly registry: Registry;
   readonly outboxes: readonly Outbox[];
+  readonly partitionCapacity: number;
   /** Called when records of a partition went out, with the wall time. */
   readonly onArrival: (partition: number, wallMs: number) => void;
 }
@@ -38,13 +47,17 @@ export interface Router {
   /** Counts what never became a record. */
   refuse(reason: number, count: number): void;
   counts(): IngestCounts;
+  /** What was accepted since the last call, by partition; partitions without anything are left out. */
+  takeAccepted(): AcceptedSums[];
 }
 
 const REASONS = Object.entries(REFUSAL);
 const OUTPUT_WORDS = 2 * STAGING_CAPACITY * TICK_WORDS;
 
-export function createRouter({ kernel, clock, futureMs, registry, outboxes, onArrival }: RouterOptions): Router {
+export function createRouter(options: RouterOptions): Router {
+  const { kernel, clock, futureMs, registry, outboxes, onArrival } = options;
   const { exports, i32 } = kernel;
+  const accepted = createAcceptedTally(kernel, options.partitionCapacity);
   const refusedBy = new Float64Array(Math.max(...Object.values(REFUSAL)) + 1);
   let offered = 0;
 
@@ -82,6 +95,7 @@ export function createRouter({ kernel, clock, futureMs, registry, outboxes, onAr
         at = exports.route(at, count);
       }
       offered += count;
+      accepted.note(partition);
       const refused = exports.refusedCount();
       for (let index = 0; index < refused; index += 1) {
         const reason = i32[kernel.refusalsI32 + index * 2 + 1]!;
@@ -106,5 +120,46 @@ export function createRouter({ kernel, clock, futureMs, registry, outboxes, onAr
       acceptedBars: Number(exports.acceptedBars()),
       refused: new Map(REASONS.map(([name, code]) => [name, refusedBy[code]!])),
     }),
+    takeAccepted: accepted.take,
+  };
+}
+
+/** Shares out the kernel's counts by partition: one batch is of one partition. */
+function createAcceptedTally({ exports }: IngestKernel, partitions: number): { note(partition: number): void; take(): AcceptedSums[] } {
+  const lots = new BigInt64Array(partitions);
+  const trades = new BigInt64Array(partitions);
+  const quotes = new BigInt64Array(partitions);
+  const touched = new Set<number>();
+  let seenLots = exports.acceptedLots();
+  let seenTrades = exports.acceptedTrades();
+  let seenQuotes = exports.acceptedQuotes();
+  return {
+    note(partition) {
+      const lotsNow = exports.acceptedLots();
+      const tradesNow = exports.acceptedTrades();
+      const quotesNow = exports.acceptedQuotes();
+      lots[partition]! += lotsNow - seenLots;
+      trades[partition]! += tradesNow - seenTrades;
+      quotes[partition]! += quotesNow - seenQuotes;
+      seenLots = lotsNow;
+      seenTrades = tradesNow;
+      seenQuotes = quotesNow;
+      touched.add(partition);
+    },
+    take() {
+      const sums = [...touched].map((partition) => ({
+        partition,
+        volumeLots: lots[partition]!,
+        tradeCount: trades[partition]!,
+        quoteCount: quotes[partition]!,
+      }));
+      for (const partition of touched) {
+        lots[partition] = 0n;
+        trades[partition] = 0n;
+        quotes[partition] = 0n;
+      }
+      touched.clear();
+      return sums;
+    },
   };
 }

@@ -18,7 +18,7 @@ import { createIngestKernel, STAGING_CAPACITY, TICK_WORDS } from './port-kernel.
 import { createMessageReader } from './port-messages.ts';
 import { createOutbox, type Outbox } from './port-outbox.ts';
 import { createRegistry } from './port-registry.ts';
-import { createRouter, type IngestCounts } from './port-router.ts';
+import { type AcceptedSums, createRouter, type IngestCounts } from './port-router.ts';
 import { createWatermarks, type Watermarks } from './port-watermarks.ts';
 import type { IngestPort, InstrumentSpec } from './source.ts';
 
@@ -44,6 +44,8 @@ export interface Ingest extends IngestPort, Watermarks {
   /** Registers a symbol of stored state, with the decimals it had. Returns its index, or minus the refusal code. */
   restoreSymbol(spec: InstrumentSpec): number;
   counts(): IngestCounts;
+  /** What was accepted since the last call, by partition. */
+  takeAccepted(): AcceptedSums[];
 }
 
 const DEFAULT_FUTURE_NS = 2e9;
@@ -60,7 +62,15 @@ export function createIngest(options: IngestOptions): Ingest {
   const registry = createRegistry({ ...options, kernel, outboxes, shardCapacities });
   const watermarks = createWatermarks({ kernel, outboxes, partitionCapacity, latenessNs: BigInt(options.latenessNs) });
   const futureMs = (options.futureNs ?? DEFAULT_FUTURE_NS) / 1e6;
-  const router = createRouter({ kernel, clock: options.clock, futureMs, registry, outboxes, onArrival: watermarks.noteArrival });
+  const router = createRouter({
+    kernel,
+    clock: options.clock,
+    futureMs,
+    registry,
+    outboxes,
+    partitionCapacity,
+    onArrival: watermarks.noteArrival,
+  });
   const room = (): number => Math.max(0, Math.min(STAGING_CAPACITY, Math.floor(ringRoom(outboxes) / 2)));
   const readMessages = createMessageReader({ kernel, registry, router, room });
 
@@ -105,6 +115,7 @@ export function createIngest(options: IngestOptions): Ingest {
       watermarks.restorePartition(partition, watermarkNs);
     },
     counts: router.counts,
+    takeAccepted: router.takeAccepted,
   };
 }
 

@@ -92,6 +92,8 @@ export interface Source {
   position(): SourcePosition;
   /** True once everything has been handed over and nothing more will come. */
   readonly isEnded: boolean;
+  /** True when its partitions are wanted by another engine: what is open has to be stored, and the source stopped. */
+  readonly isRevoked?: boolean;
   /** A failure since the last call, if any; the engine decides. */
   failure(): Error | undefined;
   /** Called after an epoch with these offsets is durable. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as L from '../../schemas/layout.gen.ts';
+import { createListedState } from '../../test/bar-listings.ts';
 import {
   barrierRecord,
   barsFromBytes,
@@ -238,6 +239,9 @@ describe('restoring open bars', () => {
     seed: fc.nat(),
     jitterMs: fc.constantFrom(0, 900),
     latePolicy: fc.constantFrom('amend' as const, 'side' as const),
+    barrierOneIn: fc.constantFrom(0, 5, 60),
+    isClosed: fc.boolean(),
+    hasSourceBars: fc.boolean(),
   });
 
   it('goes on as if there had been no stop, wherever the stop falls', () => {
@@ -255,13 +259,20 @@ describe('restoring open bars', () => {
         const { records } = makeStream(options);
         const all = records[0]!;
         const cut = Math.floor(where * all.length);
-        const unbroken = resultsOf(barsFromBytes(drive(freshShard(options), all, 1)));
-        const stop = barrierRecord(99n, L.BARRIER_FLAG_WITH_OPEN_STATE | L.BARRIER_FLAG_FINAL);
-        const before = barsFromBytes(drive(freshShard(options), [...all.slice(0, cut), stop], 2));
+        const unbroken = barsFromBytes(drive(freshShard(options), all, 1));
+        const listing = barrierRecord(99n, L.BARRIER_FLAG_WITH_OPEN_STATE);
+        const before = barsFromBytes(drive(freshShard(options), [...all.slice(0, cut), listing], 2));
+        const stored = createListedState();
+        for (const record of before) stored.push(record);
         const next = freshShard(options);
-        restore(next, all.slice(0, cut), ofKind(before, L.OUT_KIND_BAR_OPEN), isWatermarkFirst);
-        const after = barsFromBytes(drive(next, all.slice(cut), 3));
-        expect([...resultsOf(before), ...resultsOf(after)]).toEqual(unbroken);
+        restore(next, all.slice(0, cut), stored.bars(), isWatermarkFirst);
+        const after = barsFromBytes(drive(next, [listing, ...all.slice(cut)], 3));
+        expect(after[0], 'a barrier right after the restore lists nothing').toMatchObject({ kind: L.OUT_KIND_BARRIER, tsStartNs: 99n });
+        expect([...resultsOf(before), ...resultsOf(after)]).toEqual(resultsOf(unbroken));
+        for (const record of after) stored.push(record);
+        const expected = createListedState();
+        for (const record of unbroken) expected.push(record);
+        expect(new Map(stored.open)).toEqual(new Map(expected.open));
       }),
       { numRuns: 60, ...(process.env['SEED'] === undefined ? {} : { seed: Number(process.env['SEED']) }) },
     );
@@ -283,7 +294,7 @@ describe('restoring open bars', () => {
 });
 
 const resultsOf = (bars: readonly BarRecord[]): BarRecord[] =>
-  bars.filter((bar) => bar.kind !== L.OUT_KIND_BAR_OPEN && bar.kind !== L.OUT_KIND_BARRIER);
+  bars.filter(({ kind }) => kind !== L.OUT_KIND_BAR_OPEN && kind !== L.OUT_KIND_SYMBOL_CLEAR && kind !== L.OUT_KIND_BARRIER);
 
 function restore(shard: Shard, past: readonly TickRecord[], open: readonly BarRecord[], isWatermarkFirst: boolean): void {
   const localIndices = new Map<number, number>();

@@ -91,3 +91,23 @@ it('stops at a full out ring, waits for room, and goes on where it stood', () =>
   expect(counters[L.SHARD_BLOCKED_POLLS_F64]).toBeGreaterThan(10);
   expect(counters[L.SHARD_PARKS_F64]).toBeGreaterThan(10);
 });
+
+it('counts its heartbeat up with every look for work: with some, with none, and in front of a full out ring', () => {
+  const { memory, agent, publish } = setUp(16);
+  const words = new Uint32Array(memory.buffer, SHARD_HEADER_ADDRESS);
+  const beats = (): number => words[L.SHARD_HEARTBEAT_I32]!;
+  agent.doWork();
+  expect(beats()).toBe(1);
+  publish(makeStream(OPTIONS).records[0]!);
+  let looks = 1;
+  for (let done = 1; done > 0; looks += 1) done = agent.doWork();
+  expect(looks).toBeGreaterThan(2);
+  expect(beats()).toBe(looks);
+  expect(agent.isDone).toBe(false);
+  agent.park(0);
+  agent.doWork();
+  expect(beats()).toBe(looks + 1);
+  words[L.SHARD_HEARTBEAT_I32] = 2 ** 32 - 1;
+  agent.doWork();
+  expect(beats()).toBe(0);
+});

@@ -20,6 +20,7 @@ export interface ShardAgentOptions {
   readonly onLatency: (encoded: string) => void;
 }
 
+/** Each `doWork`, with work or without, counts the shard header's heartbeat up. */
 export interface ShardAgent extends Agent {
   /** True once the final barrier has been passed on: nothing more will come. */
   readonly isDone: boolean;
@@ -37,6 +38,7 @@ export function createShardAgent({ memory, clock, onLatency }: ShardAgentOptions
   const outHeadWord = outRingWord + L.RING_HEAD_I32;
   const stampsWord = headerWord(memory, L.SHARD_STAMPS_I32) >> 2;
   const stampCountWord = (SHARD_HEADER_ADDRESS >> 2) + L.SHARD_STAMP_COUNT_I32;
+  const heartbeatWord = (SHARD_HEADER_ADDRESS >> 2) + L.SHARD_HEARTBEAT_I32;
   const parksDouble = (SHARD_HEADER_ADDRESS >> 3) + L.SHARD_PARKS_F64;
   const histogram = createHistogram();
   const name = `shard-${headerWord(memory, L.SHARD_SHARD_INDEX_I32)}`;
@@ -68,6 +70,8 @@ export function createShardAgent({ memory, clock, onLatency }: ShardAgentOptions
   return {
     name,
     doWork() {
+      // Only this thread writes it; main looks whether it has changed, so that a plain store does.
+      words[heartbeatWord]! += 1;
       const done = kernel.poll(RECORDS_PER_POLL);
       const nowUs = clock.monotonicUs();
       recordStamps(nowUs);

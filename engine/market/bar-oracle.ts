@@ -19,11 +19,15 @@ export interface OracleShape {
 export interface BarOracle {
   /** Takes the next record of a shard's tick ring; returns what comes out. */
   push(record: TickRecord): readonly BarRecord[];
+  /** All open buckets as barOpen: by symbol in order of registration, timeframe, start. */
+  openState(): readonly BarRecord[];
 }
 
 interface SymbolState extends BarSymbol {
   /** By timeframe: open buckets by start. */
   readonly open: readonly Map<bigint, BarRecord>[];
+  /** A bucket was opened, merged into or closed since the symbol was last listed. */
+  isTouched: boolean;
 }
 
 interface PartitionState {
@@ -53,6 +57,7 @@ export function createBarOracle(shape: OracleShape): BarOracle {
       else takeTick(state, record);
       return [...state.out];
     },
+    openState: () => state.symbols.flatMap(openBuckets),
   };
 }
 
@@ -64,6 +69,7 @@ function register(state: OracleState, record: TickRecord): void {
     isQuote: record.ingestUs >>> 31 === L.INSTRUMENT_KIND_QUOTE,
     priceScale: record.price,
     open: state.shape.timeframeSeconds.map(() => new Map()),
+    isTouched: false,
   };
   state.symbols.push(symbol);
   partitionOf(state, symbol.partition).symbols.push(symbol);
@@ -114,6 +120,7 @@ function join(state: OracleState, symbol: SymbolState, timeframe: number, bar: B
   const bucket = open.get(tsStartNs);
   if (bucket) mergeBar(bucket, bar);
   else open.set(tsStartNs, { ...bar, kind: 0, timeframeIndex: timeframe, tsStartNs });
+  symbol.isTouched = true;
 }
 
 function moveWatermark(state: OracleState, partitionIndex: number, targetNs: bigint): void {
@@ -146,6 +153,7 @@ function closeAt(state: OracleState, partition: PartitionState, endNs: bigint): 
       const bucket = symbol.open[timeframe]!.get(startNs);
       if (!bucket) continue;
       symbol.open[timeframe]!.delete(startNs);
+      symbol.isTouched = true;
       timeframeParents.forEach((parent, child) => {
         if (parent === timeframe) join(state, symbol, child, bucket);
       });
@@ -154,22 +162,31 @@ function closeAt(state: OracleState, partition: PartitionState, endNs: bigint): 
   });
 }
 
+/** After the open buckets of the symbols touched since the last barrier that asked for them, or word that they have none. */
 function passBarrier(state: OracleState, record: TickRecord): void {
+  const empty = emptyRecord(record);
   if (record.symbolIndex & L.BARRIER_FLAG_WITH_OPEN_STATE) {
-    for (const symbol of state.symbols) {
-      for (const buckets of symbol.open) {
-        const inOrder = [...buckets.values()].sort((a, b) => (a.tsStartNs < b.tsStartNs ? -1 : 1));
-        for (const bucket of inOrder) state.out.push({ ...bucket, kind: L.OUT_KIND_BAR_OPEN });
-      }
+    for (const symbol of state.symbols.filter(({ isTouched }) => isTouched)) {
+      const { symbolIndex, partition } = symbol;
+      const buckets = openBuckets(symbol);
+      state.out.push(...(buckets.length > 0 ? buckets : [{ ...empty, kind: L.OUT_KIND_SYMBOL_CLEAR, symbolIndex, partition }]));
+      symbol.isTouched = false;
     }
   }
-  state.out.push(barrierRecord(state.shape.shardIndex, record));
+  const { shardIndex } = state.shape;
+  state.out.push({ ...empty, kind: L.OUT_KIND_BARRIER, symbolIndex: shardIndex, tsStartNs: record.tsEventNs, flags: record.symbolIndex });
 }
 
-function barrierRecord(shardIndex: number, record: TickRecord): BarRecord {
+/** By timeframe, then by start. */
+function openBuckets(symbol: SymbolState): BarRecord[] {
+  return symbol.open.flatMap((buckets) =>
+    [...buckets.values()].sort((a, b) => (a.tsStartNs < b.tsStartNs ? -1 : 1)).map((bucket) => ({ ...bucket, kind: L.OUT_KIND_BAR_OPEN })),
+  );
+}
+
+function emptyRecord(record: TickRecord): BarRecord {
   const noTick = { ...record, kind: L.TICK_KIND_TRADE, tsEventNs: 0n, price: 0, quantityLots: 0n };
-  const empty = barOfTick(noTick, { symbolIndex: shardIndex, partition: 0, isQuote: false, priceScale: 0 });
-  return { ...empty, kind: L.OUT_KIND_BARRIER, tsStartNs: record.tsEventNs, tradeCount: 0, flags: record.symbolIndex };
+  return { ...barOfTick(noTick, { symbolIndex: 0, partition: 0, isQuote: false, priceScale: 0 }), tradeCount: 0 };
 }
 
 function isOpen(tsNs: bigint, seconds: number, watermarkNs: bigint | undefined): boolean {

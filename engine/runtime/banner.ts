@@ -3,6 +3,7 @@
 import { KNOBS, type Knob } from '../../config/knobs.ts';
 import type { LoadedConfig } from '../../config/load.ts';
 import type { Servers } from './servers.ts';
+import type { SourceHost } from './sources.ts';
 import { formatTable } from './text.ts';
 
 /** Knobs that are always shown; others only when they are not at their default. */
@@ -12,24 +13,22 @@ export interface BannerParts {
   readonly loaded: LoadedConfig;
   readonly servers: Servers;
   readonly gatewayUrl: string;
-  readonly sourceTitle: string;
+  readonly host: Pick<SourceHost, 'title'>;
   readonly run: number;
   readonly restored: number;
-  /** The run that goes on was killed. */
-  readonly isAfterKill: boolean;
+  /** Messages that an earlier process had committed and not published. */
+  readonly recovered: number;
 }
 
-export function renderBanner({ loaded, servers, gatewayUrl, sourceTitle, run, restored, isAfterKill }: BannerParts): string[] {
+export function renderBanner({ loaded, servers, gatewayUrl, host, run, restored, recovered }: BannerParts): string[] {
   const { config, origins } = loaded;
   const knobs: readonly Knob[] = KNOBS;
   const shown = knobs.filter((knob) => HEADLINE.includes(knob.name) || origins.get(knob.name) !== 'default');
   const resumed = restored > 0 ? `, going on with the open bars of ${restored} symbols` : '';
   return [
     '',
-    `Tickwright, run ${run}: ${sourceTitle}${resumed}`,
-    ...(isAfterKill
-      ? ['  NOTE: this run was killed: the bars that were open at that moment are lost, and what follows of them is partial']
-      : []),
+    `Tickwright, run ${run}: ${host.title}${resumed}`,
+    ...(recovered > 0 ? [`  published ${recovered} messages that an earlier process had committed only`] : []),
     `  metrics   ${gatewayUrl}/metrics`,
     `  health    ${gatewayUrl}/health`,
     `  postgres  ${servers.postgres.psqlCommand}${servers.postgres.isEmbedded ? '   (embedded)' : ''}`,

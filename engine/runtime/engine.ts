@@ -11,7 +11,9 @@ import type { Clock } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Source, SourcePosition } from '../ingest/source.ts';
+import type { CommittedEpoch } from '../sinks/kafka/publisher.ts';
 import type { FromWriter, ToWriter } from '../sinks/messages.ts';
+import type { Letters } from './letters.ts';
 import type { WorkerHandle } from './workers.ts';
 
 /** Records taken from the source in one turn. */
@@ -20,16 +22,24 @@ const POLL_BUDGET = 4096;
 const OPEN_EPOCHS_MAX = 2;
 /** An epoch of this many records ends before its time, lest a long FLUSH_MS makes one that does not fit the writer's memory. */
 const EPOCH_RECORDS_MAX = 262_144;
+/** Bytes of refused messages after which an epoch ends before its time, and after which nothing more is taken from the source. */
+const LETTERS_EPOCH_BYTES = 4_194_304;
+const LETTERS_HOLD_BYTES = 16_777_216;
 /** How long an idle turn rests, in ms. */
 const REST_MS = 1;
 const IDLE_CHECK_MS = 50;
 
-export type StopReason = 'source ended' | 'stopped' | 'failed';
+/** `revoked`: the group wants the partitions back. */
+export type StopReason = 'source ended' | 'stopped' | 'revoked' | 'failed';
 
 /** The Kafka side as the duty cycle sees it. */
 export interface Publication {
   poll(): number;
   outstanding(): number;
+  epochCommitted(epoch: CommittedEpoch): void;
+  /** Database epoch up to which everything is published. */
+  readonly publishedEpoch: number;
+  failure(): Error | undefined;
 }
 
 export interface EngineParts {
@@ -41,8 +51,12 @@ export interface EngineParts {
   readonly clock: Clock;
   readonly flushMs: number;
   readonly idleMs: number;
+  /** Messages refused since the last barrier. */
+  readonly letters: Letters;
   /** Records of the epoch that the writer is collecting. */
   collecting(): number;
+  /** A worker that does not move any more, if there is one. */
+  wedged(): Error | undefined;
 }
 
 export interface Engine {
@@ -56,11 +70,25 @@ export interface Engine {
   /** Epochs given to the writer and not yet committed. */
   readonly openEpochs: number;
   readonly committedEpoch: number;
+  /** Ticks accepted and not committed yet. */
+  readonly uncommittedTicks: number;
+  /** Wall time between the last two barriers, in ms: more than FLUSH_MS where the database does not keep up. */
+  readonly epochIntervalMs: number;
+  /** Wall time of the barrier of the last committed epoch, ms: what came later is not durable yet. */
+  readonly durableToMs: number;
+}
+
+/** What main keeps of an epoch until it is committed. */
+interface OpenEpoch {
+  readonly position: SourcePosition;
+  readonly letters: ReturnType<Letters['take']>;
+  readonly atMs: number;
+  readonly acceptedTicks: number;
 }
 
 export function createEngine(parts: EngineParts): Engine {
-  const { source, ingest, clock } = parts;
-  const positions = new Map<number, SourcePosition>();
+  const { source, ingest, clock, letters } = parts;
+  const openEpochs = new Map<number, OpenEpoch>();
   let phase: Engine['phase'] = 'running';
   let isStopRequested = false;
   let failure: Error | undefined;
@@ -69,21 +97,33 @@ export function createEngine(parts: EngineParts): Engine {
   let isFinalCommitted = false;
   let lastBarrierMs = clock.wallMs();
   let lastIdleCheckMs = lastBarrierMs;
+  let epochIntervalMs = 0;
+  let durableToMs = lastBarrierMs;
+  let lastDatabaseEpoch = 0;
+  let committedTicks = 0;
 
   /** Puts a barrier into every ring and tells the writer what it stands for; false when some ring has no room yet. */
   const putBarrier = (flags: number): boolean => {
     const epoch = lastEpoch + 1;
     if (!ingest.publishBarrier(epoch, flags)) return false;
     const position = source.position();
-    positions.set(epoch, position);
+    const atMs = clock.wallMs();
+    const refused = letters.take();
+    const accepted = ingest.takeAccepted();
+    const acceptedTicks = accepted.reduce((sum, { tradeCount, quoteCount }) => sum + Number(tradeCount + quoteCount), 0);
+    openEpochs.set(epoch, { position, letters: refused, atMs, acceptedTicks });
     lastEpoch = epoch;
-    lastBarrierMs = clock.wallMs();
+    epochIntervalMs = atMs - lastBarrierMs;
+    lastBarrierMs = atMs;
     parts.writer.post({
       type: 'epoch',
       epoch,
       offsets: [...position.offsets],
       watermarks: ingest.watermarks(),
       isFinal: (flags & BARRIER_FLAG.final) !== 0,
+      accepted,
+      letters: refused.map(({ lane, json }) => ({ lane, json })),
+      published: parts.publisher?.publishedEpoch ?? 0,
     });
     return true;
   };
@@ -91,21 +131,22 @@ export function createEngine(parts: EngineParts): Engine {
   const isBarrierDue = (nowMs: number): boolean => {
     if (nowMs - lastBarrierMs >= parts.flushMs) return lastEpoch - committedEpoch < OPEN_EPOCHS_MAX;
     // With a barrier on its way already, the epoch ends as it is.
-    return lastEpoch === committedEpoch && parts.collecting() >= EPOCH_RECORDS_MAX;
+    if (lastEpoch !== committedEpoch) return false;
+    return parts.collecting() >= EPOCH_RECORDS_MAX || letters.bytes >= LETTERS_EPOCH_BYTES;
   };
 
   const throwIfFailed = (): void => {
-    failure ??= source.failure();
+    failure ??= source.failure() ?? parts.publisher?.failure() ?? parts.wedged();
     if (failure) throw failure;
   };
 
   const rest = (work: number): Promise<unknown> => (work > 0 ? nextTurn() : sleep(REST_MS));
 
   const turn = (): number => {
-    let work = source.poll(POLL_BUDGET);
+    let work = letters.bytes < LETTERS_HOLD_BYTES ? source.poll(POLL_BUDGET) : 0;
     work += parts.publisher?.poll() ?? 0;
     const nowMs = clock.wallMs();
-    if (isBarrierDue(nowMs)) putBarrier(0);
+    if (isBarrierDue(nowMs)) putBarrier(BARRIER_FLAG.withOpenState);
     if (source.isLive && nowMs - lastIdleCheckMs >= IDLE_CHECK_MS) {
       lastIdleCheckMs = nowMs;
       for (const partition of source.partitions) {
@@ -124,6 +165,8 @@ export function createEngine(parts: EngineParts): Engine {
     }
   };
 
+  const isPublished = (publisher: Publication): boolean => publisher.outstanding() === 0 && publisher.publishedEpoch >= lastDatabaseEpoch;
+
   const drain = async (): Promise<void> => {
     phase = 'draining';
     const isComplete = source.isEnded && !source.isLive;
@@ -133,17 +176,17 @@ export function createEngine(parts: EngineParts): Engine {
     for (const shard of parts.shards) shard.expectExit();
     await until(() => putBarrier(BARRIER_FLAG.withOpenState | BARRIER_FLAG.final));
     await until(() => isFinalCommitted && parts.shards.every((shard) => shard.isStopped));
-    await until(() => (parts.publisher?.outstanding() ?? 0) === 0);
+    await until(() => parts.publisher === undefined || isPublished(parts.publisher));
     phase = 'done';
   };
 
   return {
     async run() {
-      while (!isStopRequested && !source.isEnded) {
+      while (!isStopRequested && !source.isEnded && source.isRevoked !== true) {
         throwIfFailed();
         await rest(turn());
       }
-      const reason: StopReason = isStopRequested ? 'stopped' : 'source ended';
+      const reason: StopReason = isStopRequested ? 'stopped' : source.isEnded ? 'source ended' : 'revoked';
       await drain();
       return reason;
     },
@@ -154,16 +197,21 @@ export function createEngine(parts: EngineParts): Engine {
       failure ??= error;
     },
     onWriterMessage(message) {
-      if (message.type === 'failed') failure ??= new EngineError('WRITER_FAILED', message.message);
+      if (message.type === 'failed') failure ??= new EngineError(message.code || 'WRITER_FAILED', message.message);
       if (message.type !== 'committed') return;
       committedEpoch = message.epoch;
       if (message.isFinal) {
         isFinalCommitted = true;
         parts.writer.expectExit();
       }
-      const position = positions.get(message.epoch);
-      for (const epoch of positions.keys()) if (epoch <= message.epoch) positions.delete(epoch);
-      if (position) source.committed(position);
+      const done = openEpochs.get(message.epoch);
+      openEpochs.delete(message.epoch);
+      if (done === undefined) return;
+      durableToMs = done.atMs;
+      committedTicks += done.acceptedTicks;
+      lastDatabaseEpoch = message.databaseEpoch;
+      parts.publisher?.epochCommitted({ databaseEpoch: message.databaseEpoch, bars: message.bars, letters: done.letters });
+      source.committed(done.position);
     },
     get phase() {
       return phase;
@@ -173,6 +221,16 @@ export function createEngine(parts: EngineParts): Engine {
     },
     get committedEpoch() {
       return committedEpoch;
+    },
+    get uncommittedTicks() {
+      const { acceptedTrades, acceptedQuotes } = ingest.counts();
+      return acceptedTrades + acceptedQuotes - committedTicks;
+    },
+    get epochIntervalMs() {
+      return epochIntervalMs;
+    },
+    get durableToMs() {
+      return durableToMs;
     },
   };
 }

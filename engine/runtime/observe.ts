@@ -1,15 +1,15 @@
 /** Collects what the status line, the metrics page, health and the summary show. */
-import type { Config } from '../../config/knobs.ts';
+import type { Clock } from '../core/clock.ts';
 import { createLatencyStage, type LatencyStage } from '../core/latency.ts';
 import type { HealthPart } from '../gateway/http.ts';
 import { createMetricsPage, type MetricsPage, type MetricsSnapshot } from '../gateway/metrics.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import type { FromWriter } from '../sinks/messages.ts';
 import { readWriterCounters } from '../sinks/postgres/writer-counters.ts';
-import type { OpenedSource } from './sources.ts';
+import type { SourceHost } from './sources.ts';
 import { createShardStatsReader, type ShardStats, sumColumns } from './stats.ts';
 import type { StatusSample } from './status.ts';
-import type { Topology } from './topology.ts';
+import type { Supervisor } from './supervisor.ts';
 
 /** Bucket bounds in microseconds: the contract's, and finer ones below for stages that the old platform could not see. */
 const BOUNDS_US: Readonly<Record<string, readonly number[]>> = {
@@ -27,36 +27,45 @@ export function createStages(): Stages {
 }
 
 export interface Observer {
+  /** Of the session that runs; none between two. */
   shards(): readonly ShardStats[];
   status(): StatusSample;
   /** Takes in what parts on main have measured since the last time. */
   collect(): void;
   health(): readonly HealthPart[];
   onWriterMessage(message: FromWriter): void;
+  /** Open buckets by timeframe when last looked at. */
+  open(): readonly number[];
   readonly metrics: MetricsPage;
 }
 
 export interface ObserverParts {
-  readonly config: Config;
   readonly timeframes: readonly Timeframe[];
-  readonly topology: Topology;
-  readonly opened: OpenedSource;
+  readonly supervisor: Supervisor;
+  readonly host: SourceHost;
   readonly stages: Stages;
+  readonly clock: Clock;
 }
 
-export function createObserver({ timeframes, topology, opened, stages }: ObserverParts): Observer {
-  const { source } = opened;
-  const { engine, ingest, publisher, clock } = topology;
-  const readers = topology.regions.map((memory) => createShardStatsReader(memory, timeframes.length));
+export function createObserver({ timeframes, supervisor, host, stages, clock }: ObserverParts): Observer {
   const startedMs = clock.wallMs();
   let postgres: HealthPart = { name: 'postgres', isUp: false, detail: 'connecting', sinceMs: startedMs };
-  const shards = (): ShardStats[] => readers.map((reader) => reader.read());
-  const refusedTotal = (): number => sum(ingest.counts().refused.values());
+  let openBars: number[] = timeframes.map(() => 0);
+  const shards = (): ShardStats[] =>
+    (supervisor.session?.topology.regions ?? []).map((memory) => createShardStatsReader(memory, timeframes.length).read());
+
+  const engineHealth = (): HealthPart => {
+    const { phase, detail, sinceMs } = supervisor.state;
+    const isUp = phase === 'running' || phase === 'done';
+    const drained = phase === 'running' ? supervisor.session?.topology.engine.phase : undefined;
+    return { name: 'engine', isUp, detail: drained ?? detail, sinceMs };
+  };
 
   const health = (): HealthPart[] => {
-    const sourceHealth = opened.health();
+    const sourceHealth = host.health();
+    const publisher = supervisor.session?.topology.publisher;
     return [
-      { name: 'engine', isUp: engine.phase !== 'done', detail: engine.phase, sinceMs: startedMs },
+      engineHealth(),
       postgres,
       ...(publisher ? [{ name: 'kafka', ...publisher.health() }] : []),
       ...(sourceHealth ? [sourceHealth] : []),
@@ -64,37 +73,54 @@ export function createObserver({ timeframes, topology, opened, stages }: Observe
   };
 
   const collect = (): void => {
-    const encoded = publisher?.takeLatency();
+    const encoded = supervisor.session?.topology.publisher?.takeLatency();
     if (encoded !== undefined) stages['barToAck']!.stage.add(encoded);
+  };
+
+  const open = (): number[] => {
+    const stats = shards();
+    if (stats.length > 0) openBars = sumColumns(stats.map((shard) => shard.openBars));
+    return openBars;
+  };
+
+  /** How much would be lost if the process ended now, in ms: only a source that cannot be read again loses anything. */
+  const lossWindowMs = (): number => {
+    const session = supervisor.session;
+    return session === undefined || session.source.isReplayable ? 0 : clock.wallMs() - session.topology.engine.durableToMs;
   };
 
   const snapshot = (): MetricsSnapshot => {
     collect();
-    const stats = shards();
-    const counts = ingest.counts();
-    const closed = sumColumns(stats.map((shard) => shard.barsOut));
-    const amended = sumColumns(stats.map((shard) => shard.amendmentsOut));
-    const open = sumColumns(stats.map((shard) => shard.openBars));
-    const writer = readWriterCounters(topology.writerCounters);
+    const totals = supervisor.totals();
+    const topology = supervisor.session?.topology;
+    const openNow = open();
     return {
-      ticksOffered: source.offered,
-      ticksAccepted: counts.offered - sum(counts.refused.values()),
-      refused: counts.refused,
+      ticksOffered: totals.offered,
+      ticksAccepted: totals.accepted,
+      ticksMerged: totals.ticksMerged,
+      refused: totals.refused,
       timeframes: timeframes.map(({ name, seconds }, index) => ({
         name,
         seconds,
-        closed: closed[index]!,
-        amended: amended[index]!,
-        open: open[index]!,
-        written: writer.rowsByTimeframe[index]!,
-        published: publisher?.counters().published[index] ?? 0,
+        closed: totals.closed[index]!,
+        amended: totals.amended[index]!,
+        open: openNow[index]!,
+        written: totals.written[index]!,
+        published: totals.published[index]!,
       })),
-      shards: stats,
-      lateTicks: stats.reduce((sum, shard) => sum + shard.lateTicks, 0),
-      writer: writer.named,
-      publisher: new Map(Object.entries(publisher?.totals() ?? {})),
-      openEpochs: engine.openEpochs,
-      sourceLagMs: source.lagMs,
+      shards: shards(),
+      lateTicks: totals.lateTicks,
+      writer: topology ? readWriterCounters(topology.writerCounters).named : new Map(),
+      publisher: new Map(Object.entries(topology?.publisher?.totals() ?? {})),
+      openEpochs: topology?.engine.openEpochs ?? 0,
+      epochIntervalMs: topology?.engine.epochIntervalMs ?? 0,
+      sourceLagMs: supervisor.session?.source.lagMs ?? 0,
+      sessions: supervisor.sessions,
+      sessionFailures: supervisor.failures,
+      lanes: supervisor.session?.lanes.length ?? 0,
+      lostTicks: supervisor.lostTicks,
+      lossWindowMs: lossWindowMs(),
+      health: health(),
     };
   };
 
@@ -102,21 +128,24 @@ export function createObserver({ timeframes, topology, opened, stages }: Observe
     shards,
     health,
     collect,
+    open,
     metrics: createMetricsPage({ snapshot, stages }),
     status() {
       collect();
-      const stats = shards();
-      const closed = sumColumns(stats.map((shard) => shard.barsOut));
+      const totals = supervisor.totals();
+      const engine = supervisor.session?.topology.engine;
+      const { phase } = supervisor.state;
+      open();
       return {
         atMs: clock.wallMs(),
-        offered: source.offered,
-        refused: refusedTotal(),
-        bars: timeframes.map(({ name }, index) => ({ timeframe: name, count: closed[index]! })),
-        ringDepths: stats.map((shard) => shard.tickDepth),
+        offered: totals.offered,
+        refused: sum(totals.refused.values()),
+        bars: timeframes.map(({ name }, index) => ({ timeframe: name, count: totals.closed[index]! })),
+        ringDepths: shards().map((shard) => shard.tickDepth),
         tickToBarP99Us: stages['tickToBar']!.stage.recentP99Us,
-        openEpochs: engine.openEpochs,
-        phase: engine.phase,
-        alarms: alarmsOf(health(), engine.phase === 'running' ? source.lagMs : 0),
+        openEpochs: engine?.openEpochs ?? 0,
+        phase: phase === 'running' ? (engine?.phase ?? phase) : phase,
+        alarms: alarmsOf(health(), engine?.phase === 'running' ? (supervisor.session?.source.lagMs ?? 0) : 0),
       };
     },
     onWriterMessage(message) {

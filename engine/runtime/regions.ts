@@ -4,7 +4,7 @@ import { BAR_SIZE, BAR_TIMEFRAME_INDEX, BAR_TS_START_NS } from '../../schemas/la
 import { createMemory } from '../kernel/host.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import { formatRegion, mapRegion, type RegionShape } from '../memory/region.ts';
-import type { StoredState } from '../sinks/postgres/runs.ts';
+import type { StoredState } from '../sinks/postgres/state.ts';
 
 /** Partitions a source may have. */
 export const PARTITION_CAPACITY = 256;
@@ -12,8 +12,8 @@ export const PARTITION_CAPACITY = 256;
 const OUT_CAPACITY = 32768;
 
 /** One formatted region a worker. Open buckets that are to be restored fit, whatever lateness they were made under. */
-export function makeRegions(config: Config, timeframes: readonly Timeframe[], stored: StoredState | undefined): WebAssembly.Memory[] {
-  const latenessNs = Math.max(config.LATENESS_MS * 1e6, stored ? openSpanNs(stored) : 0);
+export function makeRegions(config: Config, timeframes: readonly Timeframe[], stored: StoredState): WebAssembly.Memory[] {
+  const latenessNs = Math.max(config.LATENESS_MS * 1e6, openSpanNs(stored));
   return Array.from({ length: config.WORKERS }, (_, shardIndex) => {
     const shape: RegionShape = {
       shardIndex,

@@ -5,7 +5,7 @@ import { EngineError } from '../core/errors.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { BarKernel } from '../kernel/bars.ts';
 import type { SymbolDictionary } from '../market/instruments.ts';
-import type { StoredState } from '../sinks/postgres/runs.ts';
+import type { StoredState } from '../sinks/postgres/state.ts';
 
 export interface RestoreTargets {
   readonly ingest: Ingest;

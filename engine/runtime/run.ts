@@ -9,20 +9,22 @@ import { PROJECT_ROOT } from '../core/root.ts';
 import { type Gateway, startGateway } from '../gateway/http.ts';
 import { loadInstruments } from '../market/instrument-book.ts';
 import { parseTimeframes, type Timeframe } from '../market/timeframes.ts';
-import { type HeldSums, readSums } from '../monitor/verdict.ts';
-import { beginRun, endRun } from '../sinks/postgres/runs.ts';
+import type { ConservationLine } from '../monitor/conservation.ts';
+import { judgeStored } from '../monitor/verdict.ts';
+import { beginRun, type Database, endRun } from '../sinks/postgres/runs.ts';
 import { loadStoredInstruments, withStored } from '../sinks/postgres/stored-instruments.ts';
 import { renderBanner } from './banner.ts';
 import type { StopReason } from './engine.ts';
-import { createObserver, createStages, type Observer } from './observe.ts';
+import { createObserver, createStages, type Observer, type Stages } from './observe.ts';
 import { openServers, type Servers } from './servers.ts';
+import { openSession, type Session, type SessionParts } from './session.ts';
 import { handleSignals, type Signals } from './signals.ts';
-import { checkSource, type OpenedSource, openSource } from './sources.ts';
+import { checkSource, openSourceHost, type SourceHost } from './sources.ts';
 import { createStatusDisplay, type StatusDisplay } from './status.ts';
-import { storedStateFor } from './stored.ts';
+import { checkResume } from './stored.ts';
 import { summariseRun } from './summarise.ts';
 import { isAccounted, renderSummary, type Summary, summaryToJson } from './summary.ts';
-import { buildTopology, type Topology } from './topology.ts';
+import { createSupervisor, type Supervisor } from './supervisor.ts';
 
 const EXIT_CONSERVED = 0;
 const EXIT_NOT_CONSERVED = 1;
@@ -43,11 +45,12 @@ interface Run {
   readonly options: RunOptions;
   readonly timeframes: readonly Timeframe[];
   readonly servers: Servers;
-  readonly opened: OpenedSource;
+  readonly database: Database;
+  readonly host: SourceHost;
   readonly run: number;
-  readonly topology: Topology;
+  readonly supervisor: Supervisor;
   readonly observer: Observer;
-  readonly stages: ReturnType<typeof createStages>;
+  readonly stages: Stages;
   readonly display: StatusDisplay;
   readonly log: Logger;
 }
@@ -87,29 +90,61 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
   const { options, timeframes, log, display, signals } = base;
   const { config } = options.loaded;
   const database = { connectionString: servers.postgres.connectionString, schema: config.PG_SCHEMA };
-  const opened = openSource(options, servers, SYSTEM_CLOCK);
+  const host = openSourceHost(options, servers, SYSTEM_CLOCK);
   const { files, isResume } = options;
-  const listed = loadInstruments(resolve(PROJECT_ROOT, config.INSTRUMENTS_FILE));
-  const book = withStored(listed, await loadStoredInstruments(database), config.SYMBOLS === 'strict');
-  const stored = await storedStateFor({ ...database, source: opened.source, timeframes, files, isResume });
+  await checkResume({ ...database, host, timeframes, files, isResume });
   const run = await beginRun({
     ...database,
-    source: opened.source.name,
+    source: host.name,
     config,
     files: files.map((file) => basename(file)),
-    continues: stored,
+    goesOn: host.isLive || isResume,
   });
-  const before = await readSums({ ...database, run, timeframes });
+  const before = await judgeStored({ ...database, source: host.name, run, timeframes });
   const stages = createStages();
-  const topology = await buildTopology({
+  let gateway: Gateway | undefined;
+  let isAnnounced = false;
+  const supervisor = createSupervisor({
+    host,
+    clock: SYSTEM_CLOCK,
+    log,
+    timeframeCount: timeframes.length,
+    open: (lanes) => openSession(sessionParts, lanes),
+    onSession(session) {
+      log.info({ run, source: host.name, lanes: session.lanes, restored: session.restored }, 'session');
+      if (isAnnounced) {
+        display.print([sessionLine(session, supervisor.sessions)]);
+        return;
+      }
+      isAnnounced = true;
+      display.print(
+        renderBanner({
+          loaded: options.loaded,
+          servers,
+          gatewayUrl: gateway?.url ?? '',
+          host,
+          run,
+          restored: session.restored,
+          recovered: session.recovered,
+        }),
+      );
+      log.info({ run, source: host.name, readyMs: Math.round(SYSTEM_CLOCK.wallMs() - base.startedMs) }, 'ready');
+    },
+    onFailure: (text) => display.print([`session failed: ${text}; going on from the last checkpoint`]),
+  });
+  const observer = createObserver({ timeframes, supervisor, host, stages, clock: SYSTEM_CLOCK });
+  const sessionParts: SessionParts = {
     config,
     timeframes,
     servers,
-    source: opened.source,
+    database,
+    host,
     run,
-    stored,
-    book,
     log,
+    async loadBook() {
+      const listed = loadInstruments(resolve(PROJECT_ROOT, config.INSTRUMENTS_FILE));
+      return withStored(listed, await loadStoredInstruments(database), config.SYMBOLS === 'strict');
+    },
     onLatency: (stage, encoded) => stages[stage]?.stage.add(encoded),
     onWriterMessage(message) {
       observer.onWriterMessage(message);
@@ -117,52 +152,38 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
       if (message.type === 'health')
         log[message.isUp ? 'info' : 'error']({ postgres: message.detail }, message.isUp ? 'postgres up' : 'postgres down');
     },
-  });
-  const observer = createObserver({ config, timeframes, topology, opened, stages });
-  const parts: Run = { options, timeframes, servers, opened, run, topology, observer, stages, display, log };
-  let gateway: Gateway | undefined;
+  };
+  const parts: Run = { options, timeframes, servers, database, host, run, supervisor, observer, stages, display, log };
   try {
     gateway = await startGateway({
       host: config.METRICS_HOST,
       port: config.METRICS_PORT,
       metrics: () => observer.metrics.render(),
       health: () => observer.health(),
-      isReady: () => topology.engine.phase === 'running' && observer.health().every((part) => part.isUp),
+      isReady: () => observer.health().every((part) => part.isUp),
     });
-    signals.drainOnFirst({ requestStop: () => topology.engine.requestStop(), unwritten: () => unwritten(parts) });
-    await topology.ready;
-    await opened.source.start(topology.ingest, stored && { offsets: new Map(stored.offsets) });
-    display.print(
-      renderBanner({
-        loaded: options.loaded,
-        servers,
-        gatewayUrl: gateway.url,
-        sourceTitle: opened.title,
-        run,
-        restored: stored?.openState.length ?? 0,
-        isAfterKill: stored?.isWhole === false,
-      }),
-    );
-    log.info({ run, source: opened.source.name, readyMs: Math.round(SYSTEM_CLOCK.wallMs() - base.startedMs) }, 'ready');
+    signals.drainOnFirst({ requestStop: () => supervisor.requestStop(), unwritten: () => unwritten(parts) });
+    await host.start();
     return await cycle(parts, before, gateway);
   } finally {
     await gateway?.close();
-    await topology.terminate();
-    await topology.publisher?.close();
-    await opened.close();
+    await host.close();
   }
 }
 
-/** Drives the engine and ends with the summary. */
-async function cycle(parts: Run, before: readonly HeldSums[], gateway: Gateway): Promise<number> {
-  const { display, observer, topology, log } = parts;
+function sessionLine({ lanes, restored, recovered }: Session, number: number): string {
+  return `session ${number}: lanes ${lanes.join(', ')}, open bars of ${restored} symbols loaded, ${recovered} messages published for an earlier owner`;
+}
+
+/** Drives the sessions and ends with the summary. */
+async function cycle(parts: Run, before: readonly ConservationLine[], gateway: Gateway): Promise<number> {
+  const { display, observer, supervisor, log, database } = parts;
   const startedMs = SYSTEM_CLOCK.wallMs();
   const ticker = setInterval(() => display.show(observer.status()), STATUS_MS);
   let reason: StopReason = 'failed';
   try {
-    reason = await topology.engine.run();
+    reason = await supervisor.run();
   } catch (error) {
-    clearInterval(ticker);
     log.error({ err: error }, 'the engine failed');
     display.print([
       `FAILED: ${messageOf(error)}`,
@@ -170,17 +191,18 @@ async function cycle(parts: Run, before: readonly HeldSums[], gateway: Gateway):
       `see ${parts.options.loaded.config.LOG_FILE}; ${gateway.url} is closed now`,
     ]);
     return EXIT_FAILED;
+  } finally {
+    clearInterval(ticker);
   }
-  clearInterval(ticker);
   const summary = await summariseRun({
-    ...databaseOf(parts),
+    ...database,
     ...parts,
     before,
     reason,
     elapsedSec: (SYSTEM_CLOCK.wallMs() - startedMs) / 1000,
   });
   const isGood = summary.isConserved && isAccounted(summary);
-  await endRun({ ...databaseOf(parts), run: parts.run, isConserved: isGood, summary: summaryToJson(summary) });
+  await endRun({ ...database, run: parts.run, isConserved: isGood, summary: summaryToJson(summary) });
   display.print(renderSummary(summary));
   log.info({ summary: JSON.parse(summaryToJson(summary)) as unknown }, 'summary');
   writeSummary(parts.options.loaded.config.SUMMARY_JSON, summary);
@@ -196,17 +218,16 @@ function writeSummary(path: string, summary: Summary): void {
   }
 }
 
-function databaseOf(parts: Run): { connectionString: string; schema: string } {
-  return { connectionString: parts.servers.postgres.connectionString, schema: parts.options.loaded.config.PG_SCHEMA };
-}
-
 /** What has not reached the database or Kafka, for someone who stops at once. */
-function unwritten({ topology, observer }: Run): string[] {
+function unwritten({ supervisor, observer }: Run): string[] {
   const shards = observer.shards();
   const ticks = shards.reduce((sum, shard) => sum + shard.tickDepth, 0);
   const bars = shards.reduce((sum, shard) => sum + shard.outDepth, 0);
+  const topology = supervisor.session?.topology;
+  const canReadAgain = supervisor.session?.source.isReplayable === true;
   return [
-    `not written: ${ticks} ticks in the tick rings, ${bars} records in the out rings, ${topology.engine.openEpochs} epochs not committed, ` +
-      `${topology.publisher?.outstanding() ?? 0} bars not acknowledged by Kafka, and every open bar`,
+    `not written: ${ticks} ticks in the tick rings, ${bars} records in the out rings, ${topology?.engine.openEpochs ?? 0} epochs not committed, ` +
+      `${topology?.publisher?.outstanding() ?? 0} bars not acknowledged by Kafka; ` +
+      (canReadAgain ? 'the next start goes on from the last checkpoint' : `${topology?.engine.uncommittedTicks ?? 0} ticks are lost`),
   ];
 }

@@ -1,12 +1,12 @@
-/** What a run goes on from: the open state its source left, and the instruments that the schema knows. */
+/** What a replay that resumes must find. */
 import { basename } from 'node:path';
 import { EngineError } from '../core/errors.ts';
-import type { Source } from '../ingest/source.ts';
 import type { Timeframe } from '../market/timeframes.ts';
-import { type Database, loadState, type StoredState } from '../sinks/postgres/runs.ts';
+import { type Database, loadState } from '../sinks/postgres/runs.ts';
+import type { SourceHost } from './sources.ts';
 
-export interface StoredRequest extends Database {
-  readonly source: Pick<Source, 'name' | 'isLive'>;
+export interface ResumeRequest extends Database {
+  readonly host: Pick<SourceHost, 'name' | 'isLive'>;
   readonly timeframes: readonly Timeframe[];
   readonly files: readonly string[];
   readonly isResume: boolean;
@@ -15,18 +15,12 @@ export interface StoredRequest extends Database {
 /** The watermark of a partition whose files have ended. */
 const ENDED_NS = 2n ** 63n - 1n;
 
-/**
- * Sources that go on for ever continue from what is stored, also after a kill: then their open buckets are lost, but not what their rows
- * hold, so that late ticks amend those rows. A replay starts clean unless told to resume.
- * @throws EngineError NOTHING_TO_RESUME, RESUME_OTHER_FILES
- */
-export async function storedStateFor(request: StoredRequest): Promise<StoredState | undefined> {
-  const { source, files, isResume, schema } = request;
-  if (!source.isLive && !isResume) return undefined;
-  const stored = await loadState({ ...request, source: source.name });
-  if (!isResume) return stored;
+/** @throws EngineError NOTHING_TO_RESUME, RESUME_OTHER_FILES */
+export async function checkResume(request: ResumeRequest): Promise<void> {
+  const { host, files, isResume, schema } = request;
+  if (!isResume) return;
+  const stored = await loadState({ ...request, source: host.name, lanes: [0], isLaned: false });
   if (!stored) throw nothingToResume(schema, 'there was none');
-  if (!stored.isWhole) throw nothingToResume(schema, 'the last one was killed, and its open bars are lost');
   if (stored.watermarks.some(([, watermarkNs]) => watermarkNs === ENDED_NS)) throw nothingToResume(schema, 'the last one came to its end');
   const given = files.map((file) => basename(file));
   if (given.join('\n') !== stored.files.join('\n')) {
@@ -35,7 +29,6 @@ export async function storedStateFor(request: StoredRequest): Promise<StoredStat
       `--resume: the stopped replay was of ${stored.files.join(', ')}; its place in them means nothing in ${given.join(', ')}`,
     );
   }
-  return stored;
 }
 
 function nothingToResume(schema: string, why: string): EngineError {

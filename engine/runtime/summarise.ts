@@ -1,75 +1,69 @@
 /** Puts the summary of a run together: what was counted, and what Postgres holds of it. */
 import { summarise } from '../core/latency.ts';
 import type { Timeframe } from '../market/timeframes.ts';
-import { type HeldSums, readSums } from '../monitor/verdict.ts';
+import { type ConservationLine, sinceLines } from '../monitor/conservation.ts';
+import { judgeStored } from '../monitor/verdict.ts';
 import type { Database } from '../sinks/postgres/runs.ts';
-import { judgeConservation } from './conservation.ts';
 import type { StopReason } from './engine.ts';
 import type { Observer, Stages } from './observe.ts';
-import type { OpenedSource } from './sources.ts';
-import { sumColumns } from './stats.ts';
+import type { SourceHost } from './sources.ts';
 import type { Summary } from './summary.ts';
-import type { Topology } from './topology.ts';
+import type { Supervisor } from './supervisor.ts';
 
 export interface SummaryParts extends Database {
   readonly timeframes: readonly Timeframe[];
-  readonly opened: OpenedSource;
+  readonly host: SourceHost;
   readonly run: number;
-  readonly topology: Topology;
+  readonly supervisor: Supervisor;
   readonly observer: Observer;
   readonly stages: Stages;
   /** What Postgres held of the run when it began. */
-  readonly before: readonly HeldSums[];
+  readonly before: readonly ConservationLine[];
   readonly reason: StopReason;
   readonly elapsedSec: number;
 }
 
 /** Reads back what Postgres holds and sums the run up. */
 export async function summariseRun(parts: SummaryParts): Promise<Summary> {
-  const { topology, opened, observer, stages, timeframes, run, before, reason, elapsedSec } = parts;
-  const counts = topology.ingest.counts();
+  const { host, observer, supervisor, stages, timeframes, run, before, reason, elapsedSec } = parts;
   observer.collect();
-  const after = await readSums(parts);
-  const accepted = {
-    volumeLots: counts.acceptedLots,
-    tradeCount: BigInt(counts.acceptedTrades),
-    quoteCount: BigInt(counts.acceptedQuotes),
-  };
-  const conservation = judgeConservation(
-    accepted,
-    timeframes.map(({ name }, index) => ({
-      timeframe: name,
-      before: before[index]!.held,
-      after: after[index]!.held,
-      missed: {
-        volumeLots: after[index]!.missed.volumeLots - before[index]!.missed.volumeLots,
-        tradeCount: after[index]!.missed.tradeCount - before[index]!.missed.tradeCount,
-        quoteCount: after[index]!.missed.quoteCount - before[index]!.missed.quoteCount,
-      },
-    })),
-  );
-  const shards = observer.shards();
-  const column = (pick: (shard: (typeof shards)[number]) => readonly number[]): number[] => sumColumns(shards.map(pick));
-  const closed = column((shard) => shard.barsOut);
-  const amended = column((shard) => shard.amendmentsOut);
-  const open = column((shard) => shard.openBars);
+  const totals = supervisor.totals();
+  const open = observer.open();
+  const conservation = sinceLines(before, await judgeStored({ ...parts, source: host.name }));
   const cpu = process.cpuUsage();
   return {
-    source: opened.title,
+    source: host.title,
     run,
     reason,
     elapsedSec,
-    offered: opened.source.offered,
-    accepted: counts.offered - [...counts.refused.values()].reduce((sum, count) => sum + count, 0),
-    refused: Object.fromEntries(counts.refused),
-    lateTicks: shards.reduce((sum, shard) => sum + shard.lateTicks, 0),
-    bars: timeframes.map(({ name }, index) => ({ timeframe: name, final: closed[index]!, amended: amended[index]!, open: open[index]! })),
-    published: topology.publisher?.totals().acked ?? 0,
+    offered: totals.offered,
+    accepted: totals.accepted,
+    refused: Object.fromEntries(totals.refused),
+    lateTicks: totals.lateTicks,
+    bars: timeframes.map(({ name }, index) => ({
+      timeframe: name,
+      final: totals.closed[index]!,
+      amended: totals.amended[index]!,
+      open: open[index]!,
+    })),
+    published: totals.published.reduce((sum, count) => sum + count, 0),
     conservation,
     isConserved: conservation.every((line) => line.isConserved),
     latency: Object.fromEntries(Object.entries(stages).map(([name, { stage }]) => [name, summarise(stage.total)])),
     cpuSec: (cpu.user + cpu.system) / 1e6,
     residentBytes: process.memoryUsage.rss(),
-    notes: opened.notes(),
+    notes: [...host.notes(), ...sessionNotes(supervisor)],
   };
+}
+
+function sessionNotes({ sessions, failures, lostTicks }: Supervisor): string[] {
+  const failed = [...failures].map(([code, count]) => `${code} ${count}`).join(', ');
+  return [
+    ...(sessions > 1
+      ? [`${sessions} sessions${failed === '' ? '' : `; failed: ${failed}; what those had not committed was counted again`}`]
+      : []),
+    ...(lostTicks > 0
+      ? [`${lostTicks} ticks were LOST: accepted, not committed when a session failed, and the source cannot be read again`]
+      : []),
+  ];
 }

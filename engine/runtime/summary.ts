@@ -1,6 +1,6 @@
 /** The summary of a run: what came in, what came out, whether it is conserved, how long each stage took. */
 import type { LatencySummary } from '../core/latency.ts';
-import type { ConservationLine } from './conservation.ts';
+import type { ConservationLine } from '../monitor/conservation.ts';
 import { formatCount, formatMicros, formatTable } from './text.ts';
 
 export interface Summary {

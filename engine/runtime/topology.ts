@@ -1,5 +1,5 @@
 /**
- * The whole graph of a run on one screen: what is made, and what is joined to what.
+ * The whole graph of a session on one screen: what is made, and what is joined to what.
  *
  *   source ─▶ ingest ─▶ tick ring[s] ─▶ shard worker[s] ─▶ out ring[s] ─▶ postgres writer ─▶ committed ring ─▶ publisher
  *
@@ -7,7 +7,7 @@
  */
 
 import type { Config } from '../../config/knobs.ts';
-import { BAR_SIZE } from '../../schemas/layout.gen.ts';
+import { BAR_SIZE, SHARD_HEARTBEAT_I32 } from '../../schemas/layout.gen.ts';
 import { type Clock, SYSTEM_CLOCK } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
@@ -17,16 +17,20 @@ import { createBarKernel } from '../kernel/bars.ts';
 import type { InstrumentBook } from '../market/instrument-book.ts';
 import { allocateSymbols, openSymbols, type SymbolDictionary } from '../market/instruments.ts';
 import type { Timeframe } from '../market/timeframes.ts';
+import { SHARD_HEADER_ADDRESS } from '../memory/region.ts';
 import { allocateRing } from '../memory/ring.ts';
+import type { TransactionOptions } from '../sinks/kafka/marker.ts';
 import { type BarPublisher, createBarPublisher } from '../sinks/kafka/publisher.ts';
 import type { FromWriter, ToWriter, WriterStart } from '../sinks/messages.ts';
-import type { StoredState } from '../sinks/postgres/runs.ts';
+import type { LaneClaim } from '../sinks/postgres/lanes.ts';
 import { WRITER_COUNTER, WRITER_COUNTERS_BYTES } from '../sinks/postgres/writer-counters.ts';
 import { createEngine, type Engine } from './engine.ts';
+import type { Letters } from './letters.ts';
 import { makeRegions, PARTITION_CAPACITY } from './regions.ts';
 import { restoreState } from './restore.ts';
 import type { Servers } from './servers.ts';
-import { startWorker } from './workers.ts';
+import { createWatchdog, type Heartbeat } from './watchdog.ts';
+import { startWorker, type WorkerHandle } from './workers.ts';
 
 export interface TopologyOptions {
   readonly config: Config;
@@ -34,7 +38,11 @@ export interface TopologyOptions {
   readonly servers: Servers;
   readonly source: Source;
   readonly run: number;
-  readonly stored: StoredState | undefined;
+  readonly claim: LaneClaim;
+  readonly lanes: readonly number[];
+  readonly isLaned: boolean;
+  readonly transactions: TransactionOptions | undefined;
+  readonly letters: Letters;
   readonly book: InstrumentBook;
   readonly log: Logger;
   onLatency(stage: string, encoded: string): void;
@@ -62,7 +70,8 @@ type FromShard =
 export async function buildTopology(options: TopologyOptions): Promise<Topology> {
   const { config, timeframes, servers, source, log } = options;
   const clock = SYSTEM_CLOCK;
-  const regions = makeRegions(config, timeframes, options.stored);
+  const { claim } = options;
+  const regions = makeRegions(config, timeframes, claim.state);
   const symbols = openSymbols(allocateSymbols(config.SYMBOLS_MAX));
   const ingest = createIngest({
     regions,
@@ -77,11 +86,11 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
   });
   const kernels = regions.map((memory) => createBarKernel(memory));
   for (const kernel of kernels) kernel.init();
-  if (options.stored) restoreState(options.stored, { ingest, kernels, symbols });
+  restoreState(claim.state, { ingest, kernels, symbols });
 
   const committedRing = servers.kafka ? allocateRing(config.COMMITTED_QUEUE, BAR_SIZE) : undefined;
   const publisher =
-    servers.kafka && committedRing
+    servers.kafka && committedRing && options.transactions
       ? createBarPublisher({
           library: servers.kafka.library,
           brokers: servers.kafka.brokers,
@@ -92,6 +101,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
           clock,
           isLive: source.isLive,
           lingerMs: config.KAFKA_LINGER_MS,
+          transactions: options.transactions,
         })
       : undefined;
   await publisher?.connect();
@@ -101,7 +111,10 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     connectionString: servers.postgres.connectionString,
     schema: config.PG_SCHEMA,
     run: options.run,
-    lineage: options.run,
+    lanes: options.lanes,
+    isLaned: options.isLaned,
+    token: claim.token,
+    baseEpoch: claim.baseEpoch,
     source: source.name,
     timeframes,
     regions,
@@ -134,7 +147,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     data: writerStart,
     onMessage(message) {
       if (message.type === 'ready') countReady();
-      if (message.type === 'failed') announceFailure(new EngineError('WRITER_FAILED', message.message));
+      if (message.type === 'failed') announceFailure(new EngineError(message.code || 'WRITER_FAILED', message.message));
       engine.onWriterMessage(message);
       options.onWriterMessage(message);
     },
@@ -153,6 +166,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     }),
   );
   const counters = new Float64Array(writerCounters);
+  const watch = createWatchdog([...shards.map((shard, index) => shardBeat(shard, regions[index]!)), writerBeat(writer, counters)], clock);
   const engine = createEngine({
     source,
     ingest,
@@ -162,6 +176,8 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     clock,
     flushMs: config.FLUSH_MS,
     idleMs: config.IDLE_MS,
+    letters: options.letters,
+    wedged: watch,
     collecting: () => counters[WRITER_COUNTER.collecting]!,
   });
   return {
@@ -177,4 +193,14 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
       await Promise.all([...shards, writer].map((worker) => worker.terminate()));
     },
   };
+}
+
+function shardBeat(shard: WorkerHandle<never>, memory: WebAssembly.Memory): Heartbeat {
+  const words = new Int32Array(memory.buffer);
+  const at = (SHARD_HEADER_ADDRESS >> 2) + SHARD_HEARTBEAT_I32;
+  return { name: shard.name, read: () => words[at]!, isStopped: () => shard.isStopped };
+}
+
+function writerBeat(writer: WorkerHandle<ToWriter>, counters: Float64Array): Heartbeat {
+  return { name: writer.name, read: () => counters[WRITER_COUNTER.heartbeat]!, isStopped: () => writer.isStopped };
 }

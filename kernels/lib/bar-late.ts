@@ -23,7 +23,7 @@ import {
   TICK_TS_EVENT_NS,
 } from "../../schemas/layout.gen";
 import { emitBar, outHasRoom } from "./bar-out";
-import { accumulatorRow, barOfTick, count, mergeBar, metaOf, scratchBar, sizeNsOf } from "./bar-state";
+import { accumulatorRow, barOfTick, count, mergeBar, metaOf, scratchBar, sizeNsOf, touch } from "./bar-state";
 
 const BAR_SHIFT: usize = 7;
 const POLICY_AMEND: i32 = 0;
@@ -43,8 +43,9 @@ export function mergeLate(header: usize, tick: usize, watermarkNs: i64): i32 {
   if (!outHasRoom(isAmending ? timeframes : 1)) return NO_ROOM;
   const localIndex = load<i32>(tick, TICK_SYMBOL_INDEX);
   const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
+  const meta = metaOf(header, localIndex);
   const bar = scratchBar(header);
-  barOfTick(bar, tick, metaOf(header, localIndex));
+  barOfTick(bar, tick, meta);
   store<i32>(bar, 1, BAR_LATE_COUNT);
   count(header + SHARD_LATE_TICKS);
   let missed = 0;
@@ -61,6 +62,7 @@ export function mergeLate(header: usize, tick: usize, watermarkNs: i64): i32 {
       count(header + SHARD_AMENDMENTS_OUT + (at << 1));
     } else if (missed & (1 << load<i32>(header + at, SHARD_TIMEFRAME_PARENT))) {
       mergeBar(header, accumulatorRow(header, timeframe) + ((<usize>localIndex) << BAR_SHIFT), bar, startNs);
+      touch(meta);
     }
   }
   if (isAmending) return MERGED;

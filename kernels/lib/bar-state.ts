@@ -38,6 +38,7 @@ import {
   SHARD_SYMBOL_META,
   SHARD_TIMEFRAME_SECONDS,
   SYMBOL_META_INSTRUMENT_KIND,
+  SYMBOL_META_IS_TOUCHED,
   SYMBOL_META_PARTITION,
   SYMBOL_META_PRICE_SCALE,
   SYMBOL_META_SIZE,
@@ -111,6 +112,11 @@ export function count(address: usize): void {
 /** Adds to an f64 counter or gauge. */
 export function addTo(address: usize, amount: i32): void {
   store<f64>(address, load<f64>(address) + <f64>amount);
+}
+
+/** The next listing has this symbol in it. */
+export function touch(meta: usize): void {
+  store<i32>(meta, 1, SYMBOL_META_IS_TOUCHED);
 }
 
 /** Gives a bucket its symbol and leaves it empty. */

@@ -1,5 +1,5 @@
-// Closing buckets as a watermark moves, and listing those that are open. Both stop when the out ring is full and go on where they
-// stood, so their place is kept in the shard header.
+// Closing buckets as a watermark moves. It stops when the out ring is full and goes on where it stood, so its place is kept in the
+// shard header.
 //
 // The order of what comes out is by bucket end, then timeframe, then registration of the symbol, as if the watermark moved second by
 // second. That is done literally while 1 s buckets can be open; beyond, each timeframe has at most one open bucket a symbol, and
@@ -9,7 +9,6 @@ import {
   BAR_TIMEFRAME_INDEX,
   BAR_TS_START_NS,
   OUT_KIND_BAR_FINAL,
-  OUT_KIND_BAR_OPEN,
   PARTITION_FIRST_LOCAL_INDEX,
   PARTITION_WATERMARK_NS,
   SHARD_BARS_OUT,
@@ -22,11 +21,9 @@ import {
   SHARD_SWEEP_PARTITION,
   SHARD_SWEEP_STAGE,
   SHARD_SWEEP_TARGET_NS,
-  SHARD_SYMBOL_COUNT,
   SHARD_TIMEFRAME_COUNT,
   SHARD_TIMEFRAME_PARENT,
   SYMBOL_META_NEXT_LOCAL_INDEX,
-  SYMBOL_META_PARTITION,
   SYMBOL_META_SIZE,
 } from "../../schemas/layout.gen";
 import { emitBar, outHasRoom } from "./bar-out";
@@ -44,6 +41,7 @@ import {
   sizeNsOf,
   slotOf,
   slotRow,
+  touch,
 } from "./bar-state";
 
 const BAR_SHIFT: usize = 7;
@@ -51,7 +49,6 @@ const BAR_SHIFT: usize = 7;
 // sweepFlags: bits 0 to 11 timeframes that may hold something in the jump, then these, then the seconds still to be taken one by one.
 const ALL_TIMEFRAMES: i32 = 0xfff;
 const IS_FIRST_WATERMARK: i32 = 1 << 12;
-const IS_LISTING: i32 = 1 << 13;
 const STEPS_SHIFT: i32 = 16;
 
 /** Starts to move the watermark of `partition` to `targetNs`, in whole seconds or i64.MAX_VALUE. It never goes back. */
@@ -158,14 +155,16 @@ function closeTimeframe(header: usize, timeframe: i32, localIndex: i32, secondNs
   let closed = 0;
   while (localIndex >= 0) {
     const bucket = row + ((<usize>localIndex) << BAR_SHIFT);
+    const meta = metas + <usize>localIndex * SYMBOL_META_SIZE;
     if (load<i64>(bucket, BAR_FIRST_NS) != EMPTY && (timeframe != 0 || load<i64>(bucket, BAR_TS_START_NS) == secondNs)) {
       if (!outHasRoom(1)) break;
       emitBar(bucket, OUT_KIND_BAR_FINAL);
       for (let left = children; left != 0; left &= left - 1) feed(header, ctz(left), localIndex, bucket);
       emptyBucket(bucket);
+      touch(meta);
       closed += 1;
     }
-    localIndex = load<i32>(metas + <usize>localIndex * SYMBOL_META_SIZE, SYMBOL_META_NEXT_LOCAL_INDEX);
+    localIndex = load<i32>(meta, SYMBOL_META_NEXT_LOCAL_INDEX);
   }
   addTo(header + SHARD_BARS_OUT + ((<usize>timeframe) << 3), closed);
   addTo(header + SHARD_OPEN_BARS + ((<usize>timeframe) << 3), -closed);
@@ -232,46 +231,4 @@ function earliestOpenSecond(header: usize, partition: usize): i64 {
     localIndex = load<i32>(metaOf(header, localIndex), SYMBOL_META_NEXT_LOCAL_INDEX);
   }
   return earliestNs;
-}
-
-/**
- * Puts every open bucket into the out ring: symbol by symbol, its 1 s buckets by slot from that of its watermark on, which is by time,
- * then its accumulators. False when the ring is full; called again, it goes on.
- */
-export function listOpen(header: usize): bool {
-  const isGoingOn = (load<i32>(header, SHARD_SWEEP_FLAGS) & IS_LISTING) != 0;
-  const symbols = load<i32>(header, SHARD_SYMBOL_COUNT);
-  const slots = load<i32>(header, SHARD_SLOT_COUNT);
-  const stages = slots + load<i32>(header, SHARD_TIMEFRAME_COUNT);
-  let localIndex = isGoingOn ? load<i32>(header, SHARD_SWEEP_LOCAL_INDEX) : 0;
-  let stage = isGoingOn ? load<i32>(header, SHARD_SWEEP_STAGE) : 0;
-  for (; localIndex < symbols; ++localIndex) {
-    const watermarkNs = load<i64>(
-      partitionOf(header, load<i32>(metaOf(header, localIndex), SYMBOL_META_PARTITION)),
-      PARTITION_WATERMARK_NS,
-    );
-    const firstSlot = watermarkNs == NO_WATERMARK ? 0 : slotOf(header, watermarkNs);
-    for (; stage < stages; ++stage) {
-      if (stage == slots) continue; // row 0 of the accumulators holds no buckets
-      const row = stage < slots ? slotRow(header, (firstSlot + stage) & (slots - 1)) : accumulatorRow(header, stage - slots);
-      const bucket = row + ((<usize>localIndex) << BAR_SHIFT);
-      if (load<i64>(bucket, BAR_FIRST_NS) == EMPTY) continue;
-      if (!outHasRoom(1)) {
-        store<i32>(header, IS_LISTING, SHARD_SWEEP_FLAGS);
-        store<i32>(header, localIndex, SHARD_SWEEP_LOCAL_INDEX);
-        store<i32>(header, stage, SHARD_SWEEP_STAGE);
-        return false;
-      }
-      emitBar(bucket, OUT_KIND_BAR_OPEN);
-    }
-    stage = 0;
-  }
-  store<i32>(header, symbols, SHARD_SWEEP_LOCAL_INDEX);
-  store<i32>(header, IS_LISTING, SHARD_SWEEP_FLAGS);
-  return true;
-}
-
-/** The listing has been delivered together with its barrier. */
-export function endListing(header: usize): void {
-  store<i32>(header, 0, SHARD_SWEEP_FLAGS);
 }

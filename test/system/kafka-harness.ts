@@ -4,6 +4,8 @@ import { allocateSymbols, openSymbols, type SymbolDictionary } from '../../engin
 import { allocateRing, createRing, type Ring } from '../../engine/memory/ring.ts';
 import { connectClient, requireRdkafka, topicMetadata } from '../../engine/sinks/kafka/client.ts';
 import { startEmbeddedKafka } from '../../engine/sinks/kafka/embedded.ts';
+import { disconnectConsumer, type TransactionOptions } from '../../engine/sinks/kafka/marker.ts';
+import type { BarPublisher } from '../../engine/sinks/kafka/publisher.ts';
 import type { Message, Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
 import { ensureTopics, touchTopics } from '../../engine/sinks/kafka/topics.ts';
 import * as L from '../../schemas/layout.gen.ts';
@@ -65,6 +67,74 @@ export async function readTopic({ library, brokers }: Broker, topic: string, cou
   await new Promise<void>((resolve) => consumer.disconnect(resolve));
   if (messages.length < count) throw new Error(`topic ${topic}: ${messages.length} messages in ${TIMEOUT_MS} ms, ${count} expected`);
   return messages;
+}
+
+/** Everything of a topic that is committed now, up to its end, without joining a group. */
+export async function readCommitted({ library, brokers }: Broker, topic: string): Promise<Message[]> {
+  const consumer = new library.KafkaConsumer(
+    {
+      'metadata.broker.list': brokers,
+      'group.id': uniquePrefix('reader'),
+      'enable.auto.commit': false,
+      'fetch.wait.max.ms': 50,
+      'isolation.level': 'read_committed',
+      'enable.partition.eof': true,
+    },
+    { 'auto.offset.reset': 'earliest' },
+  );
+  await connectClient(consumer, brokers, TIMEOUT_MS);
+  const unread = new Set(((await topicMetadata(consumer, topic, TIMEOUT_MS))?.partitions ?? []).map(({ id }) => id));
+  if (unread.size === 0) throw new Error(`topic ${topic}: there is none`);
+  consumer.on('partition.eof', ({ partition }) => unread.delete(partition));
+  consumer.assign([...unread].map((partition) => ({ topic, partition, offset: 0 })));
+  consumer.setDefaultConsumeTimeout(50);
+  const messages: Message[] = [];
+  const endMs = performance.now() + TIMEOUT_MS;
+  while (unread.size > 0 && performance.now() < endMs) {
+    messages.push(
+      ...(await new Promise<readonly Message[]>((resolve, reject) => {
+        consumer.consume(1000, (error, batch) => (error ? reject(error) : resolve(batch)));
+      })),
+    );
+  }
+  await disconnectConsumer(consumer);
+  if (unread.size > 0) throw new Error(`topic ${topic}: partitions ${[...unread].join(', ')} not read to their end in ${TIMEOUT_MS} ms`);
+  return messages;
+}
+
+/** What tells a published bar from any other. */
+export function identityOf(message: Message): string {
+  const { symbol, tf, ts, rev } = JSON.parse(String(message.value));
+  return `${symbol} ${tf} ${ts} ${rev}`;
+}
+
+/** Transactions under a prefix, whose markers are kept by topic `PREFIXticks`. */
+export function transactionsUnder(prefix: string, token: number, change: Partial<TransactionOptions> = {}): TransactionOptions {
+  return {
+    transactionalId: `${prefix}${token}`,
+    markerGroup: `${prefix}markers`,
+    markerTopic: `${prefix}ticks`,
+    lanes: [0],
+    isOwner: async () => true,
+    ...change,
+  };
+}
+
+/** The writer's announcements: what was put since the last one is an epoch. */
+export function createAnnouncer(publisher: BarPublisher, after = 0): { bars(count: number): void; announce(): number } {
+  let databaseEpoch = after;
+  let pending = 0;
+  return {
+    bars(count) {
+      pending += count;
+    },
+    announce() {
+      databaseEpoch += 1;
+      publisher.epochCommitted({ databaseEpoch, bars: pending, letters: [] });
+      pending = 0;
+      return databaseEpoch;
+    },
+  };
 }
 
 export interface CommittedBar {

@@ -6,7 +6,15 @@ import { createBarPublisher } from '../../engine/sinks/kafka/publisher.ts';
 import { ensureTopics, touchTopics } from '../../engine/sinks/kafka/topics.ts';
 import { startBroker, stopBroker } from '../../infra/kafka/broker.ts';
 import { describeSink, type SinkFixture } from '../contract/sink-suite.ts';
-import { type Broker, createCommittedBars, openEmbedded, readTopic, uniquePrefix } from './kafka-harness.ts';
+import {
+  type Broker,
+  createAnnouncer,
+  createCommittedBars,
+  openEmbedded,
+  readCommitted,
+  transactionsUnder,
+  uniquePrefix,
+} from './kafka-harness.ts';
 import { closeLocal, type Local, openLocal, whyNoLocal } from './kafka-local-broker.ts';
 
 const START_SEC = 1_700_000_000;
@@ -16,9 +24,10 @@ const DRAIN_MS = 60_000;
 async function openSink(broker: Broker, line: SinkFixture['line'], isEmbedded: boolean): Promise<SinkFixture> {
   const prefix = uniquePrefix('sink');
   const topic = `${prefix}bars.1s`;
-  const plan = { topic, partitions: 6, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 1_048_576 };
-  if (isEmbedded) await touchTopics(broker.library, broker.brokers, [plan]);
-  else await ensureTopics(broker.library, broker.brokers, [plan]);
+  const plan = { partitions: 6, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 1_048_576 };
+  const plans = [topic, `${prefix}ticks`].map((name) => ({ ...plan, topic: name }));
+  if (isEmbedded) await touchTopics(broker.library, broker.brokers, plans);
+  else await ensureTopics(broker.library, broker.brokers, plans);
   const bars = createCommittedBars(1024, SYMBOLS);
   const publisher = createBarPublisher({
     ...broker,
@@ -29,15 +38,17 @@ async function openSink(broker: Broker, line: SinkFixture['line'], isEmbedded: b
     clock: SYSTEM_CLOCK,
     isLive: false,
     lingerMs: 5,
+    transactions: transactionsUnder(prefix, 1),
   });
   await publisher.connect();
-  let count = 0;
+  const announcer = createAnnouncer(publisher);
   return {
     symbolCount: SYMBOLS,
     room: () => bars.ring.free(),
     put(list) {
       for (const { symbolIndex, startSec } of list) bars.put({ symbolIndex, timeframeIndex: 0, tsStartSec: START_SEC + startSec });
-      count += list.length;
+      announcer.bars(list.length);
+      announcer.announce();
     },
     async passTime() {
       if (publisher.poll() === 0) await sleep(1);
@@ -47,7 +58,7 @@ async function openSink(broker: Broker, line: SinkFixture['line'], isEmbedded: b
       if (left > 0) throw new Error(`${left} bars not acknowledged in ${DRAIN_MS} ms: ${publisher.health().detail}`);
     },
     async arrived() {
-      const messages = await readTopic(broker, topic, count);
+      const messages = await readCommitted(broker, topic);
       return messages
         .sort((left, right) => left.partition - right.partition || left.offset - right.offset)
         .map((message) => {

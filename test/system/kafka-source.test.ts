@@ -2,26 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createManualClock, SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { createRig, NOW_NS } from '../../engine/ingest/ingest-harness.ts';
-import { createKafkaSource, type KafkaSource } from '../../engine/ingest/kafka.ts';
-import { createKafkaReader } from '../../engine/ingest/kafka-reader.ts';
+import { createKafkaSource } from '../../engine/ingest/kafka.ts';
+import { createKafkaReader, type KafkaReader } from '../../engine/ingest/kafka-reader.ts';
 import { encodePacked, PACKED_ENCODING } from '../../engine/ingest/packed.ts';
-import type { Rejected } from '../../engine/ingest/source.ts';
+import type { Rejected, Source } from '../../engine/ingest/source.ts';
 import { createTickProducer, type OutgoingTick, type TickProducer } from '../../engine/ingest/tick-producer.ts';
 import { requireRdkafka } from '../../engine/sinks/kafka/client.ts';
-import { createDeadLetters } from '../../engine/sinks/kafka/dlq.ts';
+import { type DeadLetter, deadLetterOf } from '../../engine/sinks/kafka/dlq.ts';
 import { createMemoryPort } from '../contract/memory-port.ts';
 import { describeSource, type SourceFixture } from '../contract/source-suite.ts';
-import {
-  type Broker,
-  createTopic,
-  NO_BROKER,
-  openEmbedded,
-  openReal,
-  REAL_BROKER,
-  readTopic,
-  uniquePrefix,
-  until,
-} from './kafka-harness.ts';
+import { type Broker, createTopic, NO_BROKER, openEmbedded, openReal, REAL_BROKER, uniquePrefix, until } from './kafka-harness.ts';
 
 const TICKS = 60;
 
@@ -33,6 +23,23 @@ function ticksFrom(firstNs: bigint, count: number): OutgoingTick[] {
     price: 100 + index / 4,
     quantityLots: BigInt(index % 7),
   }));
+}
+
+/** A source with the reader it reads by. */
+interface KafkaSource extends Source {
+  readonly reader: KafkaReader;
+  close(): Promise<void>;
+}
+
+function openSource(
+  broker: Broker,
+  { topic, group }: { topic: string; group: string },
+  onRejected?: (rejected: Rejected) => void,
+): KafkaSource {
+  const { library, brokers } = broker;
+  const reader = createKafkaReader({ library, brokers, topic, group, clock: SYSTEM_CLOCK });
+  const source = createKafkaSource({ reader, clock: SYSTEM_CLOCK, onRejected: onRejected ?? (() => undefined) });
+  return Object.assign(Object.create(source) as Source, { reader, close: () => reader.close() });
 }
 
 interface Setup {
@@ -50,7 +57,7 @@ async function setUp(broker: Broker, name: string): Promise<Setup> {
     topic,
     group,
     producer: await createTickProducer(broker.library, broker.brokers, topic),
-    source: (onRejected = () => undefined) => createKafkaSource({ ...broker, topic, group, clock: SYSTEM_CLOCK, onRejected }),
+    source: (onRejected) => openSource(broker, { topic, group }, onRejected),
   };
 }
 
@@ -78,9 +85,7 @@ function describeOn(title: string, open: () => Promise<Broker>): void {
   });
 
   describeSource(title, async (): Promise<SourceFixture> => {
-    const { library, brokers } = broker;
-    const group = uniquePrefix('group');
-    const source = createKafkaSource({ library, brokers, topic: shared.topic, group, clock: SYSTEM_CLOCK, onRejected: () => undefined });
+    const source = openSource(broker, { topic: shared.topic, group: uniquePrefix('group') });
     return {
       source,
       malformedCount: 2,
@@ -104,10 +109,9 @@ describe('kafka source', () => {
   afterAll(() => broker.close());
 
   it('reads packed and JSON messages of one topic alike, and sends each refused one to dlq with its coordinates', async () => {
-    const prefix = uniquePrefix('dlq');
     const { topic, producer, source: open } = await setUp(broker, 'packed');
-    const deadLetters = createDeadLetters({ ...broker, prefix, clock: SYSTEM_CLOCK });
-    const source = open((rejected) => deadLetters.send(rejected));
+    const collected: DeadLetter[] = [];
+    const source = open((rejected) => collected.push(deadLetterOf(rejected, SYSTEM_CLOCK.wallMs())));
     const trades = ticksFrom(NOW_NS - 1_000_000_000n, 600);
     producer.sendPacked({ priceDecimals: 2, lotDecimals: 0, ticks: trades.slice(0, 400) });
     for (const tick of trades.slice(400)) producer.sendJson(tick);
@@ -141,10 +145,7 @@ describe('kafka source', () => {
       return source.partitions.every((partition) => source.isCaughtUp(partition));
     });
 
-    await until('letters are acknowledged', () => deadLetters.totals().acked === 3);
-    const letters = (await readTopic(broker, `${prefix}dlq`, 3))
-      .map((message) => JSON.parse(String(message.value)))
-      .sort((left, right) => Number(left.offset) - Number(right.offset));
+    const letters = collected.map(({ json }) => JSON.parse(json)).sort((left, right) => Number(left.offset) - Number(right.offset));
     expect(letters).toMatchObject([
       { topic, partition: home, record_index: 1, reason: 'priceNotPositive' },
       { topic, partition: home, record_index: -1, reason: 'malformed', raw_base64: Buffer.from(mixed.subarray(0, 40)).toString('base64') },
@@ -153,9 +154,9 @@ describe('kafka source', () => {
     expect(Buffer.from(letters[0].raw_base64, 'base64').readDoubleLE(16)).toBe(-1);
     const end = source.position().offsets.get(home);
     expect(letters.map((letter) => BigInt(letter.offset))).toEqual([end! - 3n, end! - 2n, end! - 1n]);
-    expect(deadLetters.totals()).toEqual({ acked: 3, dropped: 0, retried: 0, outstanding: 0 });
+    expect(new Set(collected.map(({ key }) => key))).toEqual(new Set(letters.map(({ offset }) => `${topic}:${home}:${offset}`)));
     await source.stop();
-    await Promise.all([source.close(), producer.close(), deadLetters.close()]);
+    await Promise.all([source.close(), producer.close()]);
   });
 
   it('goes on from the offsets of its group when it is given none', async () => {
@@ -194,27 +195,42 @@ describe('kafka source', () => {
     await producer.close();
   });
 
-  it('fails when partitions that it has read are given to another member', async () => {
+  it('keeps what it reads until it is stored when another member comes, and then goes on with its share', async () => {
     const { producer, source: open } = await setUp(broker, 'revoked');
     for (const tick of ticksFrom(1n, 48)) producer.sendJson(tick);
     await producer.flush(10_000);
     const first = open();
-    await first.start(createMemoryPort(), undefined);
+    const before = createMemoryPort();
+    await first.start(before, undefined);
     await until('it is read', () => polled(first).offered === 48);
     const second = open();
-    const joined = second.start(createMemoryPort(), undefined);
-    let failure: Error | undefined;
-    await until('the first fails', () => {
-      failure = polled(first).failure();
-      return failure !== undefined;
+    await second.reader.join();
+    await until('the group wants the partitions back', () => {
+      second.reader.pump();
+      return polled(first).isRevoked === true;
     });
-    expect(failure).toMatchObject({ code: 'KAFKA_PARTITIONS_REVOKED' });
-    expect(first.poll(100)).toBe(0);
+    expect(second.reader.assigned).toBeUndefined();
     expect(first.partitions.some((partition) => first.isCaughtUp(partition))).toBe(false);
-    await first.close();
-    await joined;
-    await second.stop();
-    await Promise.all([second.close(), producer.close()]);
+    const stored = first.position();
+    await first.stop();
+    first.reader.end();
+    const shares = [await first.reader.assignment(), await second.reader.assignment()];
+    expect(shares.flat().sort()).toEqual([0, 1, 2, 3]);
+
+    const again = createKafkaSource({ reader: first.reader, clock: SYSTEM_CLOCK, partitions: shares[0]!, onRejected: () => undefined });
+    const after = createMemoryPort();
+    await again.start(after, stored);
+    for (const tick of ticksFrom(1_000_000_000n, 48)) producer.sendJson(tick);
+    await producer.flush(10_000);
+    const isOwn = (symbol: string): boolean => shares[0]!.includes(producer.partitionOf(symbol));
+    const expected = ticksFrom(1_000_000_000n, 48).filter(({ symbol }) => isOwn(symbol));
+    await until('the new ticks of its own partitions are read', () => {
+      again.poll(100);
+      return again.offered === expected.length;
+    });
+    expect(after.ticks.every(({ tsEventNs, symbol }) => tsEventNs >= 1_000_000_000n && isOwn(symbol))).toBe(true);
+    await again.stop();
+    await Promise.all([first.close(), second.close(), producer.close()]);
   });
 
   it('reads ahead to a limit, pauses while it stays full, and then goes on without a hole or a repeat', async () => {
@@ -224,7 +240,9 @@ describe('kafka source', () => {
     await producer.flush(20_000);
     const clock = createManualClock(0);
     const reader = createKafkaReader({ ...broker, topic, group, clock });
-    await reader.start(undefined);
+    await reader.join();
+    await reader.assignment();
+    await reader.begin(new Map());
     await until('the queue is full', () => {
       reader.pump();
       return reader.queue.count >= 16_384;
@@ -248,15 +266,15 @@ describe('kafka source', () => {
       }
       return taken === count;
     });
-    reader.stop();
+    reader.end();
     await Promise.all([reader.close(), producer.close()]);
   });
 
   it('says that the topic is missing where topics are not made by themselves', async (context) => {
     if (!REAL_BROKER) return context.skip(NO_BROKER);
     const topic = `${uniquePrefix('missing')}ticks`;
-    const options = { library: await requireRdkafka(), brokers: REAL_BROKER, topic, group: topic, clock: SYSTEM_CLOCK };
-    const source = createKafkaSource({ ...options, onRejected: () => undefined });
+    const { library, brokers } = { library: await requireRdkafka(), brokers: REAL_BROKER };
+    const source = openSource({ library, brokers, close: async () => undefined } as Broker, { topic, group: topic });
     await expect(source.start(createMemoryPort(), undefined)).rejects.toMatchObject({ code: 'KAFKA_TOPIC_MISSING' });
   });
 });

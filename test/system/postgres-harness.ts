@@ -7,16 +7,17 @@ import { join } from 'node:path';
 import { type Config, KNOBS } from '../../config/knobs.ts';
 import { assert } from '../../engine/core/errors.ts';
 import { createMemory } from '../../engine/kernel/host.ts';
-import { allocateSymbols, openSymbols } from '../../engine/market/instruments.ts';
+import { allocateSymbols, openSymbols, type SymbolDictionary } from '../../engine/market/instruments.ts';
 import { parseTimeframes, type Timeframe } from '../../engine/market/timeframes.ts';
 import { formatRegion, mapRegion, outRingOf, type RegionShape } from '../../engine/memory/region.ts';
 import { allocateRing, createRing, type Ring } from '../../engine/memory/ring.ts';
-import type { FromWriter, ToWriter, WriterStart } from '../../engine/sinks/messages.ts';
+import type { Accepted, FromWriter, ToWriter, WriterStart } from '../../engine/sinks/messages.ts';
 import { type Connection, withConnection } from '../../engine/sinks/postgres/connection.ts';
+import { claimLanes, type LaneClaim } from '../../engine/sinks/postgres/lanes.ts';
 import { migrate } from '../../engine/sinks/postgres/migrate.ts';
-import { beginRun, type StoredState } from '../../engine/sinks/postgres/runs.ts';
+import { beginRun } from '../../engine/sinks/postgres/runs.ts';
 import { openPostgres, type PostgresServer } from '../../engine/sinks/postgres/server.ts';
-import { createPostgresWriter } from '../../engine/sinks/postgres/writer.ts';
+import { createPostgresWriter, type WriterSeams } from '../../engine/sinks/postgres/writer.ts';
 import { readWriterCounters, WRITER_COUNTERS_BYTES } from '../../engine/sinks/postgres/writer-counters.ts';
 import * as L from '../../schemas/layout.gen.ts';
 import { BARRIER_FLAG, INSTRUMENT_KIND, OUT_KIND } from '../../schemas/records.ts';
@@ -58,7 +59,7 @@ export async function startServer(): Promise<TestServer> {
 export interface Proxy {
   readonly connectionString: string;
   /** From now on: lets the next message that contains `text` through to the server, then cuts the line before the answer comes back. */
-  cutAfter(text: string): void;
+  cutAfter(text: string, onCut?: () => void): void;
   /** Cuts every line and lets none through until `mend`. */
   cut(): void;
   mend(): void;
@@ -71,6 +72,7 @@ export async function startProxy(connectionString: string): Promise<Proxy> {
   const target = { host: url.hostname, port: Number(url.port || 5432) };
   const sockets = new Set<Socket>();
   let cutText: string | undefined;
+  let tellCut = (): void => undefined;
   let isCut = false;
   const proxy = createServer((near) => {
     if (isCut) {
@@ -96,8 +98,10 @@ export async function startProxy(connectionString: string): Promise<Proxy> {
       far.write(bytes);
     });
     far.on('data', (bytes) => {
-      if (isCutting) near.destroy();
-      else near.write(bytes);
+      if (isCutting) {
+        near.destroy();
+        tellCut();
+      } else near.write(bytes);
     });
   });
   await new Promise<void>((resolve) => proxy.listen({ port: 0, host: '127.0.0.1' }, resolve));
@@ -106,8 +110,9 @@ export async function startProxy(connectionString: string): Promise<Proxy> {
   url.port = String((proxy.address() as AddressInfo).port);
   return {
     connectionString: url.toString(),
-    cutAfter(text) {
+    cutAfter(text, onCut = () => undefined) {
       cutText = text;
+      tellCut = onCut;
     },
     cut() {
       isCut = true;
@@ -139,15 +144,21 @@ export interface Harness {
   readonly database: { readonly connectionString: string; readonly schema: string };
   readonly timeframes: readonly Timeframe[];
   readonly run: number;
+  readonly claim: LaneClaim;
   readonly posted: FromWriter[];
   readonly committed: Ring;
   readonly rings: readonly Ring[];
+  readonly symbols: SymbolDictionary;
+  /** A record as the bar kernel would write it, into the first ring. */
+  put(record: Int32Array): void;
   final(bar: BarInput): void;
   delta(bar: BarInput): void;
   open(bar: BarInput): void;
+  /** The symbol has nothing open any more. */
+  clear(symbol: number): void;
   late(bar: BarInput & { readonly missed: number }): void;
   /** Ends an epoch: a barrier in every ring and the word of main. */
-  endEpoch(options?: { readonly isFinal?: boolean; readonly silentShards?: readonly number[] }): number;
+  endEpoch(options?: EpochOptions): number;
   barrier(shard: number, epoch: number, flags?: number): void;
   /** Resolves once `epoch` is committed; rejects when the writer has failed. */
   whenCommitted(epoch: number): Promise<void>;
@@ -161,12 +172,29 @@ export interface Harness {
   abandon(): Promise<void>;
 }
 
+export interface EpochOptions {
+  readonly isFinal?: boolean;
+  readonly silentShards?: readonly number[];
+  /** By default one of partition 0, at 100 times the epoch; none: a source without offsets. */
+  readonly offsets?: readonly (readonly [partition: number, offset: bigint])[];
+  readonly accepted?: readonly Accepted[];
+  readonly letters?: readonly { readonly lane: number; readonly json: string }[];
+  readonly published?: number;
+}
+
 export interface HarnessOptions {
   readonly shards?: number;
   readonly timeframes?: string;
   readonly schema?: string;
   readonly source?: string;
-  readonly continues?: StoredState;
+  /** The source's last run goes on. */
+  readonly goesOn?: boolean;
+  readonly lanes?: readonly number[];
+  readonly isLaned?: boolean;
+  /** Partition of the symbols; by default 0 for each. */
+  readonly partitions?: readonly number[];
+  readonly hasKafka?: boolean;
+  readonly seams?: WriterSeams;
   readonly committedSlots?: number;
   readonly connectionString?: string;
 }
@@ -178,12 +206,16 @@ export async function startWriter({ server, config }: TestServer, options: Harne
   const source = options.source ?? 'sim';
   const database = { connectionString: server.connectionString, schema };
   await migrate(server.connectionString, schema, timeframes);
-  const run = await beginRun({ ...database, source, config, continues: options.continues });
+  const knobs = { ...config, TIMEFRAMES: options.timeframes ?? '1s,1m,3m,5m,15m' };
+  const run = await beginRun({ ...database, source, config: knobs, goesOn: options.goesOn ?? false });
+  const owned = { lanes: options.lanes ?? [0], isLaned: options.isLaned ?? false };
+  const claim = await claimLanes({ ...database, ...owned, source, run, timeframes, transactionalIdOf: (token) => `test.${token}` });
   const regions = Array.from({ length: options.shards ?? 1 }, (_, shardIndex) => makeRegion(shardIndex, timeframes));
   const rings = regions.map(outRingOf);
   const symbols = openSymbols(allocateSymbols(64));
   for (const [index, name] of ['AAA', 'Bb\tB', 'ÉUR', 'QUOTED'].entries()) {
-    symbols.write(index, { name, partition: 0, shard: 0, localIndex: index, priceDecimals: 2, lotDecimals: 0, isQuote: name === 'QUOTED' });
+    const partition = options.partitions?.[index] ?? 0;
+    symbols.write(index, { name, partition, shard: 0, localIndex: index, priceDecimals: 2, lotDecimals: 0, isQuote: name === 'QUOTED' });
   }
   const committedRing = allocateRing(options.committedSlots ?? 1024, L.BAR_SIZE);
   const counters = new SharedArrayBuffer(WRITER_COUNTERS_BYTES);
@@ -191,21 +223,28 @@ export async function startWriter({ server, config }: TestServer, options: Harne
     connectionString: options.connectionString ?? server.connectionString,
     schema,
     run,
-    lineage: run,
     source,
     timeframes,
     regions,
     symbols: symbols.buffer,
-    committedRing,
+    committedRing: (options.hasKafka ?? true) ? committedRing : undefined,
     counters,
     isLive: false,
+    ...owned,
+    token: claim.token,
+    baseEpoch: claim.baseEpoch,
   };
   const posted: FromWriter[] = [];
   const listeners = new Set<(message: FromWriter) => void>();
-  const writer = createPostgresWriter(start, (message) => {
-    posted.push(message);
-    for (const listener of [...listeners]) listener(message);
-  });
+  const writer = createPostgresWriter(
+    start,
+    (message) => {
+      posted.push(message);
+      for (const listener of [...listeners]) listener(message);
+    },
+    undefined,
+    options.seams,
+  );
   const running = writer.run();
   const committed = createRing(committedRing, 0);
   let epoch = 0;
@@ -242,19 +281,38 @@ export async function startWriter({ server, config }: TestServer, options: Harne
     database,
     timeframes,
     run,
+    claim,
+    symbols,
     posted,
     committed,
     rings,
     final: (bar) => put(OUT_KIND.barFinal, bar),
     delta: (bar) => put(OUT_KIND.barAmend, { lateCount: bar.ticks.length, ...bar }),
     open: (bar) => put(OUT_KIND.barOpen, bar),
+    put: (record) => rings[0]?.publish(record, 0, 1),
+    clear(symbol) {
+      const words = new Int32Array(BAR_WORDS);
+      words[L.BAR_KIND_I32] = OUT_KIND.symbolClear;
+      words[L.BAR_SYMBOL_INDEX_I32] = symbol;
+      rings[0]?.publish(words, 0, 1);
+    },
     late: (bar) => put(OUT_KIND.lateTick, bar, bar.missed),
     barrier,
-    endEpoch({ isFinal = false, silentShards = [] } = {}) {
+    endEpoch({ isFinal = false, silentShards = [], offsets, accepted = [], letters = [], published = 0 } = {}) {
       epoch += 1;
-      const flags = isFinal ? BARRIER_FLAG.final | BARRIER_FLAG.withOpenState : 0;
+      const flags = BARRIER_FLAG.withOpenState | (isFinal ? BARRIER_FLAG.final : 0);
       for (const shard of rings.keys()) if (!silentShards.includes(shard)) barrier(shard, epoch, flags);
-      tell({ type: 'epoch', epoch, offsets: [[0, BigInt(epoch * 100)]], watermarks: [[0, T0 + BigInt(epoch) * SECOND]], isFinal });
+      const lane = owned.lanes[0] ?? 0;
+      tell({
+        type: 'epoch',
+        epoch,
+        offsets: offsets ?? [[lane, BigInt(epoch * 100)]],
+        watermarks: [[lane, T0 + BigInt(epoch) * SECOND]],
+        isFinal,
+        accepted,
+        letters,
+        published,
+      });
       return epoch;
     },
     async whenCommitted(wanted) {
@@ -284,7 +342,7 @@ export async function startWriter({ server, config }: TestServer, options: Harne
     async finish() {
       epoch += 1;
       for (const shard of rings.keys()) barrier(shard, epoch, BARRIER_FLAG.final | BARRIER_FLAG.withOpenState);
-      tell({ type: 'epoch', epoch, offsets: [], watermarks: [], isFinal: true });
+      tell({ type: 'epoch', epoch, offsets: [], watermarks: [], isFinal: true, accepted: [], letters: [], published: 0 });
       await when((message): message is Extract<FromWriter, { type: 'committed' }> => message.type === 'committed' && message.isFinal);
       await running;
     },

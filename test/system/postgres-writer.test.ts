@@ -88,7 +88,7 @@ describe('epochs', () => {
       { symbol: 'ÉUR', kind: 'trade', price_decimals: 2 },
     ]);
     expect(await harness.query('select source, partition, next_offset, epoch from source_offsets')).toEqual([
-      { source: 'sim', partition: 0, next_offset: '100', epoch: '1' },
+      { source: 'sim', partition: 0, next_offset: '100', epoch: String(harness.claim.baseEpoch + 1) },
     ]);
     expect(harness.takePublished()).toEqual([
       [0, 0, 0, 0, 10],
@@ -350,7 +350,7 @@ describe('failures', () => {
     expect(harness.counter('retries')).toBeGreaterThan(0);
   });
 
-  it.each(['commit\0', 'update runs', 'insert into source_offsets', 'copy "bars_1s"'])(
+  it.each(['commit\0', 'update lanes', 'copy pg_temp.stage_open_state', 'copy outbox', 'insert into source_offsets', 'copy "bars_1s"'])(
     'a line cut after the server got %j neither loses nor doubles anything',
     async (text) => {
       const proxy = await startProxy(testServer.server.connectionString);
@@ -361,13 +361,23 @@ describe('failures', () => {
       harness.delta({ start: 0, ticks: [[950, 11, 1]] });
       harness.delta({ start: 0, ticks: [[960, 11, 1]] });
       harness.late({ start: 0, ticks: [[20, 11, 9]], missed: 31 });
+      harness.open({ start: 0, timeframe: 1, ticks: [[1000, 10, 5]] });
       proxy.cutAfter(text);
-      await harness.whenCommitted(harness.endEpoch());
+      const accepted = [{ partition: 0, volumeLots: 7n, tradeCount: 3n, quoteCount: 0n }];
+      await harness.whenCommitted(harness.endEpoch({ accepted }));
       expect(await barsOf(harness)).toMatchObject([
         { start: '0', vol: 12, n: 6, rev: 2 },
         { start: '1', vol: 5, n: 1, rev: 0 },
       ]);
       expect(await harness.query('select quantity from late_ticks')).toEqual([{ quantity: '9' }]);
+      expect(await harness.query('select accepted_lots, accepted_trades from source_offsets')).toEqual([
+        { accepted_lots: '7', accepted_trades: '3' },
+      ]);
+      expect(await harness.query('select vol, oldest_offset from open_state')).toEqual([{ vol: ['5'], oldest_offset: '100' }]);
+      expect(await harness.query('select epoch - $1 as epoch, part from outbox order by epoch', [harness.claim.baseEpoch])).toEqual([
+        { epoch: '1', part: 0 },
+        { epoch: '2', part: 0 },
+      ]);
       expect(harness.takePublished().map(([, , start, revision, volume]) => [start, revision, volume])).toEqual([
         [0, 0, 10],
         [1, 0, 5],

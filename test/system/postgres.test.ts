@@ -1,14 +1,16 @@
 /** Migrations, runs, open state, verdict and export, against the embedded server or the one that POSTGRES_URL names. */
 import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { assert } from '../../engine/core/errors.ts';
 import { parseTimeframes } from '../../engine/market/timeframes.ts';
 import { timeframeParents } from '../../engine/memory/region.ts';
 import { runExport } from '../../engine/monitor/export.ts';
-import { readSums } from '../../engine/monitor/verdict.ts';
+import { judgeStored } from '../../engine/monitor/verdict.ts';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
 import { migrate } from '../../engine/sinks/postgres/migrate.ts';
 import { loadState } from '../../engine/sinks/postgres/runs.ts';
 import { namedServer, openPostgres } from '../../engine/sinks/postgres/server.ts';
+import type { StoredState } from '../../engine/sinks/postgres/state.ts';
 import { LATE_FLAG } from '../../schemas/records.ts';
 import { type Column, quoteBarColumns, tradeBarColumns } from '../../schemas/tables.ts';
 import { configWith, type Harness, SECOND, startServer, startWriter, T0, type TestServer } from './postgres-harness.ts';
@@ -44,6 +46,7 @@ describe('migrations', () => {
       '0001_bars',
       '0002_engine',
       '0003_open_bars',
+      '0004_checkpoint',
       'tables of 60m',
       'tables of 1d',
     ]);
@@ -101,6 +104,14 @@ describe('migrations', () => {
   );
 });
 
+const ACCEPTED = [{ partition: 0, volumeLots: 1117n, tradeCount: 6n, quoteCount: 3n }];
+
+async function stateOf({ database, timeframes }: Harness): Promise<StoredState> {
+  const stored = await loadState({ ...database, source: 'sim', timeframes, lanes: [0], isLaned: false });
+  assert(stored !== undefined, 'the run has left a state');
+  return stored;
+}
+
 /** A run with two trade bars of each timeframe, quotes, late ticks and open buckets. */
 async function stoppedRun(schema: string): Promise<Harness> {
   const harness = await startWriter({ ...testServer, config: { ...testServer.config, LATE_POLICY: 'side' } }, { schema });
@@ -146,50 +157,34 @@ async function stoppedRun(schema: string): Promise<Harness> {
   harness.late({ start: 0, ticks: [[20, 11, 9]], missed: 0b00011 });
   harness.late({ start: 0, symbol: 3, isQuote: true, ticks: [[20, 11, 0]], missed: 0b00001 });
   harness.late({ start: 0, ticks: [[5, 11, 7]], missed: 0b11111 | LATE_FLAG.refused });
-  await harness.whenCommitted(harness.endEpoch({ isFinal: true }));
+  await harness.whenCommitted(harness.endEpoch({ isFinal: true, accepted: ACCEPTED }));
   return harness;
 }
 
 describe('runs', () => {
-  it('give back open buckets, watermarks and offsets as they were when the run was stopped', async () => {
+  it('give back open buckets, watermarks and offsets as they were at the last epoch', async () => {
     const schema = newSchema();
     const harness = await stoppedRun(schema);
-    const stored = await loadState({ ...harness.database, source: 'sim', timeframes: harness.timeframes });
+    const stored = await stateOf(harness);
     expect(stored).toMatchObject({ run: harness.run, offsets: [[0, 100n]], watermarks: [[0, T0 + 1_000_000_000n]] });
-    expect(stored?.openState.map(({ symbol, isQuote, bars }) => [symbol, isQuote, bars.length])).toEqual([
+    expect(stored.openState.map(({ symbol, isQuote, bars }) => [symbol, isQuote, bars.length])).toEqual([
       ['AAA', false, 256],
       ['Bb\tB', false, 128],
       ['QUOTED', true, 128],
     ]);
-    expect(stored?.sums.slice(0, 2)).toEqual([
-      { volumeLots: 1000n, tradeCount: 1n, quoteCount: 0n },
-      { volumeLots: 108n, tradeCount: 4n, quoteCount: 2n },
-    ]);
     // What comes back is stored again unchanged by a run that goes on.
     const before = await harness.query('select * from open_state order by symbol');
-    const next = await startWriter(testServer, { schema, ...(stored === undefined ? {} : { continues: stored }) });
+    const next = await startWriter(testServer, { schema, goesOn: true });
     expect(next.run).toBe(harness.run);
-    for (const { bars } of stored?.openState ?? []) {
+    for (const { bars, symbol } of stored.openState) {
       for (let at = 0; at < bars.length; at += 128) {
         const words = new Int32Array(bars.slice(at, at + 128).buffer);
-        words[1] = ['AAA', 'Bb\tB', '', 'QUOTED'].indexOf(stored?.openState.find((state) => state.bars === bars)?.symbol ?? '');
-        next.rings[0]?.publish(words, 0, 1);
+        words[1] = ['AAA', 'Bb\tB', '', 'QUOTED'].indexOf(symbol);
+        next.put(words);
       }
     }
     await next.finish();
     expect(await harness.query('select * from open_state order by symbol')).toEqual(before);
-  });
-
-  it('give no open buckets back after a crash, when they are older than the last epoch', async () => {
-    const schema = newSchema();
-    const harness = await stoppedRun(schema);
-    const stored = await loadState({ ...harness.database, source: 'sim', timeframes: harness.timeframes });
-    const next = await startWriter(testServer, { schema, ...(stored === undefined ? {} : { continues: stored }) });
-    expect(await loadState({ ...harness.database, source: 'sim', timeframes: harness.timeframes })).toBeDefined();
-    await next.whenCommitted(next.endEpoch());
-    await next.abandon();
-    const left = await loadState({ ...harness.database, source: 'sim', timeframes: harness.timeframes });
-    expect(left).toMatchObject({ run: stored?.run, isWhole: false, openState: [] });
   });
 
   it('show each open bucket of each timeframe as a whole provisional bar', async () => {
@@ -232,34 +227,28 @@ describe('runs', () => {
     },
   );
 
-  it('sum what they hold, by timeframe, and what late ticks are missing from it', async () => {
+  it('are judged by what they hold, by timeframe, against what their epochs accepted', async () => {
     const harness = await stoppedRun(newSchema());
-    const sums = await readSums({ ...harness.database, run: harness.run, timeframes: harness.timeframes });
-    expect(sums.slice(0, 3)).toEqual([
-      {
-        timeframe: '1s',
-        held: { volumeLots: 1108n, tradeCount: 5n, quoteCount: 2n },
-        missed: { volumeLots: 9n, tradeCount: 1n, quoteCount: 1n },
-      },
-      {
-        timeframe: '1m',
-        held: { volumeLots: 1108n, tradeCount: 5n, quoteCount: 2n },
-        missed: { volumeLots: 9n, tradeCount: 1n, quoteCount: 0n },
-      },
-      {
-        timeframe: '3m',
-        // Nothing of its own yet: what is open in 1s and 1m is on its way to it.
-        held: { volumeLots: 1108n, tradeCount: 5n, quoteCount: 2n },
-        missed: { volumeLots: 0n, tradeCount: 0n, quoteCount: 0n },
-      },
+    const request = { ...harness.database, source: 'sim', run: harness.run, timeframes: harness.timeframes };
+    const found = { volumeLots: 1108n, tradeCount: 5n, quoteCount: 2n };
+    // 1s and 1m miss a late trade of 9 lots, 1s a late quote too; the longer ones have nothing of their own yet: it is open in 1s and 1m.
+    const lines = await judgeStored(request);
+    expect(lines.map((line) => [line.timeframe, line.found, line.isConserved])).toEqual([
+      ['1s', found, true],
+      ['1m', found, false],
+      ['3m', found, false],
+      ['5m', found, false],
+      ['15m', found, false],
     ]);
-    expect(await readSums({ ...harness.database, run: harness.run + 1, timeframes: harness.timeframes })).toMatchObject([
-      { held: { volumeLots: 0n } },
-      {},
-      {},
-      {},
-      {},
+    expect(lines.map(({ expected }) => expected)).toEqual([
+      found,
+      { ...found, quoteCount: 3n },
+      ...Array.from({ length: 3 }, () => ({ volumeLots: 1117n, tradeCount: 6n, quoteCount: 3n })),
     ]);
+    const nothing = { volumeLots: 0n, tradeCount: 0n, quoteCount: 0n };
+    expect(await judgeStored({ ...request, run: harness.run + 1 })).toMatchObject(
+      harness.timeframes.map(() => ({ expected: nothing, found: nothing })),
+    );
   });
 });
 

@@ -101,6 +101,25 @@ export function producerSettings(brokers: string, lingerMs: number): RdkafkaSett
   };
 }
 
+/**
+ * Settings of a transactional producer. A transaction that nobody ends is aborted by the brokers after its timeout; until then it holds back
+ * readers of what is committed. The broker still finishes one transaction when the next begins and then asks to come again: a short
+ * back-off keeps that wait near its few milliseconds. No delivery reports: the commit answers for every message.
+ */
+export function transactionalSettings(brokers: string, transactionalId: string, lingerMs: number): RdkafkaSettings {
+  return {
+    'metadata.broker.list': brokers,
+    'client.id': 'tickwright',
+    'transactional.id': transactionalId,
+    'transaction.timeout.ms': 60_000,
+    'retry.backoff.ms': 5,
+    'linger.ms': lingerMs,
+    'compression.codec': 'lz4',
+    'queue.buffering.max.messages': 100_000,
+    'reconnect.backoff.max.ms': 2000,
+  };
+}
+
 /** Java's partitioner, so that every client puts a symbol on the same partition. A message without a key goes anywhere. */
 export const PRODUCER_TOPIC_SETTINGS: RdkafkaSettings = { partitioner: 'murmur2_random', 'message.timeout.ms': 0 };
 

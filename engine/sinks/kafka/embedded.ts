@@ -29,7 +29,7 @@ export async function startEmbeddedKafka(library: Rdkafka): Promise<EmbeddedKafk
   if (broker === undefined) throw new EngineError('KAFKA_EMBEDDED', 'embedded Kafka: the mock cluster names 0 brokers, 1 expected');
   return {
     brokers: `${broker.host}:${broker.port}`,
-    label: `embedded mock cluster, volatile (in memory, ${EMBEDDED_PARTITIONS} partitions a topic)`,
+    label: `embedded mock cluster, volatile (in memory, ${EMBEDDED_PARTITIONS} partitions a topic; exactly-once is not promised)`,
     close: () => disconnectProducer(owner, 0),
   };
 }

@@ -1,31 +1,34 @@
 /**
- * Publishes committed bars. Runs on main, between the committed ring and librdkafka.
+ * Publishes committed epochs. Runs on main, between the committed ring and librdkafka.
  *
- * Order: bars of a symbol go to one partition in the order of the ring. The producer is idempotent and stops at the first failure that would
- * leave a gap; then it is replaced, and everything not acknowledged is sent again in order. A bar may so arrive twice, never out of
- * order, and its values are absolute.
+ *   announced epochs ─▶ one transaction: bars of whole epochs, their letters, the marker ─▶ slots go back to the ring
+ *
+ * Readers of what is committed see each bar once, whoever stops where; bars of a symbol go to one partition in the order of the ring. On
+ * the embedded cluster the same calls are made, but nothing there hides what an aborted transaction has sent.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as L from '../../../schemas/layout.gen.ts';
 import type { Clock } from '../../core/clock.ts';
-import { EngineError } from '../../core/errors.ts';
+import { EngineError, messageOf } from '../../core/errors.ts';
 import { readInt64 } from '../../core/int64.ts';
 import { createHistogram, encodeHistogram } from '../../core/latency.ts';
-import { createBarEncoder } from '../../kernel/encode.ts';
 import type { SymbolDictionary } from '../../market/instruments.ts';
 import type { Timeframe } from '../../market/timeframes.ts';
-import { createRing, type Ring } from '../../memory/ring.ts';
-import { createProducerLink, isQueueFull, type LinkHealth, tryProduce } from './producer-link.ts';
-import { createPublishWindow, type PublishWindow } from './publish-window.ts';
-import type { Producer, Rdkafka } from './rdkafka.ts';
-import { barsTopic } from './topics.ts';
+import { createRing } from '../../memory/ring.ts';
+import { createBarHandover } from './bar-handover.ts';
+import { createCommittedBacklog } from './committed-backlog.ts';
+import type { DeadLetter } from './dlq.ts';
+import type { TransactionOptions } from './marker.ts';
+import type { Rdkafka } from './rdkafka.ts';
+import { deadLetterTopic } from './topics.ts';
+import { createTransactor, type LinkHealth, type Outlet } from './transactor.ts';
 
-/** Bars encoded and handed over in one poll. */
-const BATCH = 2048;
-/** Below librdkafka's own queue limit, so that a full queue is the exception. */
-const IN_FLIGHT_MAX = 32_768;
+/** A transaction takes further epochs in until it has this many messages. */
+const TRANSACTION_MESSAGES = 32_768;
+/** Letters handed over between two turns of the event loop. */
+const LETTERS_PER_TURN = 256;
 const DRAIN_REST_MS = 1;
-/** Bars in flight without any acknowledgement for this long mean that the brokers are away, whatever the client says of them. */
+/** A transaction that does not go on for this long means that the brokers are away, whatever the client says of them. */
 const STALL_MS = 3000;
 
 export interface BarPublisherOptions {
@@ -40,113 +43,218 @@ export interface BarPublisherOptions {
   /** Latencies are recorded only where event times follow the wall clock. */
   readonly isLive: boolean;
   readonly lingerMs: number;
-  /** As in `ProducerLinkOptions`. */
+  /** As in `TransactorOptions`. */
   readonly retryFirstMs?: number;
+  readonly transactions: TransactionOptions;
+}
+
+/** An epoch that the database holds, all of whose bars were put into the committed ring before. */
+export interface CommittedEpoch {
+  readonly databaseEpoch: number;
+  /** Records of the epoch in the ring. */
+  readonly bars: number;
+  readonly letters: readonly DeadLetter[];
 }
 
 export interface PublisherCounters {
-  /** Bars acknowledged, by timeframe. */
+  /** Bars published, by timeframe. */
   readonly published: Float64Array;
-  /** Failures to deliver or hand over, by librdkafka's text. */
+  /** Failures of transactions, by librdkafka's text. */
   readonly failed: ReadonlyMap<string, number>;
 }
 
-/** Since the start, in bars; failures in messages. */
+/** Since the start, in bars; failures in attempts. */
 export interface PublisherTotals {
   readonly acked: number;
   readonly failed: number;
-  /** Bars sent again after a failure. */
+  /** Bars of transactions that were sent again. */
   readonly retried: number;
+  /** Bars of the transaction under way. */
   readonly inFlight: number;
   readonly outstanding: number;
+  readonly letters: number;
+  readonly transactions: number;
 }
 
 export interface BarPublisher {
-  /** @throws EngineError KAFKA_UNREACHABLE (retryable) */
+  /** @throws EngineError KAFKA_UNREACHABLE (retryable), FENCED */
   connect(): Promise<void>;
-  /** Takes delivery reports in and hands over what is committed, bounded; returns how many bars. Never blocks. */
+  /** Says that an epoch is committed; in order. */
+  epochCommitted(epoch: CommittedEpoch): void;
+  /** Starts what can be started; returns how many bars were handed over since the last call. Never blocks. */
   poll(): number;
-  /** Committed bars not acknowledged yet. */
+  /** Committed bars and announced letters not published yet. */
   outstanding(): number;
-  /** Polls until everything is acknowledged or the time is over; returns how many are left. */
+  /** Database epoch up to which everything is known to be published; 0 before the first. */
+  readonly publishedEpoch: number;
+  /** FENCED, or what will not pass: nothing more is published. */
+  failure(): Error | undefined;
+  /** Polls until everything is published, the publisher failed, or the time is over; returns how many are left. */
   drain(timeoutMs: number): Promise<number>;
   counters(): PublisherCounters;
   totals(): PublisherTotals;
-  /** Bucket end to acknowledgement in microseconds, since the last call, encoded; undefined when there is none. First revisions only. */
+  /** Bucket end to commit in microseconds, since the last call, encoded; undefined when there is none. First revisions only. */
   takeLatency(): string | undefined;
   health(): LinkHealth;
   close(): Promise<void>;
 }
 
+interface Announced {
+  readonly databaseEpoch: number;
+  /** Position behind the epoch's last bar. */
+  readonly end: number;
+  readonly letters: readonly DeadLetter[];
+}
+
 /** @throws EngineError KERNEL_MISSING, KERNEL_LAYOUT */
 export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
-  const { clock, timeframes } = options;
-  const ring = createRing(options.committedRing, 0);
-  const window = createPublishWindow(ring);
-  const handOver = createBarHandover(options, ring, window);
+  const { clock, timeframes, transactions } = options;
+  const backlog = createCommittedBacklog(createRing(options.committedRing, 0));
+  const handOver = createBarHandover(options, backlog);
+  const transactor = createTransactor(options);
+  const letterTopic = deadLetterTopic(options.prefix);
   const published = new Float64Array(timeframes.length);
   const latency = createHistogram();
   const startedUs = clock.wallMs() * 1000;
+  /** Epochs not published yet, in order. */
+  const announced: Announced[] = [];
+  let announcedEnd = 0;
+  let publishedEpoch = 0;
+  let failure: Error | undefined;
+  let isBusy = false;
+  let inFlight = 0;
+  let handedOver = 0;
   let acked = 0;
+  let letters = 0;
+  let pendingLetters = 0;
   let retried = 0;
-  /** Wall clock of the latest acknowledgement, or of when something was first in flight after a rest. */
-  let progressMs = clock.wallMs();
+  let count = 0;
 
-  const link = createProducerLink({
-    ...options,
-    onAcknowledged(position) {
-      if (!window.acknowledge(position)) return;
-      const word = window.wordAt(position);
-      const timeframe = ring.words[word + L.BAR_TIMEFRAME_INDEX_I32]!;
-      published[timeframe]! += 1;
-      acked += 1;
-      progressMs = clock.wallMs();
-      if (!options.isLive || ring.words[word + L.BAR_REVISION_I32] !== 0) return;
-      const endUs = readInt64(ring.words, word + (L.BAR_TS_START_NS >> 2)) / 1000 + (timeframes[timeframe]?.seconds ?? 0) * 1e6;
-      // A bucket that had ended before the engine began (restored, or of a backlog) tells nothing about the engine.
-      if (endUs < startedUs) return;
-      latency.recordValue(Math.max(0, Math.round(clock.wallMs() * 1000 - endUs)));
-    },
-    onReplaced() {
-      retried += window.rewind();
-    },
-  });
-
-  const poll = (): number => {
-    window.settle();
-    const producer = link.producer;
-    if (!producer) return 0;
-    producer.poll();
-    const count = Math.min(window.unsentRun(), BATCH, IN_FLIGHT_MAX - window.inFlight);
-    if (count <= 0) return 0;
-    if (window.inFlight === 0) progressMs = clock.wallMs();
-    const result = handOver(producer, count);
-    if (result.error) link.fail(result.error);
-    return result.count;
+  /** How many of the announced epochs go into the next transaction: at least one. */
+  const takeCount = (): number => {
+    let messages = 0;
+    let taken = 0;
+    for (const epoch of announced) {
+      messages = epoch.end - backlog.tail + epoch.letters.length;
+      if (taken > 0 && messages > TRANSACTION_MESSAGES) break;
+      taken += 1;
+    }
+    return taken;
   };
 
+  const send = async (outlet: Outlet, epochs: readonly Announced[], end: number): Promise<void> => {
+    inFlight = end - backlog.tail;
+    for (let position = backlog.tail; position < end; ) {
+      const taken = await handOver(outlet, position, end);
+      position += taken;
+      handedOver += taken;
+    }
+    const all = epochs.flatMap((epoch) => epoch.letters);
+    for (let index = 0; index < all.length; ) {
+      const { key, json } = all[index]!;
+      const isTaken = outlet.put({ topic: letterTopic, key, payload: Buffer.from(json) });
+      if (isTaken) index += 1;
+      if (!isTaken || index % LETTERS_PER_TURN === 0) await outlet.rest(!isTaken);
+    }
+  };
+
+  /** Counts what a committed transaction held, and gives its slots back. */
+  const settle = (end: number): void => {
+    const nowUs = clock.wallMs() * 1000;
+    while (backlog.tail < end) {
+      const { words, wordIndex, count: size } = backlog.piece(backlog.tail, end - backlog.tail);
+      for (let word = wordIndex, index = 0; index < size; index += 1, word += L.BAR_SIZE >> 2) {
+        if (words[word + L.BAR_INSTRUMENT_KIND_I32] === L.INSTRUMENT_KIND_QUOTE) continue;
+        const timeframe = words[word + L.BAR_TIMEFRAME_INDEX_I32]!;
+        published[timeframe]! += 1;
+        acked += 1;
+        if (!options.isLive || words[word + L.BAR_REVISION_I32] !== 0) continue;
+        const endUs = readInt64(words, word + (L.BAR_TS_START_NS >> 2)) / 1000 + (timeframes[timeframe]?.seconds ?? 0) * 1e6;
+        // A bucket that had ended before the engine began (restored, or of a backlog) tells nothing about the engine.
+        if (endUs >= startedUs) latency.recordValue(Math.max(0, Math.round(nowUs - endUs)));
+      }
+      backlog.release(size);
+    }
+    inFlight = 0;
+  };
+
+  /** Publishes the oldest announced epochs. Those without anything to send need no transaction: the marker moves with the next that do. */
+  const publishNext = async (): Promise<void> => {
+    const epochs = announced.slice(0, takeCount());
+    const last = epochs.at(-1);
+    if (!last) return;
+    const letterCount = epochs.reduce((sum, epoch) => sum + epoch.letters.length, 0);
+    if (last.end > backlog.tail || letterCount > 0) {
+      const size = last.end - backlog.tail;
+      const markers = new Map(transactions.lanes.map((lane) => [lane, last.databaseEpoch]));
+      const attempts = await transactor.publish({ markers, send: (outlet) => send(outlet, epochs, last.end) });
+      retried += Math.max(0, attempts - 1) * size;
+      count += 1;
+    }
+    settle(last.end);
+    letters += letterCount;
+    pendingLetters -= letterCount;
+    announced.splice(0, epochs.length);
+    publishedEpoch = last.databaseEpoch;
+  };
+
+  const run = async (): Promise<void> => {
+    isBusy = true;
+    try {
+      while (announced.length > 0) await publishNext();
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(messageOf(error));
+    } finally {
+      isBusy = false;
+    }
+  };
+
+  const poll = (): number => {
+    // Without an epoch to publish nothing gives slots back: a writer that waits for them is putting an epoch larger than the ring.
+    if (announced.length === 0 && backlog.isCrowded) backlog.moveAside();
+    if (!isBusy && !failure && announced.length > 0) void run();
+    const done = handedOver;
+    handedOver = 0;
+    return done;
+  };
+  const outstanding = (): number => backlog.outstanding() + pendingLetters;
+
   return {
-    connect: () => link.open(),
-    poll,
-    outstanding() {
-      window.settle();
-      return window.outstanding();
+    connect: () => transactor.open(),
+    epochCommitted(epoch) {
+      const latest = announced.at(-1)?.databaseEpoch ?? publishedEpoch;
+      if (epoch.databaseEpoch <= latest || announcedEnd + epoch.bars > backlog.tail + backlog.outstanding()) {
+        const text = `epoch ${epoch.databaseEpoch} of ${epoch.bars} bars: expected one after ${latest}, with its bars in the committed ring`;
+        throw new EngineError('EPOCH_ORDER', text);
+      }
+      announcedEnd += epoch.bars;
+      pendingLetters += epoch.letters.length;
+      announced.push({ databaseEpoch: epoch.databaseEpoch, end: announcedEnd, letters: epoch.letters });
+      poll();
     },
+    poll,
+    outstanding,
+    get publishedEpoch() {
+      return publishedEpoch;
+    },
+    failure: () => failure,
     async drain(timeoutMs) {
       const endUs = clock.monotonicUs() + timeoutMs * 1000;
       for (;;) {
-        const count = poll();
-        if (window.outstanding() === 0 || clock.monotonicUs() >= endUs) return window.outstanding();
-        if (count === 0) await sleep(DRAIN_REST_MS);
+        const taken = poll();
+        if (failure || (outstanding() === 0 && announced.length === 0) || clock.monotonicUs() >= endUs) return outstanding();
+        await sleep(taken > 0 ? 0 : DRAIN_REST_MS);
       }
     },
-    counters: () => ({ published, failed: link.failed }),
+    counters: () => ({ published, failed: transactor.failed }),
     totals: () => ({
       acked,
-      failed: [...link.failed.values()].reduce((sum, count) => sum + count, 0),
+      failed: [...transactor.failed.values()].reduce((sum, failures) => sum + failures, 0),
       retried,
-      inFlight: window.inFlight,
-      outstanding: window.outstanding(),
+      inFlight,
+      outstanding: outstanding(),
+      letters,
+      transactions: count,
     }),
     takeLatency() {
       if (latency.totalCount === 0) return undefined;
@@ -155,71 +263,11 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
       return encoded;
     },
     health() {
-      if (!link.health.isUp || window.inFlight === 0 || clock.wallMs() - progressMs < STALL_MS) return link.health;
-      return { isUp: false, detail: `${window.inFlight} bars in flight, none acknowledged for ${STALL_MS} ms`, sinceMs: progressMs };
+      const { health, progressMs } = transactor;
+      if (failure) return { isUp: false, detail: failure.message, sinceMs: health.sinceMs };
+      if (!health.isUp || !isBusy || clock.wallMs() - progressMs < STALL_MS) return health;
+      return { isUp: false, detail: `${inFlight} bars in flight, no answer for ${STALL_MS} ms`, sinceMs: progressMs };
     },
-    close: () => link.close(),
-  };
-}
-
-interface HandoverResult {
-  readonly count: number;
-  readonly error: Error | undefined;
-}
-
-/** Encodes the next bars of the window and hands them to librdkafka, which copies them; stops where its queue is full. */
-function createBarHandover(
-  options: BarPublisherOptions,
-  ring: Ring,
-  window: PublishWindow,
-): (producer: Producer, count: number) => HandoverResult {
-  const encoder = createBarEncoder(
-    options.symbols,
-    options.timeframes.map((timeframe) => timeframe.name),
-  );
-  const topics = options.timeframes.map((timeframe) => barsTopic(options.prefix, timeframe.name));
-  const keys: (Buffer | undefined)[] = [];
-  const slotWords = L.BAR_SIZE >> 2;
-
-  const keyOf = (symbolIndex: number): Buffer => {
-    const known = keys[symbolIndex];
-    if (known) return known;
-    const entry = options.symbols.read(symbolIndex);
-    if (!entry) throw new EngineError('SYMBOL_UNREGISTERED', `committed bar of symbol ${symbolIndex}: no such entry in the dictionary`);
-    const key = Buffer.from(entry.name);
-    keys[symbolIndex] = key;
-    return key;
-  };
-
-  return (producer, count) => {
-    const first = window.sentPosition;
-    const firstWord = window.wordAt(first);
-    encoder.i32.set(ring.words.subarray(firstWord, firstWord + count * slotWords), encoder.inputI32Index);
-    const { bytes, ends } = encoder.json(count);
-    const payloads = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    let start = 0;
-    let index = 0;
-    let error: Error | undefined;
-    for (; index < count; index += 1) {
-      const position = first + index;
-      const end = ends[index]!;
-      // Quote bars have no payload: they are not published.
-      const isWanted = end > start && !window.isAcknowledged(position);
-      if (isWanted) {
-        const word = firstWord + index * slotWords;
-        const topic = topics[ring.words[word + L.BAR_TIMEFRAME_INDEX_I32]!] ?? '';
-        error = tryProduce(producer, {
-          topic,
-          payload: payloads.subarray(start, end),
-          key: keyOf(ring.words[word + L.BAR_SYMBOL_INDEX_I32]!),
-          tag: position,
-        });
-        if (error) break;
-      }
-      window.markSent(1);
-      if (end === start) window.acknowledge(position);
-      start = end;
-    }
-    return { count: index, error: error && isQueueFull(error) ? undefined : error };
+    close: () => transactor.close(),
   };
 }

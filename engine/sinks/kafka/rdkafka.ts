@@ -6,7 +6,13 @@
 export interface RdkafkaError extends Error {
   readonly code: number;
   readonly isFatal?: boolean;
+  /** Of transactional calls: the same call may be made again, and goes on where it was. */
+  readonly isRetriable?: boolean;
+  /** Of transactional calls: the transaction is lost, the producer is not. */
+  readonly isTxnRequiresAbort?: boolean;
 }
+
+export type Done = (error: RdkafkaError | null) => void;
 
 export type RdkafkaSettings = Readonly<Record<string, string | number | boolean | ((...args: never[]) => void)>>;
 
@@ -89,6 +95,12 @@ export interface Producer extends Client {
   poll(): void;
   flush(timeoutMs: number, done: (error: RdkafkaError | null) => void): void;
   disconnect(flushTimeoutMs: number, done: () => void): void;
+  initTransactions(timeoutMs: number, done: Done): void;
+  beginTransaction(done: Done): void;
+  /** Adds offsets of the consumer's group to the transaction. */
+  sendOffsetsToTransaction(offsets: readonly TopicPartition[], consumer: Consumer, timeoutMs: number, done: Done): void;
+  commitTransaction(timeoutMs: number, done: Done): void;
+  abortTransaction(timeoutMs: number, done: Done): void;
   on(event: 'event.error', listener: (error: RdkafkaError) => void): void;
   on(event: 'delivery-report', listener: (error: RdkafkaError | null, report: DeliveryReport) => void): void;
 }
@@ -137,9 +149,11 @@ export interface Rdkafka {
 /** Codes of librdkafka that the engine tells apart. Negative ones are the library's own, positive ones the broker's. */
 export const RDKAFKA_ERROR = {
   queueFull: -184,
+  messageTooLarge: 10,
   allBrokersDown: -187,
   transport: -195,
   fatal: -150,
+  fenced: -144,
   assignPartitions: -175,
   revokePartitions: -174,
   offsetOutOfRange: 1,

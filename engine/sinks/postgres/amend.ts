@@ -1,6 +1,6 @@
 /**
  * Turns amendment deltas into revisions. The base of a bucket is its first revision when that is of the same epoch, else the row in the
- * table, if a run of this lineage wrote it. Deltas merge in order of arrival; each makes the next revision, with absolute values.
+ * table, if this run wrote it. Deltas merge in order of arrival; each makes the next revision, with absolute values.
  */
 import * as L from '../../../schemas/layout.gen.ts';
 import type { Timeframe } from '../../market/timeframes.ts';
@@ -19,8 +19,7 @@ export interface Amendments {
 
 export interface AmendContext {
   readonly timeframes: readonly Timeframe[];
-  /** Runs whose rows may be amended: from `lineage` to `run`. */
-  readonly lineage: number;
+  /** Only its rows are amended. */
   readonly run: number;
   symbolName(symbolIndex: number): string;
 }
@@ -117,11 +116,10 @@ async function readSome(client: Connection, context: AmendContext, table: string
     text: `select k.position, ${columns}
       from unnest($1::text[], $2::bigint[]) with ordinality as k (symbol, seconds, position)
       join ${table} b on b.symbol = k.symbol and b.ts = to_timestamp(k.seconds)
-      where b.run between $3 and $4`,
+      where b.run = $3`,
     values: [
       wanted.map(({ symbolIndex }) => context.symbolName(symbolIndex)),
       wanted.map(({ tsStartNs }) => String(tsStartNs / NS_PER_SECOND)),
-      context.lineage,
       context.run,
     ],
     rowMode: 'array',

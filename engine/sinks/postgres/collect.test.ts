@@ -32,7 +32,7 @@ it('leaves alone what lies behind a barrier until every shard has passed its own
   collector.drain(100);
   expect(collector.isComplete).toBe(true);
   const batch = collector.take(createBatch());
-  expect([batch.epoch, batch.hasOpenState, batch.finals.length, batch.deltas.length]).toEqual([1, true, 1, 1]);
+  expect([batch.epoch, batch.finals.length, batch.deltas.length]).toEqual([1, 1, 1]);
   expect(collector.drain(100)).toBe(1);
   expect([collector.isComplete, collector.length]).toEqual([false, 1]);
 });
@@ -42,15 +42,22 @@ it('sorts records by kind and counts first revisions by table, over the end of t
   if (!ring) throw new Error('one ring');
   const collector = createCollector([ring], createBatch());
   for (let round = 0; round < 5; round += 1) {
-    for (const kind of [OUT_KIND.barFinal, OUT_KIND.barFinal, OUT_KIND.barOpen, OUT_KIND.lateTick, OUT_KIND.barAmend]) {
+    for (const kind of [
+      OUT_KIND.barFinal,
+      OUT_KIND.barFinal,
+      OUT_KIND.barOpen,
+      OUT_KIND.lateTick,
+      OUT_KIND.barAmend,
+      OUT_KIND.symbolClear,
+    ]) {
       put(ring, kind, { timeframe: round % 2 });
     }
-    while (collector.drain(2) > 0) expect(ring.depth()).toBeLessThan(5);
+    while (collector.drain(2) > 0) expect(ring.depth()).toBeLessThan(6);
   }
   put(ring, OUT_KIND.barrier, { epoch: 9 });
   collector.drain(1);
   const batch = collector.take(createBatch());
-  expect([batch.finals, batch.opens, batch.lates, batch.deltas].map(({ length }) => length)).toEqual([10, 5, 5, 5]);
+  expect([batch.finals, batch.opens, batch.lates, batch.deltas, batch.clears].map(({ length }) => length)).toEqual([10, 5, 5, 5, 5]);
   expect([0, 1].map((timeframe) => batch.finalCounts[tableIndex(timeframe, false)])).toEqual([6, 4]);
 });
 

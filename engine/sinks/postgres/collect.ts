@@ -3,7 +3,7 @@
  * left alone until the barriers of all the others are there. So at most one epoch is being collected while another is committed.
  */
 import * as L from '../../../schemas/layout.gen.ts';
-import { BARRIER_FLAG, INSTRUMENT_KIND, OUT_KIND } from '../../../schemas/records.ts';
+import { INSTRUMENT_KIND, OUT_KIND } from '../../../schemas/records.ts';
 import { assert } from '../../core/errors.ts';
 import { readInt64 } from '../../core/int64.ts';
 import { TIMEFRAMES_LIMIT } from '../../memory/region.ts';
@@ -13,11 +13,11 @@ import { BAR_WORDS, createRecordList, type RecordList } from './record-list.ts';
 export interface EpochBatch {
   /** 0 until its first barrier was seen. */
   epoch: number;
-  hasOpenState: boolean;
-  /** First revisions, amendment deltas, open buckets and late ticks, each in order of arrival per shard. */
+  /** First revisions, amendment deltas, open buckets, symbols with nothing open and late ticks, each in order of arrival per shard. */
   readonly finals: RecordList;
   readonly deltas: RecordList;
   readonly opens: RecordList;
+  readonly clears: RecordList;
   readonly lates: RecordList;
   /** First revisions by `tableIndex`. */
   readonly finalCounts: Int32Array;
@@ -43,10 +43,10 @@ export function tableIndex(timeframeIndex: number, isQuote: boolean): number {
 export function createBatch(): EpochBatch {
   return {
     epoch: 0,
-    hasOpenState: false,
     finals: createRecordList(),
     deltas: createRecordList(),
     opens: createRecordList(),
+    clears: createRecordList(),
     lates: createRecordList(),
     finalCounts: new Int32Array(2 * TIMEFRAMES_LIMIT),
   };
@@ -62,8 +62,6 @@ export function createCollector(rings: readonly Ring[], first: EpochBatch): Coll
     const epoch = readInt64(words, at + (L.BAR_TS_START_NS >> 2));
     assert(batch.epoch === 0 || batch.epoch === epoch, `barrier of shard ${shard} is of epoch ${epoch}, of others ${batch.epoch}`);
     batch.epoch = epoch;
-    const flags = words[at + L.BAR_FLAGS_I32]!;
-    if ((flags & (BARRIER_FLAG.withOpenState | BARRIER_FLAG.final)) !== 0) batch.hasOpenState = true;
     isPast[shard] = true;
     pastCount += 1;
   };
@@ -116,10 +114,9 @@ export function createCollector(rings: readonly Ring[], first: EpochBatch): Coll
     take(next) {
       assert(pastCount === rings.length, `epoch ${batch.epoch}: ${pastCount} of ${rings.length} barriers`);
       const complete = batch;
-      for (const list of [next.finals, next.deltas, next.opens, next.lates]) list.clear();
+      for (const list of [next.finals, next.deltas, next.opens, next.clears, next.lates]) list.clear();
       next.finalCounts.fill(0);
       next.epoch = 0;
-      next.hasOpenState = false;
       isPast.fill(false);
       pastCount = 0;
       length = 0;
@@ -133,6 +130,7 @@ function listOf(batch: EpochBatch, kind: number): RecordList {
   if (kind === OUT_KIND.barFinal) return batch.finals;
   if (kind === OUT_KIND.barAmend) return batch.deltas;
   if (kind === OUT_KIND.barOpen) return batch.opens;
+  if (kind === OUT_KIND.symbolClear) return batch.clears;
   assert(kind === OUT_KIND.lateTick, `out ring record of kind ${kind}`);
   return batch.lates;
 }

@@ -1,13 +1,19 @@
 /** Owns the writer's connection: commits an epoch, again and again until it is durable, and says how the database is. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
-import { EngineError, messageOf } from '../../core/errors.ts';
+import { assert, messageOf } from '../../core/errors.ts';
 import type { BarEncoder } from '../../kernel/encode.ts';
 import type { SymbolDictionary } from '../../market/instruments.ts';
 import type { FromWriter, WriterStart } from '../messages.ts';
 import { type Connection, close, codeOf, connect, isRetryable } from './connection.ts';
-import { commitEpoch, type EpochWork } from './epoch-transaction.ts';
-import { lockSource } from './source-lock.ts';
+import { commitEpoch, type EpochWork, entryOf } from './epoch-transaction.ts';
+import type { LaneChoice } from './lane-choice.ts';
+import { assertOwner } from './lane-fence.ts';
+import { CREATE_OPEN_STAGE } from './open-rows.ts';
+import { createOpenSince, type OpenSince } from './open-since.ts';
+import { readOpenBuckets } from './open-state.ts';
+import { keepAlive, lockSource } from './source-lock.ts';
+import { readPositions } from './state.ts';
 import { tallyRows } from './tally.ts';
 import { WRITER_COUNTER } from './writer-counters.ts';
 
@@ -22,9 +28,9 @@ export interface CommitterParts {
 }
 
 export interface Committer {
-  /** Connects, waiting for the server if need be; false when abandoned. @throws what cannot pass by itself */
+  /** Gets ready, waiting for a server if need be; false when abandoned. @throws what cannot pass by itself */
   open(): Promise<boolean>;
-  /** Commits an epoch; false when abandoned. @throws what cannot pass by itself */
+  /** Makes an epoch durable, once, and fills its `amendments`; false when abandoned. @throws what cannot pass by itself */
   commit(work: EpochWork): Promise<boolean>;
   close(): Promise<void>;
 }
@@ -39,12 +45,11 @@ const SLOW_MS = 5000;
 const REST_MS = 50;
 
 export function createCommitter({ start, post, clock, counters, symbols, encoder, isAbandoned }: CommitterParts): Committer {
-  const context = { ...start, symbols, encoder };
+  const laneOfSymbol = createLaneLookup(start, symbols);
+  let session: Session | undefined;
   let client: Connection | undefined;
-  let isLocked = false;
   let upsertEpochsLeft = 0;
   let symbolsStored = 0;
-  let epochBase: number | undefined;
   let isUp: boolean | undefined;
 
   const report = (up: boolean, detail: string): void => {
@@ -59,23 +64,26 @@ export function createCommitter({ start, post, clock, counters, symbols, encoder
   const drop = async (): Promise<void> => {
     const lost = client;
     client = undefined;
-    isLocked = false;
     if (lost !== undefined) await close(lost);
   };
 
-  /** The connection, opened when there is none; learns where the run's count of epochs stood before this process. */
+  /** The connection, opened when there is none. */
   const connected = async (): Promise<Connection> => {
-    client ??= await connect(start.connectionString, start.schema);
-    if (!isLocked) {
-      await lockSource(client, { schema: start.schema, source: start.source, isRetryable: epochBase !== undefined });
-      isLocked = true;
+    if (client !== undefined) return client;
+    const fresh = await connect(start.connectionString, start.schema);
+    try {
+      await keepAlive(fresh);
+      await assertOwner(fresh, start);
+      // Whoever still holds the lock of a source that is not shared has lost it to this claim, and will let go.
+      if (!start.isLaned) await lockSource(fresh, { schema: start.schema, source: start.source, isRetryable: true });
+      await fresh.query(CREATE_OPEN_STAGE);
+      session ??= await openSession(fresh, start, symbols);
+    } catch (thrown) {
+      await close(fresh);
+      throw thrown;
     }
-    if (epochBase === undefined) {
-      const { rows } = await client.query<{ epoch: string }>('select epoch from runs where run = $1', [start.run]);
-      if (rows[0] === undefined) throw new EngineError('RUN_MISSING', `run ${start.run} is not in table runs of schema ${start.schema}`);
-      epochBase = Number(rows[0].epoch);
-    }
-    return client;
+    client = fresh;
+    return fresh;
   };
 
   /** Repeats `attempt` while its failure may pass by itself; undefined when abandoned. */
@@ -101,11 +109,15 @@ export function createCommitter({ start, post, clock, counters, symbols, encoder
 
   const attempt = async (work: EpochWork): Promise<number> => {
     const connection = await connected();
+    assert(session !== undefined, 'a connected writer knows its session');
     const slow = setTimeout(() => report(false, `epoch ${work.message.epoch} is not committed after ${SLOW_MS} ms`), SLOW_MS);
     try {
-      const databaseEpoch = (epochBase ?? 0) + work.message.epoch;
+      const context = { ...start, ...session, symbols, encoder, laneOfSymbol, isPublishing: start.committedRing !== undefined };
+      const databaseEpoch = start.baseEpoch + work.message.epoch;
       const result = await commitEpoch(connection, context, { ...work, databaseEpoch, symbolsStored }, upsertEpochsLeft > 0);
       symbolsStored = result.symbolsStored;
+      session.openSince.settle();
+      for (const [partition, offset] of work.message.offsets) session.startOffsets.set(partition, offset);
       return result.bytes;
     } finally {
       clearTimeout(slow);
@@ -144,5 +156,33 @@ export function createCommitter({ start, post, clock, counters, symbols, encoder
       return true;
     },
     close: drop,
+  };
+}
+
+/** What the writer remembers from epoch to epoch. */
+interface Session {
+  readonly openSince: OpenSince;
+  readonly startOffsets: Map<number, bigint>;
+}
+
+async function openSession(client: Connection, lanes: LaneChoice, symbols: SymbolDictionary): Promise<Session> {
+  const stored = await readOpenBuckets(client, lanes);
+  const positions = await readPositions(client, lanes);
+  return {
+    openSince: createOpenSince(stored, (symbolIndex) => entryOf(symbols, symbolIndex).name),
+    startOffsets: new Map(positions.flatMap(({ partition, nextOffset }) => (nextOffset === null ? [] : [[partition, nextOffset]]))),
+  };
+}
+
+function createLaneLookup(lanes: LaneChoice, symbols: SymbolDictionary): (symbolIndex: number) => number {
+  if (!lanes.isLaned) return () => 0;
+  const known = new Int32Array(symbols.capacity).fill(-1);
+  return (symbolIndex) => {
+    const lane = known[symbolIndex]!;
+    if (lane >= 0) return lane;
+    const { name, partition } = entryOf(symbols, symbolIndex);
+    assert(lanes.lanes.includes(partition), `symbol ${name} of partition ${partition} is of a lane owned`);
+    known[symbolIndex] = partition;
+    return partition;
   };
 }

@@ -6,9 +6,9 @@ import type { Connection } from './connection.ts';
 import { BAR_WORDS, type RecordList } from './record-list.ts';
 
 /** Signature, flags, length of the header extension: what every binary COPY begins with. */
-const BINARY_HEADER = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
+export const BINARY_HEADER = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
 /** A field count of -1 ends it. */
-const BINARY_TRAILER = Buffer.from([0xff, 0xff]);
+export const BINARY_TRAILER = Buffer.from([0xff, 0xff]);
 const TEXT_CHUNK_CHARS = 65536;
 
 /** Runs a COPY .. FROM STDIN; resolves with the bytes sent once the server has taken them. */

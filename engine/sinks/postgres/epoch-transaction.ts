@@ -1,6 +1,6 @@
 /**
- * One epoch, one transaction. Its first statement takes the lock of the run's row and moves the run's epoch on: when an earlier attempt
- * whose outcome is unknown did commit, or is still about to, that statement waits for it and finds the epoch taken.
+ * One epoch, one transaction: whether the lanes are still ours, then rows, positions, open buckets and what is to be published. When an earlier
+ * attempt whose outcome is unknown did commit, or is still about to, the first statement waits for it and finds the epoch taken.
  */
 import * as L from '../../../schemas/layout.gen.ts';
 import { INSTRUMENT_KIND, LATE_FLAG } from '../../../schemas/records.ts';
@@ -14,17 +14,26 @@ import { type Amendments, amend } from './amend.ts';
 import { type EpochBatch, tableIndex } from './collect.ts';
 import type { Connection } from './connection.ts';
 import { binaryRows, copyChunks, textRows } from './copy.ts';
-import { OPEN_STATE_COLUMNS, openStateRows } from './open-state.ts';
+import { type LaneOwner, takeEpoch } from './lane-fence.ts';
+import { storeOffsets } from './offsets.ts';
+import { type OpenRowsContext, storeOpenState } from './open-rows.ts';
+import type { OpenSince } from './open-since.ts';
+import { storeOutbox } from './outbox.ts';
 import { BAR_WORDS, type RecordList } from './record-list.ts';
 import { statementsOf } from './tables.ts';
 
-export interface TransactionContext {
-  readonly source: string;
+export interface TransactionContext extends LaneOwner {
+  readonly isLaned: boolean;
   readonly run: number;
-  readonly lineage: number;
   readonly timeframes: readonly Timeframe[];
   readonly symbols: SymbolDictionary;
   readonly encoder: BarEncoder;
+  readonly openSince: OpenSince;
+  /** False when nothing is published, so that nothing need be kept for it. */
+  readonly isPublishing: boolean;
+  /** Where the epoch under way began, by partition. */
+  readonly startOffsets: ReadonlyMap<number, bigint>;
+  laneOfSymbol(symbolIndex: number): number;
 }
 
 export interface EpochWork {
@@ -35,7 +44,7 @@ export interface EpochWork {
 }
 
 export interface EpochAttempt extends EpochWork {
-  /** The run's epoch count once this one is committed: it goes on where an earlier process of the run left off. */
+  /** The lanes' epoch once this one is committed. */
   readonly databaseEpoch: number;
   /** Symbols with an index below this are in `instruments`. */
   readonly symbolsStored: number;
@@ -50,7 +59,7 @@ export interface TransactionResult {
 
 /**
  * Commits the epoch. `isUpsert`: first revisions replace rows with equal keys, else such a row is a unique violation (23505).
- * @throws EngineError RUN_MISSING, INSTRUMENT_CHANGED; errors of the server and the connection
+ * @throws EngineError FENCED, INSTRUMENT_CHANGED; errors of the server and the connection
  */
 export async function commitEpoch(
   client: Connection,
@@ -60,7 +69,7 @@ export async function commitEpoch(
 ): Promise<TransactionResult> {
   const { batch, amendments } = work;
   await client.query('begin');
-  if (!(await takeEpoch(client, context, work))) {
+  if (!(await takeEpoch(client, context, work.databaseEpoch, context.isPublishing))) {
     await client.query('rollback');
     // The attempt that committed had worked out the revisions before it wrote them: they are still there to be published.
     assert(amendments.revisions.length === batch.deltas.length, `epoch ${batch.epoch}: revisions were worked out before the commit`);
@@ -71,25 +80,29 @@ export async function commitEpoch(
   await amend(client, amendContext(context), batch, amendments);
   const bytes = (await writeFinals(client, context, batch, isUpsert)) + (await writeLast(client, context, amendments.last));
   await storeLateTicks(client, context, batch.lates);
-  await storeOffsets(client, context, work);
-  if (batch.hasOpenState) await storeOpenState(client, context, batch.opens);
+  await storeOffsets(client, context, work.message, work.databaseEpoch);
+  await storeOpenState(client, openRowsContext(context, work), batch);
+  if (context.isPublishing) await storeOutbox(client, context, work, work.databaseEpoch);
   await client.query('commit');
   return { isNew: true, symbolsStored, bytes };
 }
 
-async function takeEpoch(client: Connection, { run }: TransactionContext, { databaseEpoch, batch }: EpochAttempt): Promise<boolean> {
-  const { rowCount } = await client.query(
-    `update runs set epoch = $2, open_state_epoch = case when $3 then $2 else open_state_epoch end where run = $1 and epoch < $2`,
-    [run, databaseEpoch, batch.hasOpenState],
-  );
-  if (rowCount === 1) return true;
-  const { rowCount: found } = await client.query('select 1 from runs where run = $1', [run]);
-  if (found === 0) throw new EngineError('RUN_MISSING', `run ${run} is not in table runs: was the schema dropped while the engine ran?`);
-  return false;
+function openRowsContext(context: TransactionContext, { message }: EpochWork): OpenRowsContext {
+  const { source, run, timeframes, symbols, openSince, startOffsets } = context;
+  const offsets = new Map(message.offsets);
+  return {
+    source,
+    run,
+    timeframes,
+    openSince,
+    entryOf: (symbolIndex) => entryOf(symbols, symbolIndex),
+    // A partition whose first offset comes with this epoch was read from a place that is not known.
+    startOffset: (partition) => startOffsets.get(partition) ?? (offsets.has(partition) ? 0n : null),
+  };
 }
 
-function amendContext({ timeframes, lineage, run, symbols }: TransactionContext): Parameters<typeof amend>[1] {
-  return { timeframes, lineage, run, symbolName: (symbolIndex) => entryOf(symbols, symbolIndex).name };
+function amendContext({ timeframes, run, symbols }: TransactionContext): Parameters<typeof amend>[1] {
+  return { timeframes, run, symbolName: (symbolIndex) => entryOf(symbols, symbolIndex).name };
 }
 
 export function entryOf(symbols: SymbolDictionary, symbolIndex: number): SymbolEntry {
@@ -205,39 +218,4 @@ async function storeLateTicks(client: Connection, { symbols, run }: TransactionC
   };
   const columns = 'symbol, event_ns, price, ask, quantity, n, missed, is_refused, partition, run';
   await copyChunks(client, `copy late_ticks (${columns}) from stdin`, textRows(rows()));
-}
-
-async function storeOffsets(
-  client: Connection,
-  { source, run }: TransactionContext,
-  { message, databaseEpoch }: EpochAttempt,
-): Promise<void> {
-  const offsets = new Map(message.offsets);
-  const watermarks = new Map(message.watermarks);
-  const partitions = [...new Set([...offsets.keys(), ...watermarks.keys()])];
-  if (partitions.length === 0) return;
-  const text = (value: bigint | undefined): string | null => (value === undefined ? null : String(value));
-  await client.query(
-    `insert into source_offsets (source, partition, next_offset, watermark_ns, run, epoch)
-     select $1, p.partition, p.next_offset, p.watermark_ns, $2, $3 from unnest($4::integer[], $5::bigint[], $6::bigint[]) as p (partition, next_offset, watermark_ns)
-     on conflict (source, partition) do update set
-       next_offset = coalesce(excluded.next_offset, source_offsets.next_offset),
-       watermark_ns = coalesce(excluded.watermark_ns, source_offsets.watermark_ns),
-       run = excluded.run, epoch = excluded.epoch, updated_at = now()`,
-    [
-      source,
-      run,
-      databaseEpoch,
-      partitions,
-      partitions.map((partition) => text(offsets.get(partition))),
-      partitions.map((partition) => text(watermarks.get(partition))),
-    ],
-  );
-}
-
-async function storeOpenState(client: Connection, context: TransactionContext, opens: RecordList): Promise<void> {
-  const { source, run, timeframes, symbols } = context;
-  await client.query('delete from open_state where source = $1', [source]);
-  const rows = openStateRows(opens, { source, run, timeframes, entryOf: (symbolIndex) => entryOf(symbols, symbolIndex) });
-  await copyChunks(client, `copy open_state (${OPEN_STATE_COLUMNS}) from stdin`, textRows(rows));
 }

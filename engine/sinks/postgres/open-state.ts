@@ -1,72 +1,14 @@
-/** Open buckets between runs: one row per symbol in `open_state`, arrays with one element per bucket. */
+/** Reads open buckets back: one row per symbol in `open_state`, arrays with one element per bucket. `open-rows.ts` writes them. */
 import * as L from '../../../schemas/layout.gen.ts';
 import { BAR_FLAG, INSTRUMENT_KIND } from '../../../schemas/records.ts';
 import { assert, EngineError } from '../../core/errors.ts';
-import type { SymbolEntry } from '../../market/instruments.ts';
 import type { Timeframe } from '../../market/timeframes.ts';
 import type { OpenState } from '../messages.ts';
-import { type BarValues, isQuoteRecord, readBar, writeBar } from './bar-record.ts';
+import { type BarValues, writeBar } from './bar-record.ts';
 import type { Connection } from './connection.ts';
-import { BAR_WORDS, type RecordList } from './record-list.ts';
-
-/** Of `copy open_state (..)`, in the order of `openStateRows`. */
-export const OPEN_STATE_COLUMNS = `source, symbol, partition, kind, price_decimals, lot_decimals, tf_sec, ts_ns, o, h, l, c,
-  vol, notional, n, late, first_ns, last_ns, ask_o, ask_h, ask_l, ask_c, run`;
-
-export interface OpenStateContext {
-  readonly source: string;
-  readonly run: number;
-  readonly timeframes: readonly Timeframe[];
-  entryOf(symbolIndex: number): SymbolEntry;
-}
-
-/** Rows for COPY in text format, from `barOpen` records. */
-export function* openStateRows(opens: RecordList, context: OpenStateContext): Generator<string[]> {
-  const bySymbol = new Map<number, number[]>();
-  for (let index = 0; index < opens.length; index += 1) {
-    const symbolIndex = opens.i32[index * BAR_WORDS + L.BAR_SYMBOL_INDEX_I32]!;
-    const indices = bySymbol.get(symbolIndex);
-    if (indices === undefined) bySymbol.set(symbolIndex, [index]);
-    else indices.push(index);
-  }
-  for (const [symbolIndex, indices] of bySymbol) {
-    const entry = context.entryOf(symbolIndex);
-    const bars = indices.map((index) => ({ index, bar: readBar(opens, index), isQuote: isQuoteRecord(opens, index) }));
-    const column = (value: (bar: BarValues) => number | bigint | undefined): string =>
-      `{${bars.map(({ bar }) => String(value(bar) ?? 'NULL')).join(',')}}`;
-    yield [
-      context.source,
-      entry.name,
-      String(entry.partition),
-      entry.isQuote ? 'quote' : 'trade',
-      String(entry.priceDecimals),
-      String(entry.lotDecimals),
-      `{${bars.map(({ index }) => secondsOf(opens, index, context.timeframes)).join(',')}}`,
-      `{${bars.map(({ index }) => opens.i64[((index * BAR_WORDS) >> 1) + L.BAR_TS_START_NS_I64]!).join(',')}}`,
-      column((bar) => bar.prices.open),
-      column((bar) => bar.prices.high),
-      column((bar) => bar.prices.low),
-      column((bar) => bar.prices.close),
-      column((bar) => (bar.ask === undefined ? bar.volumeLots : undefined)),
-      column((bar) => bar.notional),
-      column((bar) => bar.tradeCount),
-      column((bar) => bar.lateCount),
-      column((bar) => bar.firstNs),
-      column((bar) => bar.lastNs),
-      column((bar) => bar.ask?.open),
-      column((bar) => bar.ask?.high),
-      column((bar) => bar.ask?.low),
-      column((bar) => bar.ask?.close),
-      String(context.run),
-    ];
-  }
-}
-
-function secondsOf(opens: RecordList, index: number, timeframes: readonly Timeframe[]): number {
-  const timeframe = timeframes[opens.i32[index * BAR_WORDS + L.BAR_TIMEFRAME_INDEX_I32]!];
-  assert(timeframe !== undefined, `open bar ${index} has a known timeframe`);
-  return timeframe.seconds;
-}
+import { type LaneChoice, ofLanes } from './lane-choice.ts';
+import type { OpenBuckets } from './open-since.ts';
+import { BAR_WORDS } from './record-list.ts';
 
 interface OpenRow {
   readonly symbol: string;
@@ -93,15 +35,15 @@ interface OpenRow {
 }
 
 /**
- * The stored buckets of a source, as `barOpen` records for these timeframes; symbolIndex is left 0.
+ * The stored buckets of a source's lanes, as `barOpen` records for these timeframes; symbolIndex is left 0.
  * @throws EngineError OPEN_STATE_TIMEFRAME when a stored bucket's timeframe is no longer in TIMEFRAMES
  */
-export async function readOpenState(client: Connection, source: string, timeframes: readonly Timeframe[]): Promise<OpenState[]> {
+export async function readOpenState(client: Connection, lanes: LaneChoice, timeframes: readonly Timeframe[]): Promise<OpenState[]> {
   const { rows } = await client.query<OpenRow>(
     `select symbol, partition, kind, price_decimals, lot_decimals, tf_sec, ts_ns, o, h, l, c, vol, notional::text[], n, late,
        first_ns, last_ns, ask_o, ask_h, ask_l, ask_c
-     from open_state where source = $1 order by symbol`,
-    [source],
+     from open_state where ${ofLanes('open_state')} order by symbol`,
+    [lanes.source, lanes.isLaned, lanes.lanes],
   );
   return rows.map((row) => ({
     symbol: row.symbol,
@@ -111,6 +53,24 @@ export async function readOpenState(client: Connection, source: string, timefram
     isQuote: row.kind === 'quote',
     bars: recordsOf(row, timeframes),
   }));
+}
+
+/** Which buckets are stored as open, and since which offset, by symbol. */
+export async function readOpenBuckets(client: Connection, lanes: LaneChoice): Promise<Map<string, OpenBuckets>> {
+  const { rows } = await client.query<{ symbol: string; tf_sec: number[]; ts_ns: string[]; since_offset: (string | null)[] }>(
+    `select symbol, tf_sec, ts_ns, since_offset from open_state where ${ofLanes('open_state')}`,
+    [lanes.source, lanes.isLaned, lanes.lanes],
+  );
+  return new Map(
+    rows.map((row) => [
+      row.symbol,
+      {
+        seconds: row.tf_sec,
+        startNs: row.ts_ns.map(BigInt),
+        since: row.since_offset.map((offset) => (offset === null ? null : BigInt(offset))),
+      },
+    ]),
+  );
 }
 
 function recordsOf(row: OpenRow, timeframes: readonly Timeframe[]): Uint8Array {

@@ -1,5 +1,4 @@
 /** Hands committed trade bars on for publication, through the committed ring. */
-import { setTimeout as pause } from 'node:timers/promises';
 import * as L from '../../../schemas/layout.gen.ts';
 import { INSTRUMENT_KIND } from '../../../schemas/records.ts';
 import type { Ring } from '../../memory/ring.ts';
@@ -10,6 +9,7 @@ const REST_MS = 1;
 export interface PublishHooks {
   /** Called before each rest while the ring is full; false gives up. */
   onFull(): boolean;
+  pause(ms: number): Promise<unknown>;
 }
 
 /**
@@ -29,7 +29,7 @@ export async function publishBars(ring: Ring, list: RecordList, hooks: PublishHo
     const free = ring.free();
     if (free === 0) {
       if (!hooks.onFull()) return published;
-      await pause(REST_MS);
+      await hooks.pause(REST_MS);
       continue;
     }
     const count = Math.min(end - index, free);

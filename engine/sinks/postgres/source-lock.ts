@@ -1,4 +1,4 @@
-/** One engine at a time may write what a source yields into a schema: two would replace each other's open buckets and offsets. */
+/** One engine at a time may write what a source yields into a schema, unless they share it by lanes: a second one is told so. */
 import { EngineError } from '../../core/errors.ts';
 import { type Connection, codeOf } from './connection.ts';
 
@@ -18,8 +18,7 @@ export interface SourceLock {
  * @throws EngineError SOURCE_TAKEN when another connection holds it
  */
 export async function lockSource(client: Connection, { schema, source, isRetryable }: SourceLock): Promise<void> {
-  // A client that is gone without a word loses its lock after half a minute.
-  await client.query('set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 4');
+  await keepAlive(client);
   await client.query(`set lock_timeout = ${WAIT_MS}`);
   try {
     await client.query('select pg_advisory_lock(hashtext($1), hashtext($2))', [`tickwright ${schema}`, source]);
@@ -35,4 +34,9 @@ export async function lockSource(client: Connection, { schema, source, isRetryab
     );
   }
   await client.query('set lock_timeout = default');
+}
+
+/** From now on a client that is gone without a word loses its session after half a minute. */
+export async function keepAlive(client: Connection): Promise<void> {
+  await client.query('set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 4');
 }

@@ -27,6 +27,8 @@ export const WRITER_COUNTER = {
   flushMsSum: 13,
   /** Records of the epoch being collected. */
   collecting: 14,
+  /** Goes up each time round the writer's loop, also while the database does not answer: standing still, the thread is stuck. */
+  heartbeat: 15,
   /** First slot of rows written by timeframe, trade bars: TIMEFRAMES_LIMIT slots. */
   barRows: 16,
   /** The same for quote bars. */

@@ -4,11 +4,12 @@
  *
  *   out rings ─▶ collector ─▶ epoch ─▶ transaction, again until committed ─▶ committed ring ─▶ `committed`
  *
- * Runs in a thread of its own; the loop rests between looks so that socket events get their turn.
+ * Runs in a thread of its own; the loop rests between looks so that socket events get their turn. Nothing in it blocks, so that a simulation
+ * can run it on one thread with its own clock, rests and committer.
  */
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, SYSTEM_CLOCK } from '../../core/clock.ts';
-import { assert, messageOf } from '../../core/errors.ts';
+import { assert, EngineError, messageOf } from '../../core/errors.ts';
 import { createBarEncoder } from '../../kernel/encode.ts';
 import { openSymbols } from '../../market/instruments.ts';
 import { outRingOf } from '../../memory/region.ts';
@@ -16,7 +17,7 @@ import { createRing } from '../../memory/ring.ts';
 import type { FromWriter, ToWriter, WriterStart } from '../messages.ts';
 import { createAmendments } from './amend.ts';
 import { createBatch, createCollector } from './collect.ts';
-import { createCommitter } from './committer.ts';
+import { type Committer, type CommitterParts, createCommitter } from './committer.ts';
 import type { EpochWork } from './epoch-transaction.ts';
 import { publishBars } from './publish.ts';
 import { WRITER_COUNTER } from './writer-counters.ts';
@@ -37,34 +38,45 @@ const DRAIN_BUDGET = 8192;
 const COLLECT_LIMIT = 262_144;
 const REST_MS = 1;
 
-export function createPostgresWriter(start: WriterStart, post: (message: FromWriter) => void, clock: Clock = SYSTEM_CLOCK): PostgresWriter {
+/** What the writer is joined to; by default Postgres and the timers of its thread. */
+export interface WriterSeams {
+  readonly committer?: Committer;
+  /** Rests for so many ms; 0 only lets others have their turn. */
+  pause?(ms: number): Promise<unknown>;
+}
+
+export function createPostgresWriter(
+  start: WriterStart,
+  post: (message: FromWriter) => void,
+  clock: Clock = SYSTEM_CLOCK,
+  seams: WriterSeams = {},
+): PostgresWriter {
   const counters = new Float64Array(start.counters);
-  const symbols = openSymbols(start.symbols);
-  const encoder = createBarEncoder(
-    symbols,
-    start.timeframes.map(({ name }) => name),
-  );
+  const pause = seams.pause ?? ((ms: number): Promise<unknown> => (ms === 0 ? nextTurn() : sleep(ms)));
   const committedRing = start.committedRing === undefined ? undefined : createRing(start.committedRing, 0);
   const latency = createWriterLatency(start, post, clock);
   const messages: EpochMessage[] = [];
   let isAbandoned = false;
-  const committer = createCommitter({ start, post, clock, counters, symbols, encoder, isAbandoned: () => isAbandoned });
+  const committer = seams.committer ?? createPostgresCommitter({ start, post, clock, counters, isAbandoned: () => isAbandoned });
   const amendments = createAmendments();
   let spare = createBatch();
   const collector = createCollector(start.regions.map(outRingOf), createBatch());
 
-  const publish = async ({ batch }: EpochWork): Promise<void> => {
-    if (committedRing === undefined) return;
+  /** Hands bars on; resolves with how many. */
+  const publish = async ({ batch }: EpochWork): Promise<number> => {
+    let bars = 0;
+    if (committedRing === undefined) return bars;
     const hooks = {
+      pause,
       onFull: (): boolean => {
         counters[WRITER_COUNTER.publishWaits]! += 1;
         return !isAbandoned;
       },
     };
     // A bucket's first revision is handed on before those that amend it.
-    for (const list of [batch.finals, amendments.revisions]) {
-      counters[WRITER_COUNTER.published]! += await publishBars(committedRing, list, hooks);
-    }
+    for (const list of [batch.finals, amendments.revisions]) bars += await publishBars(committedRing, list, hooks);
+    counters[WRITER_COUNTER.published]! += bars;
+    return bars;
   };
 
   /** Commits and publishes one epoch; resolves with whether it was the last. */
@@ -74,11 +86,12 @@ export function createPostgresWriter(start: WriterStart, post: (message: FromWri
     const isCommitted = await committer.commit(work);
     if (!isCommitted) return true;
     latency.record(batch.finals, clock.monotonicUs() - startedUs);
-    await publish(work);
+    const bars = await publish(work);
     spare = batch;
     if (message.isFinal) latency.flush();
-    post({ type: 'committed', epoch: message.epoch, isFinal: message.isFinal });
-    return message.isFinal;
+    const { epoch, isFinal } = message;
+    post({ type: 'committed', epoch, isFinal, databaseEpoch: start.baseEpoch + epoch, bars });
+    return isFinal;
   };
 
   const takeWork = (): EpochWork | undefined => {
@@ -94,6 +107,7 @@ export function createPostgresWriter(start: WriterStart, post: (message: FromWri
     let isDone = false;
     let inFlight: Promise<void> | undefined;
     while (!isDone && !isAbandoned) {
+      counters[WRITER_COUNTER.heartbeat]! += 1;
       const limit = inFlight === undefined ? DRAIN_BUDGET : Math.min(DRAIN_BUDGET, COLLECT_LIMIT - collector.length);
       const moved = limit > 0 ? collector.drain(limit) : 0;
       counters[WRITER_COUNTER.collecting] = collector.length;
@@ -112,7 +126,7 @@ export function createPostgresWriter(start: WriterStart, post: (message: FromWri
           });
       }
       latency.tick();
-      await (moved > 0 ? nextTurn() : pause(REST_MS));
+      await pause(moved > 0 ? 0 : REST_MS);
     }
     await inFlight;
     if (failure !== undefined) throw failure;
@@ -130,10 +144,20 @@ export function createPostgresWriter(start: WriterStart, post: (message: FromWri
           await loop();
         }
       } catch (thrown) {
-        post({ type: 'failed', message: `postgres writer: ${messageOf(thrown)}` });
+        const code = thrown instanceof EngineError ? thrown.code : '';
+        post({ type: 'failed', message: `postgres writer: ${messageOf(thrown)}`, code });
       } finally {
         await committer.close();
       }
     },
   };
+}
+
+function createPostgresCommitter(parts: Omit<CommitterParts, 'symbols' | 'encoder'>): Committer {
+  const symbols = openSymbols(parts.start.symbols);
+  const encoder = createBarEncoder(
+    symbols,
+    parts.start.timeframes.map(({ name }) => name),
+  );
+  return createCommitter({ ...parts, symbols, encoder });
 }

@@ -3,10 +3,8 @@ import { judgeConservation, type TimeframeSums } from './conservation.ts';
 
 const sums = (volumeLots: bigint, tradeCount: bigint, quoteCount = 0n): TimeframeSums => ({ volumeLots, tradeCount, quoteCount });
 
-it('is conserved when what was added equals what was accepted less what was missed', () => {
-  const [line] = judgeConservation(sums(100n, 10n), [
-    { timeframe: '1s', before: sums(7n, 2n), after: sums(104n, 11n), missed: sums(3n, 1n) },
-  ]);
+it('is conserved when what is held equals what was accepted less what was missed', () => {
+  const [line] = judgeConservation(sums(100n, 10n), [{ timeframe: '1s', held: sums(97n, 9n), missed: sums(3n, 1n) }]);
   expect(line).toEqual({ timeframe: '1s', expected: sums(97n, 9n), found: sums(97n, 9n), isConserved: true });
 });
 
@@ -14,7 +12,7 @@ it.each([
   ['volume', sums(101n, 10n)],
   ['trades', sums(100n, 9n)],
   ['quotes', sums(100n, 10n, 1n)],
-])('is not conserved when %s differ', (_what, after) => {
-  const [line] = judgeConservation(sums(100n, 10n), [{ timeframe: '1s', before: sums(0n, 0n), after, missed: sums(0n, 0n) }]);
+])('is not conserved when %s differ', (_what, held) => {
+  const [line] = judgeConservation(sums(100n, 10n), [{ timeframe: '1s', held, missed: sums(0n, 0n) }]);
   expect(line?.isConserved).toBe(false);
 });

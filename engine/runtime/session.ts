@@ -1,0 +1,153 @@
+/**
+ * One session: the lanes are claimed, what an earlier owner left unpublished is published, its state is loaded, and the engine runs on it.
+ * A process has several, one after the other: a rebalance, a dead worker or being fenced ends a session, not the process.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../../config/knobs.ts';
+import { type Clock, SYSTEM_CLOCK } from '../core/clock.ts';
+import type { Logger } from '../core/log.ts';
+import type { Source } from '../ingest/source.ts';
+import type { InstrumentBook } from '../market/instrument-book.ts';
+import type { Timeframe } from '../market/timeframes.ts';
+import { deadLetterOf } from '../sinks/kafka/dlq.ts';
+import { markerGroupOf, type TransactionOptions, transactionalIdOf } from '../sinks/kafka/marker.ts';
+import { recoverPublication } from '../sinks/kafka/recover.ts';
+import type { FromWriter } from '../sinks/messages.ts';
+import { claimLanes, dropOutbox, type LaneClaim, ownsLanes, readOutbox, releaseLanes } from '../sinks/postgres/lanes.ts';
+import type { Database } from '../sinks/postgres/runs.ts';
+import type { StopReason } from './engine.ts';
+import { createLetters } from './letters.ts';
+import type { Servers } from './servers.ts';
+import type { SourceHost } from './sources.ts';
+import { buildTopology, type Topology } from './topology.ts';
+import { readTotals, type Totals } from './totals.ts';
+
+const RELEASE_ATTEMPTS = 5;
+const RELEASE_REST_MS = 300;
+
+export interface SessionParts {
+  readonly config: Config;
+  readonly timeframes: readonly Timeframe[];
+  readonly servers: Servers;
+  readonly database: Database;
+  readonly host: SourceHost;
+  readonly run: number;
+  readonly log: Logger;
+  /** Instruments as the file and the database know them now. */
+  loadBook(): Promise<InstrumentBook>;
+  onLatency(stage: string, encoded: string): void;
+  onWriterMessage(message: FromWriter): void;
+}
+
+export interface Session {
+  readonly lanes: readonly number[];
+  readonly source: Source;
+  readonly topology: Topology;
+  /** Symbols whose open buckets were loaded, and messages published that an earlier owner had left. */
+  readonly restored: number;
+  readonly recovered: number;
+  /** Runs and drains. Rejects with what ended it out of order; then the lanes stay claimed, and the next claim recovers them. */
+  run(): Promise<StopReason>;
+  totals(): Totals;
+  close(): Promise<void>;
+}
+
+export async function openSession(parts: SessionParts, lanes: readonly number[]): Promise<Session> {
+  const { config, timeframes, servers, database, host, run } = parts;
+  const clock: Clock = SYSTEM_CLOCK;
+  const source = host.name;
+  const identity = { prefix: config.TOPIC_PREFIX, schema: database.schema, source };
+  const claim = await claimLanes({
+    ...database,
+    source,
+    run,
+    lanes,
+    isLaned: host.isLaned,
+    timeframes,
+    transactionalIdOf: (token) => transactionalIdOf(identity, token),
+  });
+  const transactions: TransactionOptions | undefined = servers.kafka && {
+    transactionalId: transactionalIdOf(identity, claim.token),
+    markerGroup: markerGroupOf(identity),
+    markerTopic: `${config.TOPIC_PREFIX}${config.TICKS_TOPIC}`,
+    lanes,
+    isOwner: () => ownsLanes({ ...database, source, token: claim.token, lanes }),
+  };
+  const recovered = transactions ? await recover(parts, claim, transactions) : 0;
+  const letters = createLetters((rejected) => deadLetterOf(rejected, clock.wallMs()));
+  const opened = host.open(letters, lanes);
+  const topology = await buildTopology({
+    ...parts,
+    source: opened,
+    book: await parts.loadBook(),
+    claim,
+    lanes,
+    isLaned: host.isLaned,
+    transactions,
+    letters,
+  });
+  const close = async (): Promise<void> => {
+    await topology.terminate();
+    await topology.publisher?.close();
+    await opened.stop();
+  };
+  try {
+    await topology.ready;
+    await opened.start(topology.ingest, { offsets: new Map(claim.state.offsets) });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    lanes,
+    source: opened,
+    topology,
+    restored: claim.state.openState.length,
+    recovered,
+    async run() {
+      const reason = await topology.engine.run();
+      const published = topology.publisher?.publishedEpoch;
+      const upTo = new Map(lanes.map((lane) => [lane, published ?? 0]));
+      await release(parts.log, async () => {
+        if (published !== undefined) await dropOutbox({ ...database, source, token: claim.token, upTo });
+        await releaseLanes({ ...database, source, token: claim.token });
+      });
+      return reason;
+    },
+    totals: () => readTotals(topology, opened, timeframes.length),
+    close,
+  };
+}
+
+/** Everything is durable by now. Lanes that cannot be released are claimed by their next owner as after a crash: that is only slower. */
+async function release(log: Logger, attempt: () => Promise<void>): Promise<void> {
+  for (let left = RELEASE_ATTEMPTS; left > 0; left -= 1) {
+    try {
+      await attempt();
+      return;
+    } catch (error) {
+      log.warn({ err: error }, 'lanes not released');
+      if (left > 1) await sleep(RELEASE_REST_MS);
+    }
+  }
+}
+
+/** Publishes what the lanes' outbox holds above their markers, and empties it. */
+async function recover(parts: SessionParts, claim: LaneClaim, transactions: TransactionOptions): Promise<number> {
+  const { servers, database, host, config, log } = parts;
+  if (!servers.kafka) return 0;
+  const { lanes } = transactions;
+  const outbox = await readOutbox({ ...database, source: host.name, lanes });
+  const { published } = await recoverPublication({
+    ...servers.kafka,
+    prefix: config.TOPIC_PREFIX,
+    clock: SYSTEM_CLOCK,
+    transactions,
+    previousTransactionalIds: claim.previousTransactionalIds,
+    outbox,
+  });
+  if (published > 0) log.info({ published }, 'published what an earlier owner of the lanes had committed only');
+  const upTo = new Map(lanes.map((lane) => [lane, claim.baseEpoch]));
+  await dropOutbox({ ...database, source: host.name, token: claim.token, upTo });
+  return published;
+}

@@ -1,0 +1,172 @@
+/**
+ * Runs sessions one after the other until the source ends, a stop is asked for, or something fails for good.
+ *
+ *   wait for lanes ─▶ open session ─▶ run ─▶ revoked, worker dead, fenced, server away: next session
+ *                                      └──▶ stopped, source ended: done
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../core/clock.ts';
+import { EngineError, messageOf } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import { isRetryable } from '../sinks/postgres/connection.ts';
+import type { StopReason } from './engine.ts';
+import type { Session } from './session.ts';
+import type { SourceHost } from './sources.ts';
+import { addTotals, noTotals, type Totals } from './totals.ts';
+
+/** Failures after which the last checkpoint is a sound place to go on from. */
+const RECOVERABLE = new Set([
+  'WORKER_FAILED',
+  'WORKER_WEDGED',
+  'FENCED',
+  'KAFKA_ASSIGNMENT_CHANGED',
+  'KAFKA_UNREACHABLE',
+  'PUBLISHER_FAILED',
+]);
+/** Sessions that may fail in a row without committing an epoch, when it is not for want of a server. */
+const FAILURES_MAX = 5;
+const BACK_OFF_MS = 200;
+const BACK_OFF_MAX_MS = 5000;
+const REST_MS = 20;
+
+export interface SupervisorState {
+  readonly phase: 'waiting' | 'opening' | 'running' | 'failed' | 'done';
+  readonly detail: string;
+  readonly sinceMs: number;
+}
+
+export interface Supervisor {
+  run(): Promise<StopReason>;
+  requestStop(): void;
+  readonly session: Session | undefined;
+  readonly state: SupervisorState;
+  /** Of all sessions, the one that runs included. */
+  totals(): Totals;
+  /** Sessions begun, and those that ended by a failure, by its code. */
+  readonly sessions: number;
+  readonly failures: ReadonlyMap<string, number>;
+  /** Ticks accepted and not committed when a session failed, of a source that cannot be read again. */
+  readonly lostTicks: number;
+}
+
+export interface SupervisorOptions {
+  readonly host: SourceHost;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly timeframeCount: number;
+  open(lanes: readonly number[]): Promise<Session>;
+  /** Called when a session runs, and when one has failed and another will be tried. */
+  onSession(session: Session): void;
+  onFailure(text: string): void;
+}
+
+export function createSupervisor({ host, clock, log, timeframeCount, ...options }: SupervisorOptions): Supervisor {
+  const failures = new Map<string, number>();
+  let ended = noTotals(timeframeCount);
+  let session: Session | undefined;
+  let state: SupervisorState = { phase: 'waiting', detail: 'starting', sinceMs: clock.wallMs() };
+  let isStopRequested = false;
+  let sessions = 0;
+  let lostTicks = 0;
+  let failuresInRow = 0;
+  let waitMs = BACK_OFF_MS;
+
+  const setState = (phase: SupervisorState['phase'], detail: string): void => {
+    if (state.phase !== phase || state.detail !== detail) state = { phase, detail, sinceMs: clock.wallMs() };
+  };
+
+  /** The lanes of the next session; undefined when a stop is asked for meanwhile. */
+  const waitForLanes = async (): Promise<readonly number[] | undefined> => {
+    while (!isStopRequested) {
+      const lanes = host.lanes();
+      if (lanes.length > 0) return lanes;
+      setState('waiting', 'waiting for partitions');
+      await sleep(REST_MS);
+    }
+    return undefined;
+  };
+
+  const close = async (which: Session): Promise<void> => {
+    ended = addTotals(ended, which.totals());
+    session = undefined;
+    await which.close();
+  };
+
+  const runSession = async (lanes: readonly number[]): Promise<StopReason> => {
+    setState('opening', `claiming ${lanes.length} lanes`);
+    const opened = await options.open(lanes);
+    session = opened;
+    sessions += 1;
+    setState('running', 'running');
+    options.onSession(opened);
+    if (isStopRequested) opened.topology.engine.requestStop();
+    try {
+      return await opened.run();
+    } catch (error) {
+      if (!opened.source.isReplayable) lostTicks += opened.topology.engine.uncommittedTicks;
+      throw error;
+    } finally {
+      if (opened.topology.engine.committedEpoch > 0) {
+        failuresInRow = 0;
+        waitMs = BACK_OFF_MS;
+      }
+      await close(opened);
+    }
+  };
+
+  /** Decides whether another session may go on; throws when not. */
+  const recoverFrom = async (error: unknown): Promise<void> => {
+    const code = error instanceof EngineError ? error.code : 'SERVER_AWAY';
+    const isServerAway = isRetryable(error) || (error instanceof EngineError && error.retryable);
+    if (!isServerAway && !(error instanceof EngineError && RECOVERABLE.has(error.code))) throw error;
+    failures.set(code, (failures.get(code) ?? 0) + 1);
+    if (!isServerAway) failuresInRow += 1;
+    if (failuresInRow > FAILURES_MAX) throw error;
+    log.error({ err: error }, 'the session failed; another goes on from the last checkpoint');
+    setState('failed', messageOf(error));
+    options.onFailure(messageOf(error));
+    const untilMs = clock.wallMs() + waitMs;
+    waitMs = Math.min(waitMs * 2, BACK_OFF_MAX_MS);
+    while (clock.wallMs() < untilMs && !isStopRequested) await sleep(REST_MS);
+  };
+
+  return {
+    async run() {
+      for (;;) {
+        const lanes = await waitForLanes();
+        if (lanes === undefined) return 'stopped';
+        try {
+          const reason = await runSession(lanes);
+          if (reason !== 'revoked') {
+            setState('done', reason);
+            return reason;
+          }
+          log.info({ lanes }, 'partitions given back');
+        } catch (error) {
+          if (isStopRequested) throw error;
+          await recoverFrom(error);
+        } finally {
+          host.endSession();
+        }
+      }
+    },
+    requestStop() {
+      isStopRequested = true;
+      session?.topology.engine.requestStop();
+    },
+    get session() {
+      return session;
+    },
+    get state() {
+      return state;
+    },
+    totals: () => (session ? addTotals(ended, session.totals()) : ended),
+    get sessions() {
+      return sessions;
+    },
+    failures,
+    get lostTicks() {
+      return lostTicks;
+    },
+  };
+}

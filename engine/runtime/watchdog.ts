@@ -1,0 +1,38 @@
+/** Notices a worker that is alive but does not move: its heartbeat in shared memory stands still. */
+import type { Clock } from '../core/clock.ts';
+import { EngineError } from '../core/errors.ts';
+
+export interface Heartbeat {
+  readonly name: string;
+  /** A number that changes as long as the worker goes round its loop. */
+  read(): number;
+  /** True when the worker has ended in order: then it need not beat. */
+  isStopped(): boolean;
+}
+
+/** A shard parks for 20 ms at most, and the writer waits for nothing: this long is far beyond either. */
+const WEDGED_MS = 1500;
+const CHECK_MS = 100;
+/** A longer gap between two looks means that main itself, or the whole process, stood still: it says nothing about the workers. */
+const GAP_MS = 300;
+
+/** Returns a function to be called often; it returns the failure once a worker has stood still. */
+export function createWatchdog(beats: readonly Heartbeat[], clock: Clock): () => Error | undefined {
+  const seen = beats.map((beat) => ({ beat, value: beat.read(), stillMs: 0 }));
+  let lookedUs = clock.monotonicUs();
+  return () => {
+    const nowUs = clock.monotonicUs();
+    const gapMs = (nowUs - lookedUs) / 1000;
+    if (gapMs < CHECK_MS) return undefined;
+    lookedUs = nowUs;
+    for (const entry of seen) {
+      const value = entry.beat.read();
+      entry.stillMs = value !== entry.value || entry.beat.isStopped() ? 0 : entry.stillMs + Math.min(gapMs, GAP_MS);
+      entry.value = value;
+      if (entry.stillMs >= WEDGED_MS) {
+        return new EngineError('WORKER_WEDGED', `worker ${entry.beat.name}: no sign of life for ${Math.round(entry.stillMs)} ms`);
+      }
+    }
+    return undefined;
+  };
+}

@@ -1,0 +1,313 @@
+/**
+ * Publishes in transactions, each with the marker that says how far it went, and does not stop before it is known to be committed.
+ *
+ *   closed ─▶ open: connect, initialise the id (fences who had it), ask whether the lanes are ours, read the markers
+ *   open ─▶ begin ─▶ send ─▶ marker ─▶ commit ─▶ open
+ *     a call that may be repeated is repeated; it goes on where it was
+ *     a transaction that is lost is aborted and sent again
+ *     anything else, fencing included: the producer is closed and opened again; the marker then tells whether the commit had come through
+ *
+ * Fencing alone does not say that somebody else owns the lanes: brokers also fence who left a transaction open beyond its timeout, as in a
+ * long outage. The database knows, and is asked each time the id was initialised.
+ */
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../../core/clock.ts';
+import { EngineError, messageOf } from '../../core/errors.ts';
+import { clientTrouble, connectClient, disconnectProducer, PRODUCER_TOPIC_SETTINGS, transactionalSettings } from './client.ts';
+import { disconnectConsumer, type Markers, openMarkerClient, readMarkers, type TransactionOptions } from './marker.ts';
+import { type Consumer, type Done, type Header, type Producer, RDKAFKA_ERROR, type Rdkafka, type RdkafkaError } from './rdkafka.ts';
+
+const CONNECT_TIMEOUT_MS = 5000;
+/** Each transactional call holds a thread of the pool for so long at most; then it is made again. */
+const CALL_TIMEOUT_MS = 2000;
+const CALL_REST_MS = 20;
+const QUEUE_REST_MS = 1;
+const RETRY_FIRST_MS = 100;
+const RETRY_LAST_MS = 5000;
+
+export interface LinkHealth {
+  readonly isUp: boolean;
+  readonly detail: string;
+  /** Wall clock of the last change, ms. */
+  readonly sinceMs: number;
+}
+
+export interface Outgoing {
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly key: Buffer | string;
+  readonly headers?: readonly Header[];
+}
+
+/** The open transaction, as its sender sees it. */
+export interface Outlet {
+  /**
+   * Hands a message to librdkafka, which copies it. False: its queue is full, come again after `rest`.
+   * @throws EngineError KAFKA_MESSAGE for a message that will never pass; anything else ends this attempt
+   */
+  put(message: Outgoing): boolean;
+  /** Lets the event loop turn; with `isFull`, waits a moment too. */
+  rest(isFull: boolean): Promise<void>;
+}
+
+export interface Publication {
+  /** Where the markers stand once this is published, by lane. */
+  readonly markers: Markers;
+  /** Puts everything, in order. Called again from the beginning for each attempt. */
+  send(outlet: Outlet): Promise<void>;
+}
+
+export interface TransactorOptions {
+  readonly library: Rdkafka;
+  readonly brokers: string;
+  readonly clock: Clock;
+  readonly lingerMs: number;
+  /** Wait before the first further attempt; it doubles up to 5 s until one succeeds. 100 ms unless given. */
+  readonly retryFirstMs?: number;
+  readonly transactions: TransactionOptions;
+}
+
+export interface Transactor {
+  readonly health: LinkHealth;
+  /** Failures by librdkafka's text. */
+  readonly failed: ReadonlyMap<string, number>;
+  /** Wall clock of the latest sign that a transaction goes on, ms. */
+  readonly progressMs: number;
+  /**
+   * Connects and takes the transactional id.
+   * @throws EngineError KAFKA_UNREACHABLE (retryable), FENCED
+   */
+  open(): Promise<void>;
+  /**
+   * The markers as they are now. Those that an open transaction is moving are waited for, so whoever may have one is fenced before.
+   * @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_CLOSED
+   */
+  markers(): Promise<Markers>;
+  /**
+   * Publishes once, as many attempts as it takes. One at a time.
+   * @returns how many attempts it took; 0 when the markers showed that it was published
+   * @throws EngineError FENCED, KAFKA_MESSAGE, KAFKA_CLOSED
+   */
+  publish(publication: Publication): Promise<number>;
+  close(): Promise<void>;
+}
+
+export function createTransactor(options: TransactorOptions): Transactor {
+  const { library, brokers, clock, transactions, retryFirstMs = RETRY_FIRST_MS } = options;
+  const failed = new Map<string, number>();
+  const closing = new AbortController();
+  let producer: Producer | undefined;
+  let markerClient: Consumer | undefined;
+  let isInTransaction = false;
+  let busy: Promise<unknown> = Promise.resolve();
+  let retryMs = retryFirstMs;
+  let progressMs = clock.wallMs();
+  let health: LinkHealth = { isUp: false, detail: 'not connected yet', sinceMs: clock.wallMs() };
+
+  const setHealth = (isUp: boolean, detail: string): void => {
+    if (health.isUp === isUp && health.detail === detail) return;
+    // Since when is that of the change between up and down: a new reason does not make an outage younger.
+    health = { isUp, detail, sinceMs: health.isUp === isUp ? health.sinceMs : clock.wallMs() };
+  };
+  const progress = (): void => {
+    progressMs = clock.wallMs();
+  };
+  const throwIfClosing = (): void => {
+    if (closing.signal.aborted) throw closed(transactions);
+  };
+
+  /** Makes a transactional call until it is answered. @throws the RdkafkaError that ends it */
+  const call = async (invoke: (done: Done) => void): Promise<void> => {
+    for (;;) {
+      throwIfClosing();
+      const error = await new Promise<RdkafkaError | null>((resolve) => invoke((answer) => resolve(answer ?? null)));
+      progressMs = error ? progressMs : clock.wallMs();
+      if (!error) return;
+      if (!error.isRetriable) throw error;
+      setHealth(false, error.message);
+      await sleep(CALL_REST_MS);
+    }
+  };
+
+  const dispose = async (): Promise<void> => {
+    const old = producer;
+    producer = undefined;
+    isInTransaction = false;
+    if (old) await disconnectProducer(old, 0);
+  };
+
+  const connect = async (): Promise<Producer> => {
+    const next = new library.Producer(
+      transactionalSettings(brokers, transactions.transactionalId, options.lingerMs),
+      PRODUCER_TOPIC_SETTINGS,
+    );
+    next.on('event.error', (error) => {
+      if (producer === next && clientTrouble(error) === 'allDown') setHealth(false, error.message);
+    });
+    await connectClient(next, brokers, CONNECT_TIMEOUT_MS);
+    producer = next;
+    return next;
+  };
+
+  const open = async (): Promise<void> => {
+    try {
+      markerClient ??= await openMarkerClient(library, brokers, transactions.markerGroup);
+      const next = await connect();
+      await call((done) => next.initTransactions(CALL_TIMEOUT_MS, done));
+      if (!(await transactions.isOwner())) throw fenced(transactions);
+      setHealth(true, 'connected');
+    } catch (error) {
+      await dispose();
+      throw error;
+    }
+  };
+
+  const markers = (): Promise<Markers> => (markerClient ? readMarkers(markerClient, transactions) : Promise.reject(closed(transactions)));
+
+  /** Opens again what failed; true when the markers show that the lost attempt had come through. */
+  const reopen = async (wanted: Markers): Promise<boolean> => {
+    await open();
+    try {
+      return isReached(await markers(), wanted);
+    } catch (error) {
+      await dispose();
+      throw error;
+    }
+  };
+
+  const outletOf = (current: Producer): Outlet => ({
+    put({ topic, payload, key, headers }) {
+      try {
+        current.produce(topic, null, payload, key, null, undefined, headers);
+        progress();
+        return true;
+      } catch (error) {
+        if (codeOf(error) === RDKAFKA_ERROR.queueFull) return false;
+        if (codeOf(error) !== RDKAFKA_ERROR.messageTooLarge) throw error;
+        const text = `message of ${payload.length} bytes to ${topic}: ${messageOf(error)}; raise message.max.bytes of the topic or send less`;
+        throw new EngineError('KAFKA_MESSAGE', text, { cause: error });
+      }
+    },
+    async rest(isFull) {
+      throwIfClosing();
+      current.poll();
+      await (isFull ? sleep(QUEUE_REST_MS) : nextTurn());
+    },
+  });
+
+  const transact = async (current: Producer, group: Consumer, { markers: moved, send }: Publication): Promise<void> => {
+    progress();
+    await call((done) => current.beginTransaction(done));
+    isInTransaction = true;
+    await send(outletOf(current));
+    const offsets = [...moved].map(([partition, offset]) => ({ topic: transactions.markerTopic, partition, offset }));
+    await call((done) => current.sendOffsetsToTransaction(offsets, group, CALL_TIMEOUT_MS, done));
+    await call((done) => current.commitTransaction(CALL_TIMEOUT_MS, done));
+    isInTransaction = false;
+  };
+
+  /** Leaves nothing of a failed attempt behind: an aborted transaction, or no producer. */
+  const cleanUp = async (error: unknown): Promise<void> => {
+    failed.set(messageOf(error), (failed.get(messageOf(error)) ?? 0) + 1);
+    setHealth(false, messageOf(error));
+    const current = producer;
+    if (current && isAbortable(error)) {
+      try {
+        await call((done) => current.abortTransaction(CALL_TIMEOUT_MS, done));
+        isInTransaction = false;
+      } catch (abortError) {
+        if (abortError instanceof EngineError) throw abortError;
+        setHealth(false, messageOf(abortError));
+        await dispose();
+      }
+    } else await dispose();
+    await sleep(retryMs, undefined, { signal: closing.signal }).catch(() => throwIfClosing());
+    retryMs = Math.min(retryMs * 2, RETRY_LAST_MS);
+  };
+
+  const publish = async (publication: Publication): Promise<number> => {
+    for (let attempt = 1; ; attempt += 1) {
+      throwIfClosing();
+      try {
+        if (!producer && (await reopen(publication.markers))) return 0;
+        if (producer && markerClient) await transact(producer, markerClient, publication);
+        retryMs = retryFirstMs;
+        setHealth(true, 'publishing');
+        return attempt;
+      } catch (error) {
+        if (error instanceof EngineError && !error.retryable) throw error;
+        await cleanUp(error);
+      }
+    }
+  };
+
+  return {
+    get health() {
+      return health;
+    },
+    get progressMs() {
+      return progressMs;
+    },
+    failed,
+    open,
+    markers,
+    publish(publication) {
+      const result = publish(publication);
+      busy = result.catch(() => undefined);
+      return result;
+    },
+    async close() {
+      closing.abort();
+      await busy;
+      const current = producer;
+      // Best effort: what stays open ends by its timeout, or by who claims the lanes next.
+      if (current && isInTransaction) await new Promise<void>((resolve) => current.abortTransaction(CALL_TIMEOUT_MS, () => resolve()));
+      await dispose();
+      if (markerClient) await disconnectConsumer(markerClient);
+      markerClient = undefined;
+      setHealth(false, 'closed');
+    },
+  };
+}
+
+/**
+ * Ends whatever transaction the owner of an id has open, and makes every later commit of that owner fail.
+ * @throws EngineError KAFKA_UNREACHABLE (retryable)
+ */
+export async function fenceTransactionalId(library: Rdkafka, brokers: string, transactionalId: string, timeoutMs: number): Promise<void> {
+  const producer = new library.Producer(transactionalSettings(brokers, transactionalId, 0), {});
+  await connectClient(producer, brokers, CONNECT_TIMEOUT_MS);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      producer.initTransactions(timeoutMs, (error) => {
+        const text = `transactional id ${transactionalId}: not fenced in ${timeoutMs} ms`;
+        if (error) reject(new EngineError('KAFKA_UNREACHABLE', `${text}: ${error.message}`, { cause: error, retryable: true }));
+        else resolve();
+      });
+    });
+  } finally {
+    await disconnectProducer(producer, 0);
+  }
+}
+
+/** True when the markers are where they are to be, or beyond. */
+export function isReached(markers: Markers, wanted: Markers): boolean {
+  return [...wanted].every(([lane, epoch]) => (markers.get(lane) ?? -1) >= epoch);
+}
+
+function isAbortable(error: unknown): boolean {
+  const isFatal = error instanceof Error && 'isFatal' in error && error.isFatal === true;
+  return !isFatal && codeOf(error) !== RDKAFKA_ERROR.fatal && codeOf(error) !== RDKAFKA_ERROR.fenced;
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+function fenced({ transactionalId, lanes }: TransactionOptions): EngineError {
+  return new EngineError('FENCED', `publisher ${transactionalId}: lanes ${lanes.join(', ')} belong to another engine now`);
+}
+
+function closed({ transactionalId }: TransactionOptions): EngineError {
+  return new EngineError('KAFKA_CLOSED', `publisher ${transactionalId}: closed before everything was published`);
+}
