@@ -1,0 +1,159 @@
+/** The engines of a round: real processes that are killed, frozen, stopped and started again, and whose every end is judged. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EngineKnobs } from './plan.ts';
+
+export interface EngineSetting {
+  /** Where `dist/engine/main.js` and what belongs to it are. */
+  readonly root: string;
+  readonly folder: string;
+  /** Knobs that all engines of the round share. */
+  readonly knobs: Readonly<Record<string, string>>;
+  /** True while a server is down: an engine that is starting then may give up. */
+  isOutage(): boolean;
+  note(text: string): void;
+}
+
+export interface EngineProcess {
+  readonly number: number;
+  readonly child: ChildProcess;
+  isReady: boolean;
+  isFrozen: boolean;
+  /** Why it is to end, when it is: by the driver's hand. */
+  ending: 'killed' | 'stopped' | undefined;
+  readonly done: Promise<void>;
+}
+
+export interface Engines {
+  /** Those that run and are not on their way out. */
+  alive(): EngineProcess[];
+  start(knobs: EngineKnobs): EngineProcess;
+  kill(engine: EngineProcess): void;
+  stop(engine: EngineProcess): void;
+  freeze(engine: EngineProcess): void;
+  thaw(engine: EngineProcess): void;
+  /** Stops all that run and waits for them; returns how long the slowest took, in ms. */
+  stopAll(timeoutMs: number): Promise<number>;
+  killNow(): void;
+  /** What an engine did that it should not have done. */
+  readonly complaints: readonly string[];
+}
+
+const RESTART_MS = 500;
+const STARTS_MAX = 60;
+const READY = /metrics +http:\S+\/metrics/;
+
+export function createEngines(setting: EngineSetting): Engines {
+  const engines: EngineProcess[] = [];
+  const complaints: string[] = [];
+  let isClosing = false;
+
+  const onExit = (engine: EngineProcess, knobs: EngineKnobs, code: number | null, signal: string | null): void => {
+    const how = signal ?? `code ${code}`;
+    setting.note(`engine ${engine.number} ended: ${how}`);
+    if (engine.ending === 'killed') return;
+    if (engine.ending === 'stopped') {
+      // One that was told to stop before it was ready, or that has nothing to stop on, may say so.
+      if (code !== 0 && engine.isReady) complaints.push(`engine ${engine.number} was stopped and ended with ${how}`);
+      return;
+    }
+    if (engine.isReady || !setting.isOutage()) complaints.push(`engine ${engine.number} ended by itself with ${how}`);
+    setTimeout(() => {
+      if (!isClosing && engines.length < STARTS_MAX) start(knobs);
+    }, RESTART_MS);
+  };
+
+  const start = (knobs: EngineKnobs): EngineProcess => {
+    const number = engines.length + 1;
+    const folder = setting.folder;
+    const child = spawn(process.execPath, [join(setting.root, 'dist/engine/main.js')], {
+      cwd: setting.root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        ...setting.knobs,
+        WORKERS: String(knobs.workers),
+        QUEUE: String(knobs.queue),
+        FLUSH_MS: String(knobs.flushMs),
+        METRICS_PORT: '0',
+        LOG_FILE: join(folder, `engine-${number}.log`),
+        STATE_DIR: join(folder, `state-${number}`),
+      },
+    });
+    const output = createWriteStream(join(folder, `engine-${number}.out`));
+    let said = '';
+    const hear = (chunk: Buffer): void => {
+      output.write(chunk);
+      if (engine.isReady) return;
+      said += chunk.toString();
+      if (READY.test(said)) engine.isReady = true;
+    };
+    child.stdout.on('data', hear);
+    child.stderr.on('data', hear);
+    const engine: EngineProcess = {
+      number,
+      child,
+      isReady: false,
+      isFrozen: false,
+      ending: undefined,
+      done: new Promise((resolve) => {
+        child.on('close', (code, signal) => {
+          output.end();
+          onExit(engine, knobs, code, signal);
+          resolve();
+        });
+      }),
+    };
+    engines.push(engine);
+    setting.note(`engine ${number} started: WORKERS=${knobs.workers} QUEUE=${knobs.queue} FLUSH_MS=${knobs.flushMs}`);
+    return engine;
+  };
+
+  const isRunning = ({ child }: EngineProcess): boolean => child.exitCode === null && child.signalCode === null;
+  const thaw = (engine: EngineProcess): void => {
+    if (engine.isFrozen) engine.child.kill('SIGCONT');
+    engine.isFrozen = false;
+  };
+  const stop = (engine: EngineProcess): void => {
+    engine.ending = 'stopped';
+    thaw(engine);
+    engine.child.kill('SIGTERM');
+  };
+
+  return {
+    complaints,
+    start,
+    stop,
+    thaw,
+    alive: () => engines.filter((engine) => isRunning(engine) && engine.ending === undefined),
+    kill(engine) {
+      engine.ending = 'killed';
+      engine.child.kill('SIGKILL');
+    },
+    freeze(engine) {
+      engine.isFrozen = true;
+      engine.child.kill('SIGSTOP');
+    },
+    async stopAll(timeoutMs) {
+      isClosing = true;
+      const startedMs = performance.now();
+      const left = engines.filter(isRunning);
+      for (const engine of left) if (engine.ending === undefined) stop(engine);
+      await Promise.race([Promise.all(left.map((engine) => engine.done)), sleep(timeoutMs)]);
+      const slow = left.filter(isRunning);
+      for (const engine of slow) {
+        complaints.push(`engine ${engine.number} was stopped and still ran after ${timeoutMs} ms`);
+        engine.ending = 'killed';
+        engine.child.kill('SIGKILL');
+      }
+      await Promise.all(left.map((engine) => engine.done));
+      return performance.now() - startedMs;
+    },
+    killNow() {
+      isClosing = true;
+      for (const engine of engines) if (isRunning(engine)) engine.child.kill('SIGKILL');
+    },
+  };
+}

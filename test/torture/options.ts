@@ -1,0 +1,66 @@
+/** The command line of the driver. */
+import { parseArgs } from 'node:util';
+import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import { FAULTS, type FaultKind } from './plan.ts';
+
+export interface TortureOptions {
+  readonly rounds: number;
+  readonly seed: number;
+  readonly kinds: readonly FaultKind[];
+  readonly enginesMax: number;
+  readonly isKept: boolean;
+  readonly sabotage: string | undefined;
+}
+
+const ROUNDS = 20;
+const ROUNDS_MAX = 100_000;
+const SEED_LIMIT = 2 ** 31;
+const ENGINES_MAX = 3;
+
+/** @throws EngineError USAGE */
+export function parseOptions(args: readonly string[], drawSeed: () => number): TortureOptions {
+  const values = parse(args);
+  return {
+    rounds: wholeNumber('rounds', values.rounds, [1, ROUNDS_MAX]) ?? ROUNDS,
+    seed: wholeNumber('seed', values.seed, [0, SEED_LIMIT - 1]) ?? drawSeed() % SEED_LIMIT,
+    kinds: kindsOf(values.only),
+    enginesMax: wholeNumber('engines', values.engines, [1, ENGINES_MAX]) ?? ENGINES_MAX,
+    isKept: values.keep ?? false,
+    sabotage: values.sabotage,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        rounds: { type: 'string' },
+        seed: { type: 'string' },
+        only: { type: 'string' },
+        engines: { type: 'string' },
+        keep: { type: 'boolean' },
+        sabotage: { type: 'string' },
+      },
+    }).values;
+  } catch (cause) {
+    throw new EngineError('USAGE', `torture: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function wholeNumber(name: string, text: string | undefined, [least, most]: readonly [number, number]): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text !== '' && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new EngineError('USAGE', `--${name} '${text}': expected a whole number, ${least} to ${most}`);
+}
+
+function kindsOf(only: string | undefined): readonly FaultKind[] {
+  if (only === undefined) return FAULTS;
+  if (only === 'none') return [];
+  return only.split(',').map((name) => {
+    const kind = FAULTS.find((known) => known === name.trim());
+    if (kind) return kind;
+    throw new EngineError('USAGE', `--only '${name}': expected none, or some of ${FAULTS.join(', ')}`);
+  });
+}

@@ -1,0 +1,172 @@
+/** Reads whole topics back as a consumer does that reads committed messages only. */
+import { EngineError } from '../../engine/core/errors.ts';
+import { PACKED_ENCODING } from '../../engine/ingest/packed.ts';
+import type { Timeframe } from '../../engine/market/timeframes.ts';
+import { connectClient } from '../../engine/sinks/kafka/client.ts';
+import type { Consumer, Message, Rdkafka, TopicPartition } from '../../engine/sinks/kafka/rdkafka.ts';
+import { barsTopic } from '../../engine/sinks/kafka/topics.ts';
+import { messageText } from './bar-text.ts';
+import type { FoundMessage } from './compare.ts';
+import type { TopicMessage } from './expected.ts';
+
+const TIMEOUT_MS = 30_000;
+/** An open transaction hides what lies behind it; the broker itself ends one after its timeout, by default 60 s. */
+const READ_TIMEOUT_MS = 90_000;
+const BATCH = 5000;
+
+export interface TopicReader {
+  /** The offset after the last message, committed or not. */
+  highOffset(topic: string, partition: number): Promise<number>;
+  /** Everything in these partitions, each in its order. @throws EngineError TORTURE_READ when an end is not reached in time */
+  read(partitions: readonly TopicPartition[]): Promise<Message[]>;
+  close(): Promise<void>;
+}
+
+export async function createTopicReader({
+  library,
+  brokers,
+}: {
+  readonly library: Rdkafka;
+  readonly brokers: string;
+}): Promise<TopicReader> {
+  const open = async (isolation: string): Promise<Consumer> => {
+    const consumer = new library.KafkaConsumer(
+      {
+        'metadata.broker.list': brokers,
+        'group.id': `torture.${process.pid}.${isolation}`,
+        'enable.auto.commit': false,
+        'enable.auto.offset.store': false,
+        'enable.partition.eof': true,
+        'isolation.level': isolation,
+        'fetch.wait.max.ms': 20,
+        'reconnect.backoff.max.ms': 500,
+      },
+      { 'auto.offset.reset': 'earliest' },
+    );
+    // librdkafka mends its connections by itself.
+    consumer.on('event.error', () => undefined);
+    await connectClient(consumer, brokers, TIMEOUT_MS);
+    consumer.setDefaultConsumeTimeout(20);
+    return consumer;
+  };
+  const committed = await open('read_committed');
+  const all = await open('read_uncommitted');
+  const ends = new Map<string, number>();
+  committed.on('partition.eof', ({ topic, partition, offset }) => ends.set(`${topic} ${partition}`, offset));
+
+  const highOffset = (topic: string, partition: number): Promise<number> =>
+    new Promise((resolve, reject) => {
+      all.queryWatermarkOffsets(topic, partition, TIMEOUT_MS, (error, offsets) => (error ? reject(error) : resolve(offsets.highOffset)));
+    });
+
+  const readBatch = (): Promise<readonly Message[]> =>
+    new Promise((resolve, reject) => {
+      committed.consume(BATCH, (error, messages) => (error ? reject(error) : resolve(messages)));
+    });
+
+  return {
+    highOffset,
+    async read(partitions) {
+      const highs = await Promise.all(partitions.map(({ topic, partition }) => highOffset(topic, partition)));
+      ends.clear();
+      const messages: Message[] = [];
+      committed.assign(partitions.map(({ topic, partition }) => ({ topic, partition, offset: 0 })));
+      const endMs = performance.now() + READ_TIMEOUT_MS;
+      const isBehind = ({ topic, partition }: TopicPartition, index: number): boolean =>
+        (ends.get(`${topic} ${partition}`) ?? -1) < (highs[index] ?? 0);
+      while (partitions.some(isBehind)) {
+        const behind = partitions.find(isBehind);
+        if (performance.now() > endMs)
+          throw new EngineError(
+            'TORTURE_READ',
+            `topic ${behind?.topic} partition ${behind?.partition}: its end cannot be read, is a transaction open?`,
+          );
+        messages.push(...(await readBatch()));
+      }
+      committed.unassign();
+      return messages.filter(({ topic, partition }) => partitions.some((entry) => entry.topic === topic && entry.partition === partition));
+    },
+    async close() {
+      await Promise.all([committed, all].map((consumer) => new Promise<void>((resolve) => consumer.disconnect(resolve))));
+    },
+  };
+}
+
+/** Messages of the ticks topic by partition. */
+export function tickMessages(messages: readonly Message[], topic: string): Map<number, TopicMessage[]> {
+  const found = new Map<number, TopicMessage[]>();
+  for (const { partition, offset, value, headers, ...message } of messages) {
+    if (message.topic !== topic) continue;
+    const isPacked = headers?.some((header) => String(header['encoding'] ?? '') === PACKED_ENCODING) ?? false;
+    const list = found.get(partition) ?? [];
+    list.push({ offset: BigInt(offset), value, isPacked });
+    found.set(partition, list);
+  }
+  return found;
+}
+
+/** The payload of a bar; its schema is schemas/json/bars.schema.json. */
+interface BarPayload {
+  readonly symbol: string;
+  readonly tf: string;
+  readonly ts: number;
+  readonly o: number;
+  readonly h: number;
+  readonly l: number;
+  readonly c: number;
+  readonly vol: number;
+  readonly n_trades: number;
+  readonly rev: number;
+  readonly late: number;
+  readonly vwap: number | null;
+  readonly first_ns: string;
+  readonly last_ns: string;
+}
+
+/** A message whose key or topic does not belong to its payload gets a text that no expected one has. */
+export function barMessages(messages: readonly Message[], prefix: string, timeframes: readonly Timeframe[]): FoundMessage[] {
+  const topics = new Map(timeframes.map(({ name }) => [barsTopic(prefix, name), name]));
+  return messages.flatMap((message): FoundMessage[] => {
+    const timeframe = topics.get(message.topic);
+    if (timeframe === undefined) return [];
+    // A cast: what the engine wrote; a field that is missing shows as a difference.
+    const bar = JSON.parse(String(message.value)) as BarPayload;
+    const place = `${message.topic}[${message.partition}]@${message.offset}`;
+    const isAtHome = bar.tf === timeframe && bar.symbol === String(message.key);
+    const fields = {
+      open: bar.o,
+      high: bar.h,
+      low: bar.l,
+      close: bar.c,
+      ask: undefined,
+      volumeLots: BigInt(bar.vol),
+      count: bar.n_trades,
+      late: bar.late,
+      firstNs: BigInt(bar.first_ns),
+      lastNs: BigInt(bar.last_ns),
+    };
+    const text = isAtHome ? messageText(fields, bar.vwap) : `key ${String(message.key)}, payload ${String(message.value)}`;
+    return [{ key: `${bar.tf} ${bar.symbol} ${bar.ts}`, revision: bar.rev, text, series: `${bar.tf} ${bar.symbol}`, place }];
+  });
+}
+
+interface LetterPayload {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: string;
+  readonly record_index: number;
+  readonly reason: string;
+  readonly raw_base64: string;
+}
+
+export function letterMessages(messages: readonly Message[], topics: { readonly dlq: string; readonly ticks: string }): [string, string][] {
+  return messages
+    .filter(({ topic }) => topic === topics.dlq)
+    .map(({ key, value }) => {
+      // A cast, as above.
+      const letter = JSON.parse(String(value)) as LetterPayload;
+      const isAtHome = letter.topic === topics.ticks && String(key) === `${letter.topic}:${letter.partition}:${letter.offset}`;
+      const text = isAtHome ? `${letter.reason} ${letter.raw_base64}` : `key ${String(key)}, payload ${String(value)}`;
+      return [`${letter.partition} ${letter.offset} ${letter.record_index}`, text];
+    });
+}
