@@ -1,0 +1,181 @@
+/** A worker that dies or stands still: the process goes on from the last checkpoint, and the bars are those of an unbroken run. */
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { loadConfig } from '../../config/load.ts';
+import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
+import { createLogger } from '../../engine/core/log.ts';
+import { createTickProducer, type OutgoingTick, type TickProducer } from '../../engine/ingest/tick-producer.ts';
+import { createInstrumentBook } from '../../engine/market/instrument-book.ts';
+import { parseTimeframes } from '../../engine/market/timeframes.ts';
+import { headerWord, SHARD_HEADER_ADDRESS, tickRingOf } from '../../engine/memory/region.ts';
+import { judgeStored } from '../../engine/monitor/verdict.ts';
+import type { StopReason } from '../../engine/runtime/engine.ts';
+import { openSession, type SessionParts } from '../../engine/runtime/session.ts';
+import { openSourceHost, type SourceHost } from '../../engine/runtime/sources.ts';
+import { createSupervisor, type Supervisor } from '../../engine/runtime/supervisor.ts';
+import { withConnection } from '../../engine/sinks/postgres/connection.ts';
+import { migrate } from '../../engine/sinks/postgres/migrate.ts';
+import { beginRun } from '../../engine/sinks/postgres/runs.ts';
+import * as L from '../../schemas/layout.gen.ts';
+import { type Broker, createTopic, openEmbedded, uniquePrefix, until } from './kafka-harness.ts';
+import { startServer, type TestServer } from './postgres-harness.ts';
+
+const TIMEFRAMES = parseTimeframes('1s,1m');
+const SYMBOLS = 12;
+const START_NS = 1_700_000_100_000_000_000n;
+
+let server: TestServer;
+let broker: Broker;
+const schemas: string[] = [];
+let running: Rig | undefined;
+beforeAll(async () => {
+  [server, broker] = await Promise.all([startServer(), openEmbedded()]);
+});
+afterEach(async () => {
+  await running?.close();
+  running = undefined;
+});
+afterAll(async () => {
+  await withConnection(server.server.connectionString, undefined, async (client) => {
+    for (const schema of schemas) await client.query(`drop schema if exists ${schema} cascade`);
+  });
+  await Promise.all([server?.close(), broker?.close()]);
+});
+
+interface Rig {
+  readonly supervisor: Supervisor;
+  readonly producer: TickProducer;
+  readonly parts: SessionParts;
+  readonly failures: string[];
+  readonly done: Promise<StopReason>;
+  close(): Promise<void>;
+}
+
+/** An engine in this process, on a ticks topic of its own. */
+async function startRig(): Promise<Rig> {
+  const prefix = uniquePrefix('rebuild');
+  const schema = `t_rebuild_${process.pid}_${schemas.length}`;
+  schemas.push(schema);
+  const { config } = loadConfig({
+    environment: {
+      SOURCE: 'kafka',
+      TOPIC_PREFIX: prefix,
+      KAFKA_GROUP: prefix,
+      PG_SCHEMA: schema,
+      WORKERS: '2',
+      FLUSH_MS: '50',
+      IDLE_MS: '3600000',
+    },
+  });
+  const { connectionString } = server.server;
+  const database = { connectionString, schema };
+  await migrate(connectionString, schema, TIMEFRAMES);
+  for (const topic of ['ticks', 'bars.1s', 'bars.1m', 'dlq']) await createTopic(broker, `${prefix}${topic}`, 4);
+  const kafka = { library: broker.library, brokers: broker.brokers, isEmbedded: true };
+  const servers = { postgres: server.server, kafka, kafkaLabel: 'embedded', close: async () => undefined };
+  const loaded = { config, origins: new Map() };
+  const host: SourceHost = openSourceHost({ loaded, files: [], isResume: false }, servers, SYSTEM_CLOCK);
+  const run = await beginRun({ ...database, source: host.name, config, goesOn: true });
+  const log = createLogger('silent', '-');
+  const parts: SessionParts = {
+    ...{ config, timeframes: TIMEFRAMES, servers, database, host, run, log },
+    loadBook: async () => createInstrumentBook([]),
+    onLatency: () => undefined,
+    onWriterMessage: () => undefined,
+  };
+  const failures: string[] = [];
+  const supervisor = createSupervisor({
+    ...{ host, clock: SYSTEM_CLOCK, log, timeframeCount: TIMEFRAMES.length },
+    open: (lanes) => openSession(parts, lanes),
+    onSession: () => undefined,
+    onFailure: (text) => failures.push(text),
+    onSessionEnd: () => undefined,
+  });
+  await host.start();
+  const done = supervisor.run();
+  done.catch(() => undefined);
+  const producer = await createTickProducer(broker.library, broker.brokers, `${prefix}ticks`);
+  return {
+    ...{ supervisor, producer, parts, failures, done },
+    async close() {
+      supervisor.requestStop();
+      await done.catch(() => undefined);
+      await Promise.all([host.close(), producer.close()]);
+    },
+  };
+}
+
+function ticksOf(seconds: number, from: number): OutgoingTick[] {
+  return Array.from({ length: seconds * SYMBOLS }, (_, index) => ({
+    symbol: `W${index % SYMBOLS}`,
+    tsEventNs: START_NS + BigInt(from + Math.floor(index / SYMBOLS)) * 1_000_000_000n + BigInt(index % SYMBOLS),
+    price: 100 + (index % 7) / 4,
+    quantityLots: BigInt(1 + (index % 5)),
+  }));
+}
+
+const sendAll = async ({ producer }: Rig, ticks: readonly OutgoingTick[]): Promise<void> => {
+  for (const tick of ticks) producer.sendJson(tick);
+  await producer.flush(10_000);
+};
+
+/** Ticks in closed and open 1 s bars of the database, and the sum of their quantity. */
+async function heldBy({ parts }: Rig): Promise<{ ticks: number; lots: number }> {
+  const { connectionString, schema } = parts.database;
+  return await withConnection(connectionString, schema, async (client) => {
+    const { rows } = await client.query<{ ticks: string; lots: string }>(
+      `select sum(n) as ticks, sum(vol) as lots from (
+         select n_trades as n, vol from bars_1s
+         union all select b.n, b.vol from open_state s cross join lateral unnest(s.tf_sec, s.n, s.vol) as b (tf_sec, n, vol) where b.tf_sec = 1
+       ) held`,
+    );
+    return { ticks: Number(rows[0]?.ticks), lots: Number(rows[0]?.lots) };
+  });
+}
+
+/** Breaks the running session by `damage`, between two parts of a stream, and compares what the database holds with the stream. */
+async function expectWhole(damage: (memory: WebAssembly.Memory) => void, code: string): Promise<void> {
+  running = await startRig();
+  const { supervisor, failures, parts } = running;
+  await until('the first session runs', () => supervisor.state.phase === 'running', 60_000);
+  const first = ticksOf(20, 0);
+  await sendAll(running, first);
+  await until('the first part is merged', () => supervisor.totals().ticksMerged >= first.length, 30_000);
+  damage(supervisor.session!.topology.regions[0]!);
+  const second = ticksOf(20, 20);
+  await sendAll(running, second);
+  await until('the session has failed', () => supervisor.failures.get(code) === 1, 10_000);
+  const all = [...first, ...second];
+  const expected = { ticks: all.length, lots: all.reduce((sum, { quantityLots }) => sum + Number(quantityLots), 0) };
+  let held = await heldBy(running);
+  const endMs = performance.now() + 60_000;
+  while (held.ticks < expected.ticks && performance.now() < endMs) held = await heldBy(running);
+  expect(held).toEqual(expected);
+  expect(supervisor.sessions).toBe(2);
+  expect(failures).toHaveLength(1);
+  const verdict = await judgeStored({ ...parts.database, source: 'kafka', run: parts.run, timeframes: TIMEFRAMES });
+  expect(verdict.every((line) => line.isConserved)).toBe(true);
+  supervisor.requestStop();
+  expect(await running.done).toBe('stopped');
+}
+
+it('rebuilds a worker that has died', async () => {
+  await expectWhole((memory) => {
+    // A record of a kind that does not exist: the kernel traps.
+    const ring = tickRingOf(memory);
+    const record = new Int32Array(L.TICK_SIZE >> 2);
+    record[L.TICK_KIND_I32] = 99;
+    ring.publish(record, 0, 1);
+  }, 'WORKER_FAILED');
+});
+
+it('rebuilds a worker that does not move any more', async () => {
+  await expectWhole((memory) => {
+    // Every list of a partition's symbols runs in a circle: closing its buckets never ends.
+    const words = new Int32Array(memory.buffer);
+    const metas = headerWord(memory, L.SHARD_SYMBOL_META_I32) >> 2;
+    const count = words[(SHARD_HEADER_ADDRESS >> 2) + L.SHARD_SYMBOL_COUNT_I32]!;
+    for (let symbol = 0; symbol < count; symbol += 1) {
+      words[metas + symbol * (L.SYMBOL_META_SIZE >> 2) + L.SYMBOL_META_NEXT_LOCAL_INDEX_I32] = symbol;
+    }
+  }, 'WORKER_WEDGED');
+});
