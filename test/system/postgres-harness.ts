@@ -1,7 +1,6 @@
 /** What the Postgres tests share: a server, a fresh schema each, and out rings written as the bar kernel would. */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect as connectSocket, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Config, KNOBS } from '../../config/knobs.ts';
@@ -52,78 +51,6 @@ export async function startServer(): Promise<TestServer> {
     async close() {
       await server.stop();
       rmSync(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-export interface Proxy {
-  readonly connectionString: string;
-  /** From now on: lets the next message that contains `text` through to the server, then cuts the line before the answer comes back. */
-  cutAfter(text: string, onCut?: () => void): void;
-  /** Cuts every line and lets none through until `mend`. */
-  cut(): void;
-  mend(): void;
-  close(): Promise<void>;
-}
-
-/** A line to the server that can be cut at a chosen moment. */
-export async function startProxy(connectionString: string): Promise<Proxy> {
-  const url = new URL(connectionString);
-  const target = { host: url.hostname, port: Number(url.port || 5432) };
-  const sockets = new Set<Socket>();
-  let cutText: string | undefined;
-  let tellCut = (): void => undefined;
-  let isCut = false;
-  const proxy = createServer((near) => {
-    if (isCut) {
-      near.destroy();
-      return;
-    }
-    const far = connectSocket(target);
-    let isCutting = false;
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        sockets.delete(socket);
-        near.destroy();
-        far.destroy();
-      });
-    }
-    near.on('data', (bytes) => {
-      if (cutText !== undefined && bytes.includes(cutText)) {
-        cutText = undefined;
-        isCutting = true;
-      }
-      far.write(bytes);
-    });
-    far.on('data', (bytes) => {
-      if (isCutting) {
-        near.destroy();
-        tellCut();
-      } else near.write(bytes);
-    });
-  });
-  await new Promise<void>((resolve) => proxy.listen({ port: 0, host: '127.0.0.1' }, resolve));
-  url.hostname = '127.0.0.1';
-  // A cast: a TCP server's address is never a string.
-  url.port = String((proxy.address() as AddressInfo).port);
-  return {
-    connectionString: url.toString(),
-    cutAfter(text, onCut = () => undefined) {
-      cutText = text;
-      tellCut = onCut;
-    },
-    cut() {
-      isCut = true;
-      for (const socket of sockets) socket.destroy();
-    },
-    mend() {
-      isCut = false;
-    },
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => proxy.close(resolve));
     },
   };
 }

@@ -9,15 +9,8 @@ import { withConnection } from '../../engine/sinks/postgres/connection.ts';
 import { claimLanes, dropOutbox, type LaneClaim, readOutbox, releaseLanes } from '../../engine/sinks/postgres/lanes.ts';
 import { migrate } from '../../engine/sinks/postgres/migrate.ts';
 import { beginRun } from '../../engine/sinks/postgres/runs.ts';
-import {
-  type BarInput,
-  type Harness,
-  type HarnessOptions,
-  startProxy,
-  startServer,
-  startWriter,
-  type TestServer,
-} from './postgres-harness.ts';
+import { type BarInput, type Harness, type HarnessOptions, startServer, startWriter, type TestServer } from './postgres-harness.ts';
+import { startProxy } from './postgres-proxy.ts';
 
 const TICKS: BarInput['ticks'] = [[100, 10, 1]];
 const TIMEFRAMES = parseTimeframes('1s,1m,3m,5m,15m');

@@ -2,7 +2,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll } from 'vitest';
 import { describeSink, type SinkFixture } from '../contract/sink-suite.ts';
-import { startProxy, startServer, startWriter, T0, type TestServer } from './postgres-harness.ts';
+import { startServer, startWriter, T0, type TestServer } from './postgres-harness.ts';
+import { startProxy } from './postgres-proxy.ts';
 
 let testServer: TestServer;
 

@@ -1,16 +1,8 @@
 /** The Postgres writer against a real server: the embedded one, or the one that POSTGRES_URL names. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FromWriter } from '../../engine/sinks/messages.ts';
-import {
-  type BarInput,
-  type Harness,
-  type HarnessOptions,
-  startProxy,
-  startServer,
-  startWriter,
-  T0,
-  type TestServer,
-} from './postgres-harness.ts';
+import { type BarInput, type Harness, type HarnessOptions, startServer, startWriter, T0, type TestServer } from './postgres-harness.ts';
+import { startProxy } from './postgres-proxy.ts';
 
 let testServer: TestServer;
 const running: Harness[] = [];
