@@ -156,7 +156,7 @@ describe('torture: the comparison', () => {
     expect(differencesOf((found) => first(found, { nextOffset: 1n }))).toEqual(['source_offsets partition 0 next_offset']);
     expect(differencesOf((found) => first(found, { watermarkNs: undefined }))).toEqual(['source_offsets partition 0 watermark_ns']);
     expect(differencesOf((found) => first(found, { accepted: '0 lots' }))).toEqual(['source_offsets partition 0 accepted']);
-    expect(differencesOf((found) => found.partitions.pop())).toHaveLength(2);
+    expect(differencesOf((found) => found.partitions.pop())).toHaveLength(3);
     expect(differencesOf((found) => Object.assign(found, { instruments: found.instruments.slice(1) }))).toHaveLength(1);
   });
 });

@@ -22,8 +22,8 @@ export interface FoundPartition {
   readonly partition: number;
   readonly nextOffset: bigint | undefined;
   readonly watermarkNs: bigint | undefined;
-  /** Undefined where the tables do not tell. */
-  readonly accepted: string | undefined;
+  /** By `acceptedText`. */
+  readonly accepted: string;
 }
 
 export interface Found {
@@ -112,7 +112,7 @@ function comparePartitions({ partitions }: Expected, found: Found, say: Say): vo
     if (got?.nextOffset !== wanted.nextOffset) say(`${what} next_offset`, String(wanted.nextOffset), String(got?.nextOffset));
     if (got?.watermarkNs !== wanted.watermarkNs) say(`${what} watermark_ns`, String(wanted.watermarkNs), String(got?.watermarkNs));
     const accepted = acceptedText(wanted);
-    if (got?.accepted !== undefined && got.accepted !== accepted) say(`${what} accepted`, accepted, got.accepted);
+    if (got?.accepted !== accepted) say(`${what} accepted`, accepted, got?.accepted);
   }
   for (const { partition } of found.partitions) if (!partitions.has(partition)) say('source_offsets', undefined, `partition ${partition}`);
 }

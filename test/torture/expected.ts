@@ -11,6 +11,7 @@ import { createInstrumentBook } from '../../engine/market/instrument-book.ts';
 import type { BarRecord, TickRecord } from '../../engine/market/ring-record.ts';
 import type { Timeframe } from '../../engine/market/timeframes.ts';
 import { timeframeParents } from '../../engine/memory/region.ts';
+import { LETTER_RAW_BYTES_MAX } from '../../engine/sinks/kafka/dlq.ts';
 import * as L from '../../schemas/layout.gen.ts';
 import { REFUSAL } from '../../schemas/records.ts';
 import { type BarFields, messageText, openText, rowText } from './bar-text.ts';
@@ -54,7 +55,7 @@ export interface Expected {
   /** As the view `open_bars` shows them: each with what its shorter timeframes still hold of it. */
   readonly openWhole: ReadonlyMap<string, string>;
   readonly lateTicks: readonly string[];
-  /** Keys are `<partition> <offset> <record index>`, values the reason and the bytes in base 64. */
+  /** Keys are `<partition> <offset> <record index>`, values by `letterText`. */
   readonly letters: ReadonlyMap<string, string>;
   readonly partitions: ReadonlyMap<number, ExpectedPartition>;
   readonly instruments: ReadonlyMap<string, string>;
@@ -75,6 +76,11 @@ interface Work {
 
 const REASONS: ReadonlyMap<number, string> = new Map(Object.entries(REFUSAL).map(([name, code]) => [code, name]));
 const NS_PER_SECOND = 1_000_000_000n;
+
+/** What a dead letter says: the reason, how many bytes were refused, and those of them that a letter holds. */
+export function letterText(reason: string | undefined, byteCount: number, bytes: Uint8Array): string {
+  return `${reason} ${byteCount} bytes ${Buffer.from(bytes.subarray(0, LETTER_RAW_BYTES_MAX)).toString('base64')}`;
+}
 
 /** @param partitions messages by partition, each in order of offsets */
 export function expectOf(partitions: ReadonlyMap<number, readonly TopicMessage[]>, semantics: Semantics): Expected {
@@ -148,7 +154,7 @@ function offer(work: Work, partition: number, { offset, value, isPacked }: Topic
   const refuse = (recordIndex: number, refusal: number, raw: Uint8Array): void => {
     // A tick that is too late is whole: it stands in late_ticks.
     if (refusal === 0 || refusal === REFUSAL.tooLate) return;
-    work.letters.set(`${partition} ${offset} ${recordIndex}`, `${REASONS.get(refusal)} ${Buffer.from(raw).toString('base64')}`);
+    work.letters.set(`${partition} ${offset} ${recordIndex}`, letterText(REASONS.get(refusal), raw.length, raw));
   };
   const learn = (symbol: string, kind: 'trade' | 'quote', priceDecimals: number, lotDecimals: number): void => {
     const index = work.ingest.register({ symbol, kind, priceDecimals, lotDecimals, partition });

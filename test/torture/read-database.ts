@@ -116,11 +116,15 @@ interface PartitionRow {
   readonly partition: number;
   readonly next_offset: string | null;
   readonly watermark_ns: string | null;
+  readonly accepted_lots: string;
+  readonly accepted_trades: string;
+  readonly accepted_quotes: string;
 }
 
 async function readPartitions(client: Connection, source: string): Promise<FoundPartition[]> {
-  const { rows } = await client.query<PartitionRow & Readonly<Record<string, unknown>>>(
-    'select * from source_offsets where source = $1 order by partition',
+  const { rows } = await client.query<PartitionRow>(
+    `select partition, next_offset, watermark_ns, accepted_lots, accepted_trades, accepted_quotes
+     from source_offsets where source = $1 order by partition`,
     [source],
   );
   return rows.map((row) => ({
@@ -131,11 +135,9 @@ async function readPartitions(client: Connection, source: string): Promise<Found
   }));
 }
 
-/** The sums that epochs add to; undefined where the table has none. */
-function acceptedOf(row: Readonly<Record<string, unknown>>): string | undefined {
-  const [volume, trades, quotes] = [row['volume_lots'], row['trade_count'], row['quote_count']];
-  if (volume === undefined || trades === undefined || quotes === undefined) return undefined;
-  return acceptedText({ volumeLots: BigInt(String(volume)), tradeCount: BigInt(String(trades)), quoteCount: BigInt(String(quotes)) });
+function acceptedOf(row: PartitionRow): string {
+  const [volumeLots, tradeCount, quoteCount] = [BigInt(row.accepted_lots), BigInt(row.accepted_trades), BigInt(row.accepted_quotes)];
+  return acceptedText({ volumeLots, tradeCount, quoteCount });
 }
 
 async function readInstruments(client: Connection): Promise<[string, string][]> {

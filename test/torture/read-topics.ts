@@ -7,7 +7,7 @@ import type { Consumer, Message, Rdkafka, TopicPartition } from '../../engine/si
 import { barsTopic } from '../../engine/sinks/kafka/topics.ts';
 import { messageText } from './bar-text.ts';
 import type { FoundMessage } from './compare.ts';
-import type { TopicMessage } from './expected.ts';
+import { letterText, type TopicMessage } from './expected.ts';
 
 const TIMEOUT_MS = 30_000;
 /** An open transaction hides what lies behind it; the broker itself ends one after its timeout, by default 60 s. */
@@ -157,6 +157,8 @@ interface LetterPayload {
   readonly record_index: number;
   readonly reason: string;
   readonly raw_base64: string;
+  /** Only where the bytes are cut. */
+  readonly raw_bytes?: number;
 }
 
 export function letterMessages(messages: readonly Message[], topics: { readonly dlq: string; readonly ticks: string }): [string, string][] {
@@ -166,7 +168,10 @@ export function letterMessages(messages: readonly Message[], topics: { readonly 
       // A cast, as above.
       const letter = JSON.parse(String(value)) as LetterPayload;
       const isAtHome = letter.topic === topics.ticks && String(key) === `${letter.topic}:${letter.partition}:${letter.offset}`;
-      const text = isAtHome ? `${letter.reason} ${letter.raw_base64}` : `key ${String(key)}, payload ${String(value)}`;
+      const raw = Buffer.from(letter.raw_base64, 'base64');
+      const text = isAtHome
+        ? letterText(letter.reason, letter.raw_bytes ?? raw.length, raw)
+        : `key ${String(key)}, payload ${String(value)}`;
       return [`${letter.partition} ${letter.offset} ${letter.record_index}`, text];
     });
 }
