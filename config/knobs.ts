@@ -240,6 +240,15 @@ export const KNOBS = [
   { name: 'KAFKA_BROKER', kind: 'text', fallback: '', group: 'Kafka', doc: 'host:port list; empty: the embedded mock cluster' },
   { name: 'KAFKA_GROUP', kind: 'text', fallback: 'tickwright', group: 'Kafka', doc: 'consumer group of the kafka source' },
   {
+    name: 'KAFKA_SESSION_MS',
+    kind: 'integer',
+    fallback: 10000,
+    min: 1000,
+    max: 300000,
+    group: 'Kafka',
+    doc: 'an engine that is gone without a word keeps its partitions for this long; brokers refuse less than their group.min.session.timeout.ms (6000)',
+  },
+  {
     name: 'KAFKA_LINGER_MS',
     kind: 'integer',
     fallback: 5,

@@ -4,7 +4,7 @@
  * the group waits for that.
  */
 import { EngineError } from '../core/errors.ts';
-import { RDKAFKA_ERROR, type TopicPartition } from '../sinks/kafka/rdkafka.ts';
+import { type Consumer, RDKAFKA_ERROR, type TopicPartition } from '../sinks/kafka/rdkafka.ts';
 import type { ConsumerCallbacks, ReaderContext } from './kafka-state.ts';
 import type { SourcePosition } from './source.ts';
 
@@ -14,6 +14,10 @@ const ASSIGN_TIMEOUT_MS = 45_000;
 export function createRebalance(context: () => ReaderContext): ConsumerCallbacks['onRebalance'] {
   return (error, list) => {
     const { state, consumer } = context();
+    if (state.isStopped) {
+      answerLeaving(consumer);
+      return;
+    }
     if (error.code !== RDKAFKA_ERROR.assignPartitions) {
       if (state.isReading) state.isRevoked = true;
       else {
@@ -22,13 +26,18 @@ export function createRebalance(context: () => ReaderContext): ConsumerCallbacks
       }
       return;
     }
-    if (state.isStopped) {
-      consumer.assign([]);
-      return;
-    }
     state.assigned = list.map(({ partition }) => partition).sort((left, right) => left - right);
     state.onAssigned();
   };
+}
+
+/** A client that is leaving wants an answer before it can close, and refuses it once it is closing. */
+function answerLeaving(consumer: Consumer): void {
+  try {
+    consumer.unassign();
+  } catch {
+    // Closing: it no longer waits for the answer.
+  }
 }
 
 /**

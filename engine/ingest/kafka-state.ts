@@ -9,6 +9,8 @@ export interface ReaderOptions {
   readonly brokers: string;
   readonly topic: string;
   readonly group: string;
+  /** How long the group waits for a member that is gone without a word, ms. */
+  readonly sessionMs: number;
   readonly clock: Clock;
 }
 
@@ -70,9 +72,9 @@ export function consumerSettings(options: ReaderOptions, callbacks: ConsumerCall
     'metadata.broker.list': options.brokers,
     'client.id': 'tickwright',
     'group.id': options.group,
-    // A member that was killed keeps its partitions for this long. Heartbeats do not depend on main.
-    'session.timeout.ms': 10_000,
-    'heartbeat.interval.ms': 1000,
+    // Heartbeats do not depend on main.
+    'session.timeout.ms': options.sessionMs,
+    'heartbeat.interval.ms': Math.min(1000, Math.floor(options.sessionMs / 4)),
     'enable.auto.commit': false,
     'enable.auto.offset.store': false,
     'enable.partition.eof': true,

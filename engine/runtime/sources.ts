@@ -110,7 +110,14 @@ function kafkaHost({ loaded: { config } }: RunOptions, servers: Servers, clock: 
   const { kafka } = servers;
   if (!kafka) throw new EngineError('KAFKA_UNAVAILABLE', `SOURCE kafka: Kafka is ${servers.kafkaLabel}`);
   const topic = `${config.TOPIC_PREFIX}${config.TICKS_TOPIC}`;
-  const reader = createKafkaReader({ library: kafka.library, brokers: kafka.brokers, topic, group: config.KAFKA_GROUP, clock });
+  const reader = createKafkaReader({
+    library: kafka.library,
+    brokers: kafka.brokers,
+    topic,
+    group: config.KAFKA_GROUP,
+    sessionMs: config.KAFKA_SESSION_MS,
+    clock,
+  });
   let letterCount = 0;
   let isUp = false;
   let sinceMs = clock.wallMs();
