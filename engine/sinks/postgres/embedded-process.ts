@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { chmodSync, closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -152,7 +152,10 @@ function isZombie(pid: number): boolean {
 export function isPostgres(pid: number): boolean {
   if (!isAlive(pid)) return false;
   const commandLine = `/proc/${pid}/cmdline`;
-  return existsSync(commandLine) ? readFileSync(commandLine, 'utf8').includes('postgres') : true;
+  if (!existsSync(commandLine)) return true;
+  // The program alone: another one may have the word in its arguments, or lie in a folder of that name.
+  const [program = ''] = readFileSync(commandLine, 'utf8').split('\0');
+  return basename(program).startsWith('postgres');
 }
 
 /**
