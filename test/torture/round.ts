@@ -60,6 +60,8 @@ const STOP_TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
 const QUARTER_MS = 900_000;
 const HOURS_AGO_MS = 2 * 3_600_000;
+/** Short, so that a killed engine's partitions are soon given to others. */
+const SESSION_MS = '2500';
 const FUTURE_NS = 2_000_000_000n;
 
 let roundsRun = 0;
@@ -121,6 +123,7 @@ function setUp(stage: Stage, plan: RoundPlan): Round {
     PG_SCHEMA: name,
     KAFKA_BROKER: stage.kafka.brokers,
     KAFKA_GROUP: name,
+    KAFKA_SESSION_MS: SESSION_MS,
     TOPIC_PREFIX: prefix,
     P_TICKS: String(plan.feed.partitions),
     P_BARS: String(plan.barPartitions),

@@ -2,6 +2,7 @@
  * Turns amendment deltas into revisions. The base of a bucket is its first revision when that is of the same epoch, else the row in the
  * table, if this run wrote it. Deltas merge in order of arrival; each makes the next revision, with absolute values.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as L from '../../../schemas/layout.gen.ts';
 import type { Timeframe } from '../../market/timeframes.ts';
 import { type BarValues, isQuoteRecord, mergeDelta, readBar, writeBar } from './bar-record.ts';
@@ -35,6 +36,7 @@ interface Bucket {
 }
 
 const KEYS_PER_SELECT = 5000;
+const DELTAS_PER_TURN = 8192;
 const NS_PER_SECOND = 1_000_000_000n;
 
 export function createAmendments(): Amendments {
@@ -63,6 +65,8 @@ export async function amend(client: Connection, context: AmendContext, batch: Ep
 
   revisions.append(deltas.i32, 0, deltas.length);
   for (let index = 0; index < deltas.length; index += 1) {
+    // A great many deltas must not keep the thread from its other work, or it is taken for wedged.
+    if (index % DELTAS_PER_TURN === DELTAS_PER_TURN - 1) await nextTurn();
     const bucket = buckets.get(keyOf(deltas, index)) ?? bucketOf(deltas, index);
     const delta = readBar(deltas, index);
     bucket.values = bucket.values === undefined ? { ...delta, revision: 0 } : mergeDelta(bucket.values, delta);
