@@ -51,6 +51,8 @@ export interface EngineParts {
   readonly clock: Clock;
   readonly flushMs: number;
   readonly idleMs: number;
+  /** Of BARRIER_FLAG, for every barrier but the final one. */
+  readonly barrierFlags: number;
   /** Messages refused since the last barrier. */
   readonly letters: Letters;
   /** Records of the epoch that the writer is collecting. */
@@ -146,7 +148,7 @@ export function createEngine(parts: EngineParts): Engine {
     let work = letters.bytes < LETTERS_HOLD_BYTES ? source.poll(POLL_BUDGET) : 0;
     work += parts.publisher?.poll() ?? 0;
     const nowMs = clock.wallMs();
-    if (isBarrierDue(nowMs)) putBarrier(BARRIER_FLAG.withOpenState);
+    if (isBarrierDue(nowMs)) putBarrier(parts.barrierFlags);
     if (source.isLive && nowMs - lastIdleCheckMs >= IDLE_CHECK_MS) {
       lastIdleCheckMs = nowMs;
       for (const partition of source.partitions) {

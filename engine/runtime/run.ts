@@ -142,6 +142,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     host,
     run,
     log,
+    isCheckpointed: true,
     async loadBook() {
       const listed = loadInstruments(resolve(PROJECT_ROOT, config.INSTRUMENTS_FILE));
       return withStored(listed, await loadStoredInstruments(database), config.SYMBOLS === 'strict');

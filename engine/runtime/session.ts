@@ -33,6 +33,8 @@ export interface SessionParts {
   readonly host: SourceHost;
   readonly run: number;
   readonly log: Logger;
+  /** False only to measure what checkpoints cost. */
+  readonly isCheckpointed: boolean;
   /** Instruments as the file and the database know them now. */
   loadBook(): Promise<InstrumentBook>;
   onLatency(stage: string, encoded: string): void;

@@ -8,6 +8,7 @@
 
 import type { Config } from '../../config/knobs.ts';
 import { BAR_SIZE, SHARD_HEARTBEAT_I32 } from '../../schemas/layout.gen.ts';
+import { BARRIER_FLAG } from '../../schemas/records.ts';
 import { type Clock, SYSTEM_CLOCK } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
@@ -43,6 +44,8 @@ export interface TopologyOptions {
   readonly isLaned: boolean;
   readonly transactions: TransactionOptions | undefined;
   readonly letters: Letters;
+  /** False only to measure what checkpoints cost: epochs then hold no open buckets, and no outbox. */
+  readonly isCheckpointed: boolean;
   readonly book: InstrumentBook;
   readonly log: Logger;
   onLatency(stage: string, encoded: string): void;
@@ -120,6 +123,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     regions,
     symbols: symbols.buffer,
     committedRing,
+    isCheckpointed: options.isCheckpointed,
     counters: writerCounters,
     isLive: source.isLive,
   };
@@ -177,6 +181,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     flushMs: config.FLUSH_MS,
     idleMs: config.IDLE_MS,
     letters: options.letters,
+    barrierFlags: options.isCheckpointed ? BARRIER_FLAG.withOpenState : 0,
     wedged: watch,
     collecting: () => counters[WRITER_COUNTER.collecting]!,
   });

@@ -32,6 +32,8 @@ export interface WriterStart {
   readonly regions: readonly WebAssembly.Memory[];
   readonly symbols: SharedArrayBuffer;
   readonly committedRing: SharedArrayBuffer | undefined;
+  /** False only to measure what checkpoints cost: then nothing is put into the outbox. */
+  readonly isCheckpointed: boolean;
   /** Float64Array of WRITER_COUNTER slots that the writer alone writes. */
   readonly counters: SharedArrayBuffer;
   readonly isLive: boolean;

@@ -155,6 +155,7 @@ export async function startWriter({ server, config }: TestServer, options: Harne
     regions,
     symbols: symbols.buffer,
     committedRing: (options.hasKafka ?? true) ? committedRing : undefined,
+    isCheckpointed: true,
     counters,
     isLive: false,
     ...owned,

@@ -78,6 +78,7 @@ async function startRig(): Promise<Rig> {
   const log = createLogger('silent', '-');
   const parts: SessionParts = {
     ...{ config, timeframes: TIMEFRAMES, servers, database, host, run, log },
+    isCheckpointed: true,
     loadBook: async () => createInstrumentBook([]),
     onLatency: () => undefined,
     onWriterMessage: () => undefined,

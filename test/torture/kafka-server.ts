@@ -16,7 +16,8 @@ import { freePort } from '../../engine/sinks/postgres/embedded-process.ts';
 import { addressOf, type LocalBroker, runningPid, startBroker, stopBroker } from '../../infra/kafka/broker.ts';
 import type { FeedMessage } from './feed.ts';
 
-const FIRST_PORT = 39400;
+// Below the ports that systems give to outgoing connections: one of those would keep a server from coming back.
+const FIRST_PORT = 21_400;
 const TIMEOUT_MS = 30_000;
 const FLUSH_TIMEOUT_MS = 120_000;
 const FEED_STEP_MS = 10;

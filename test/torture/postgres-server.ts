@@ -7,7 +7,8 @@ import { EngineError } from '../../engine/core/errors.ts';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
 import { binaries, freePort, lastLines, runAs, runToEnd } from '../../engine/sinks/postgres/embedded-process.ts';
 
-const FIRST_PORT = 54400;
+// Below the ports that systems give to outgoing connections, as for the broker.
+const FIRST_PORT = 22_400;
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 30_000;
 const POLL_MS = 25;

@@ -112,7 +112,14 @@ export function createCommitter({ start, post, clock, counters, symbols, encoder
     assert(session !== undefined, 'a connected writer knows its session');
     const slow = setTimeout(() => report(false, `epoch ${work.message.epoch} is not committed after ${SLOW_MS} ms`), SLOW_MS);
     try {
-      const context = { ...start, ...session, symbols, encoder, laneOfSymbol, isPublishing: start.committedRing !== undefined };
+      const context = {
+        ...start,
+        ...session,
+        symbols,
+        encoder,
+        laneOfSymbol,
+        isPublishing: start.committedRing !== undefined && start.isCheckpointed,
+      };
       const databaseEpoch = start.baseEpoch + work.message.epoch;
       const result = await commitEpoch(connection, context, { ...work, databaseEpoch, symbolsStored }, upsertEpochsLeft > 0);
       symbolsStored = result.symbolsStored;
