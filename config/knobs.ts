@@ -240,6 +240,13 @@ export const KNOBS = [
   { name: 'KAFKA_BROKER', kind: 'text', fallback: '', group: 'Kafka', doc: 'host:port list; empty: the embedded mock cluster' },
   { name: 'KAFKA_GROUP', kind: 'text', fallback: 'tickwright', group: 'Kafka', doc: 'consumer group of the kafka source' },
   {
+    name: 'ENGINE_ID',
+    kind: 'text',
+    fallback: '',
+    group: 'Kafka',
+    doc: 'a name of this engine in its group, the same at each start and no other engine has: it gets its partitions back at once after a kill; empty: other engines take them over after KAFKA_SESSION_MS, and at once when it is stopped',
+  },
+  {
     name: 'KAFKA_SESSION_MS',
     kind: 'integer',
     fallback: 10000,

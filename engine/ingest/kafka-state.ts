@@ -9,6 +9,8 @@ export interface ReaderOptions {
   readonly brokers: string;
   readonly topic: string;
   readonly group: string;
+  /** Name of a member that comes back under it; empty: none. */
+  readonly engineId: string;
   /** How long the group waits for a member that is gone without a word, ms. */
   readonly sessionMs: number;
   readonly clock: Clock;
@@ -72,6 +74,7 @@ export function consumerSettings(options: ReaderOptions, callbacks: ConsumerCall
     'metadata.broker.list': options.brokers,
     'client.id': 'tickwright',
     'group.id': options.group,
+    ...(options.engineId === '' ? {} : { 'group.instance.id': options.engineId }),
     // Heartbeats do not depend on main.
     'session.timeout.ms': options.sessionMs,
     'heartbeat.interval.ms': Math.min(1000, Math.floor(options.sessionMs / 4)),

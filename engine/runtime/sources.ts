@@ -115,6 +115,7 @@ function kafkaHost({ loaded: { config } }: RunOptions, servers: Servers, clock: 
     brokers: kafka.brokers,
     topic,
     group: config.KAFKA_GROUP,
+    engineId: config.ENGINE_ID,
     sessionMs: config.KAFKA_SESSION_MS,
     clock,
   });

@@ -24,7 +24,7 @@ it('a source is not caught up while its broker is away, and goes on when it is b
       { topic, partitions: 2, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 1_048_576 },
     ]);
     const producer = await createTickProducer(library, broker.brokers, topic);
-    const reader = createKafkaReader({ ...broker, topic, group: 'outage', sessionMs: 10_000, clock: SYSTEM_CLOCK });
+    const reader = createKafkaReader({ ...broker, topic, group: 'outage', engineId: '', sessionMs: 10_000, clock: SYSTEM_CLOCK });
     const source = createKafkaSource({ reader, clock: SYSTEM_CLOCK, onRejected: () => undefined });
     const port = createMemoryPort();
     await source.start(port, undefined);

@@ -37,7 +37,7 @@ function openSource(
   onRejected?: (rejected: Rejected) => void,
 ): KafkaSource {
   const { library, brokers } = broker;
-  const reader = createKafkaReader({ library, brokers, topic, group, sessionMs: 10_000, clock: SYSTEM_CLOCK });
+  const reader = createKafkaReader({ library, brokers, topic, group, engineId: '', sessionMs: 10_000, clock: SYSTEM_CLOCK });
   const source = createKafkaSource({ reader, clock: SYSTEM_CLOCK, onRejected: onRejected ?? (() => undefined) });
   return Object.assign(Object.create(source) as Source, { reader, close: () => reader.close() });
 }
@@ -239,7 +239,7 @@ describe('kafka source', () => {
     for (const tick of ticksFrom(1n, count)) producer.sendJson(tick);
     await producer.flush(20_000);
     const clock = createManualClock(0);
-    const reader = createKafkaReader({ ...broker, topic, group, sessionMs: 10_000, clock });
+    const reader = createKafkaReader({ ...broker, topic, group, engineId: '', sessionMs: 10_000, clock });
     await reader.join();
     await reader.assignment();
     await reader.begin(new Map());
