@@ -8,6 +8,8 @@ import { runGolden } from './monitor/golden.ts';
 import { runEngine } from './runtime/run.ts';
 
 const EXIT_REFUSED = 2;
+/** A client library that does not end by itself is not waited for longer than this. */
+const EXIT_PATIENCE_MS = 2000;
 
 /** Runs an action; settings and operating errors are shown as one message, without a stack. */
 function guarded<Args extends unknown[]>(action: (...args: Args) => Promise<number>): (...args: Args) => Promise<void> {
@@ -104,3 +106,4 @@ choosing(dlq.command('replay'))
   .action(guarded((options: DlqOptions) => replayDlq(load({}).config, options, say)));
 
 await program.parseAsync();
+setTimeout(() => process.exit(), EXIT_PATIENCE_MS).unref();

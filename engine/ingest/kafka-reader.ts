@@ -2,6 +2,7 @@
  * Reads a topic by consumer group into a bounded queue. librdkafka reads in its own threads; here one read at a time is under way, which
  * waits in a thread of the pool and never on main.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../core/errors.ts';
 import { clientTrouble, connectClient, topicMetadata } from '../sinks/kafka/client.ts';
 import type { Consumer, Message, RdkafkaError } from '../sinks/kafka/rdkafka.ts';
@@ -22,6 +23,8 @@ const PAUSE_AFTER_MS = 1000;
 const RETRY_MS = 500;
 const PROBE_MS = 1000;
 const CONNECT_TIMEOUT_MS = 15_000;
+const LEAVING_READS = 5;
+const DISCONNECT_TIMEOUT_MS = 3000;
 
 export interface ReaderHealth {
   readonly isUp: boolean;
@@ -135,7 +138,7 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
     async close() {
       state.isStopped = true;
       endReading(context);
-      await disconnect(consumer);
+      await leave(consumer);
     },
   };
 }
@@ -277,6 +280,22 @@ function commit({ options, state, consumer }: ReaderContext, offsets: SourcePosi
     // Not connected: the next epoch's commit covers this one.
     state.commitFailures += 1;
   }
+}
+
+/**
+ * Leaves the group, then disconnects. What the group asks comes with reads, and a client that closes with a question unanswered waits for
+ * ever: so it reads for a moment between the two. One that waits all the same is left behind.
+ */
+async function leave(consumer: Consumer): Promise<void> {
+  if (!consumer.isConnected()) return;
+  consumer.unsubscribe();
+  consumer.setDefaultConsumeTimeout(READ_WAIT_MS);
+  for (let reads = 0; reads < LEAVING_READS; reads += 1) {
+    await new Promise<void>((resolve) => {
+      consumer.consume(1, () => resolve());
+    });
+  }
+  await Promise.race([disconnect(consumer), sleep(DISCONNECT_TIMEOUT_MS)]);
 }
 
 function disconnect(consumer: Consumer): Promise<void> {
