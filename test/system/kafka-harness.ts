@@ -6,12 +6,13 @@ import { connectClient, requireRdkafka, topicMetadata } from '../../engine/sinks
 import { startEmbeddedKafka } from '../../engine/sinks/kafka/embedded.ts';
 import { disconnectConsumer, type TransactionOptions } from '../../engine/sinks/kafka/marker.ts';
 import type { BarPublisher } from '../../engine/sinks/kafka/publisher.ts';
-import type { Message, Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
+import type { Consumer, Message, Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
 import { ensureTopics, touchTopics } from '../../engine/sinks/kafka/topics.ts';
 import * as L from '../../schemas/layout.gen.ts';
 import { OUT_KIND } from '../../schemas/records.ts';
 
 const TIMEOUT_MS = 15_000;
+const MARKERS_MS = 2000;
 
 export interface Broker {
   readonly library: Rdkafka;
@@ -69,8 +70,34 @@ export async function readTopic({ library, brokers }: Broker, topic: string, cou
   return messages;
 }
 
+/**
+ * Waits until readers of what is committed see the end of a topic: a commit is answered before its last marker is written. Not longer than a
+ * moment, since a transaction may be open on purpose.
+ */
+async function waitForMarkers({ library, brokers }: Broker, topic: string): Promise<void> {
+  const clients = ['read_committed', 'read_uncommitted'].map(
+    (level) =>
+      new library.KafkaConsumer({ 'metadata.broker.list': brokers, 'group.id': uniquePrefix('end'), 'isolation.level': level }, {}),
+  );
+  for (const client of clients) await connectClient(client, brokers, TIMEOUT_MS);
+  const [first] = clients;
+  const partitions = (first && (await topicMetadata(first, topic, TIMEOUT_MS)))?.partitions ?? [];
+  const endOf = (client: Consumer, partition: number): Promise<number> =>
+    new Promise((resolve, reject) => {
+      client.queryWatermarkOffsets(topic, partition, TIMEOUT_MS, (error, ends) => (error ? reject(error) : resolve(ends.highOffset)));
+    });
+  const ends = (client: Consumer): Promise<number[]> => Promise.all(partitions.map(({ id }) => endOf(client, id)));
+  for (const endMs = performance.now() + MARKERS_MS; performance.now() < endMs; ) {
+    const [committed, written] = await Promise.all(clients.map(ends));
+    if (committed?.every((end, index) => end === written?.[index])) break;
+  }
+  await Promise.all(clients.map(disconnectConsumer));
+}
+
 /** Everything of a topic that is committed now, up to its end, without joining a group. */
-export async function readCommitted({ library, brokers }: Broker, topic: string): Promise<Message[]> {
+export async function readCommitted(broker: Broker, topic: string): Promise<Message[]> {
+  await waitForMarkers(broker, topic);
+  const { library, brokers } = broker;
   const consumer = new library.KafkaConsumer(
     {
       'metadata.broker.list': brokers,

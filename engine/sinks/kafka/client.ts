@@ -104,7 +104,9 @@ export function producerSettings(brokers: string, lingerMs: number): RdkafkaSett
 /**
  * Settings of a transactional producer. A transaction that nobody ends is aborted by the brokers after its timeout; until then it holds back
  * readers of what is committed. The broker still finishes one transaction when the next begins and then asks to come again: a short
- * back-off keeps that wait near its few milliseconds. No delivery reports: the commit answers for every message.
+ * back-off keeps that wait near its few milliseconds. Adding offsets waits for its answer as long as a request may take, and holds a thread of
+ * the pool meanwhile, so that is less than librdkafka's minute. It may also miss that its coordinator came back, and waits without a limit for
+ * any connection to change (librdkafka issue 5456); that idle ones are closed is such a change. No delivery reports: the commit answers for every message.
  */
 export function transactionalSettings(brokers: string, transactionalId: string, lingerMs: number): RdkafkaSettings {
   return {
@@ -112,6 +114,8 @@ export function transactionalSettings(brokers: string, transactionalId: string, 
     'client.id': 'tickwright',
     'transactional.id': transactionalId,
     'transaction.timeout.ms': 60_000,
+    'socket.timeout.ms': 10_000,
+    'connections.max.idle.ms': 10_000,
     'retry.backoff.ms': 5,
     'linger.ms': lingerMs,
     'compression.codec': 'lz4',

@@ -210,6 +210,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
   };
 
   const poll = (): number => {
+    transactor.poll();
     // Without an epoch to publish nothing gives slots back: a writer that waits for them is putting an epoch larger than the ring.
     if (announced.length === 0 && backlog.isCrowded) backlog.moveAside();
     if (!isBusy && !failure && announced.length > 0) void run();

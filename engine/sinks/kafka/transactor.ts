@@ -3,7 +3,7 @@
  *
  *   closed ─▶ open: connect, initialise the id (fences who had it), ask whether the lanes are ours, read the markers
  *   open ─▶ begin ─▶ send ─▶ marker ─▶ commit ─▶ open
- *     a call that may be repeated is repeated; it goes on where it was
+ *     a call that may be repeated is repeated for a while; it goes on where it was
  *     a transaction that is lost is aborted and sent again
  *     anything else, fencing included: the producer is closed and opened again; the marker then tells whether the commit had come through
  *
@@ -21,6 +21,8 @@ const CONNECT_TIMEOUT_MS = 5000;
 /** Each transactional call holds a thread of the pool for so long at most; then it is made again. */
 const CALL_TIMEOUT_MS = 2000;
 const CALL_REST_MS = 20;
+/** A call that is still to be repeated after so long is given up with its producer: another one begins with fresh connections. */
+const CALL_PATIENCE_US = 20_000_000;
 const QUEUE_REST_MS = 1;
 const RETRY_FIRST_MS = 100;
 const RETRY_LAST_MS = 5000;
@@ -71,6 +73,8 @@ export interface Transactor {
   readonly health: LinkHealth;
   /** Failures by librdkafka's text. */
   readonly failed: ReadonlyMap<string, number>;
+  /** Takes in what librdkafka has to tell. */
+  poll(): void;
   /** Wall clock of the latest sign that a transaction goes on, ms. */
   readonly progressMs: number;
   /**
@@ -118,12 +122,14 @@ export function createTransactor(options: TransactorOptions): Transactor {
 
   /** Makes a transactional call until it is answered. @throws the RdkafkaError that ends it */
   const call = async (invoke: (done: Done) => void): Promise<void> => {
+    const endUs = clock.monotonicUs() + CALL_PATIENCE_US;
     for (;;) {
       throwIfClosing();
       const error = await new Promise<RdkafkaError | null>((resolve) => invoke((answer) => resolve(answer ?? null)));
       progressMs = error ? progressMs : clock.wallMs();
       if (!error) return;
       if (!error.isRetriable) throw error;
+      if (clock.monotonicUs() >= endUs) throw new OutOfPatience(error.message, { cause: error });
       setHealth(false, error.message);
       await sleep(CALL_REST_MS);
     }
@@ -142,7 +148,8 @@ export function createTransactor(options: TransactorOptions): Transactor {
       PRODUCER_TOPIC_SETTINGS,
     );
     next.on('event.error', (error) => {
-      if (producer === next && clientTrouble(error) === 'allDown') setHealth(false, error.message);
+      // Between transactions connections also end because nothing was sent for a while.
+      if (producer === next && isInTransaction && clientTrouble(error) === 'allDown') setHealth(false, error.message);
     });
     await connectClient(next, brokers, CONNECT_TIMEOUT_MS);
     producer = next;
@@ -211,7 +218,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
     failed.set(messageOf(error), (failed.get(messageOf(error)) ?? 0) + 1);
     setHealth(false, messageOf(error));
     const current = producer;
-    if (current && isAbortable(error)) {
+    if (current && isInTransaction && isAbortable(error)) {
       try {
         await call((done) => current.abortTransaction(CALL_TIMEOUT_MS, done));
         isInTransaction = false;
@@ -247,6 +254,9 @@ export function createTransactor(options: TransactorOptions): Transactor {
     },
     get progressMs() {
       return progressMs;
+    },
+    poll() {
+      if (producer?.isConnected()) producer.poll();
     },
     failed,
     open,
@@ -295,7 +305,11 @@ export function isReached(markers: Markers, wanted: Markers): boolean {
   return [...wanted].every(([lane, epoch]) => (markers.get(lane) ?? -1) >= epoch);
 }
 
+/** What can be repeated, but did not get anywhere. */
+class OutOfPatience extends Error {}
+
 function isAbortable(error: unknown): boolean {
+  if (error instanceof OutOfPatience) return false;
   const isFatal = error instanceof Error && 'isFatal' in error && error.isFatal === true;
   return !isFatal && codeOf(error) !== RDKAFKA_ERROR.fatal && codeOf(error) !== RDKAFKA_ERROR.fenced;
 }
