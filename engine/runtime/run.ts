@@ -1,6 +1,7 @@
 /** One run of the engine, from opening servers to the verdict. */
 import { writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedConfig } from '../../config/load.ts';
 import { SYSTEM_CLOCK } from '../core/clock.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
@@ -11,6 +12,7 @@ import { loadInstruments } from '../market/instrument-book.ts';
 import { parseTimeframes, type Timeframe } from '../market/timeframes.ts';
 import type { ConservationLine } from '../monitor/conservation.ts';
 import { judgeStored } from '../monitor/verdict.ts';
+import { isRetryable } from '../sinks/postgres/connection.ts';
 import { beginRun, type Database, endRun } from '../sinks/postgres/runs.ts';
 import { loadStoredInstruments, withStored } from '../sinks/postgres/stored-instruments.ts';
 import { renderBanner } from './banner.ts';
@@ -31,6 +33,8 @@ const EXIT_NOT_CONSERVED = 1;
 const EXIT_FAILED = 3;
 
 const STATUS_MS = 500;
+const READ_BACK_LIMIT_MS = 60_000;
+const READ_BACK_REST_MS = 500;
 const PLAIN_STATUS_MS = 5000;
 
 export interface RunOptions {
@@ -196,19 +200,29 @@ async function cycle(parts: Run, before: readonly ConservationLine[], gateway: G
   } finally {
     clearInterval(ticker);
   }
-  const summary = await summariseRun({
-    ...database,
-    ...parts,
-    before,
-    reason,
-    elapsedSec: (SYSTEM_CLOCK.wallMs() - startedMs) / 1000,
-  });
-  const isGood = summary.isConserved && isAccounted(summary);
-  await endRun({ ...database, run: parts.run, isConserved: isGood, summary: summaryToJson(summary) });
+  const elapsedSec = (SYSTEM_CLOCK.wallMs() - startedMs) / 1000;
+  const summary = await insist(parts, () => summariseRun({ ...database, ...parts, before, reason, elapsedSec }));
+  const isGood = summary.isConserved && isAccounted(summary) && supervisor.lostTicks === 0;
+  await insist(parts, () => endRun({ ...database, run: parts.run, isConserved: isGood, summary: summaryToJson(summary) }));
   display.print(renderSummary(summary));
   log.info({ summary: JSON.parse(summaryToJson(summary)) as unknown }, 'summary');
   writeSummary(parts.options.loaded.config.SUMMARY_JSON, summary);
   return isGood ? EXIT_CONSERVED : EXIT_NOT_CONSERVED;
+}
+
+/** Reads back what is stored, waiting for a server that is away; everything is durable by now. */
+async function insist<T>({ display, log }: Run, attempt: () => Promise<T>): Promise<T> {
+  const endMs = SYSTEM_CLOCK.wallMs() + READ_BACK_LIMIT_MS;
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isRetryable(error) || SYSTEM_CLOCK.wallMs() > endMs) throw error;
+      log.warn({ err: error }, 'reading back for the summary');
+      if (tries === 0) display.print([`waiting for Postgres to read the summary back: ${messageOf(error)}`]);
+      await sleep(READ_BACK_REST_MS);
+    }
+  }
 }
 
 function writeSummary(path: string, summary: Summary): void {

@@ -117,15 +117,18 @@ export function createSupervisor({ host, clock, log, timeframeCount, ...options 
     }
   };
 
-  /** Decides whether another session may go on; throws when not. */
-  const recoverFrom = async (error: unknown): Promise<void> => {
+  /** Counts a failure; throws it when no session can go on after it. */
+  const takeFailure = (error: unknown): void => {
     const code = error instanceof EngineError ? error.code : 'SERVER_AWAY';
     const isServerAway = isRetryable(error) || (error instanceof EngineError && error.retryable);
     if (!isServerAway && !(error instanceof EngineError && RECOVERABLE.has(error.code))) throw error;
     failures.set(code, (failures.get(code) ?? 0) + 1);
     if (!isServerAway) failuresInRow += 1;
     if (failuresInRow > FAILURES_MAX) throw error;
-    log.error({ err: error }, 'the session failed; another goes on from the last checkpoint');
+    log.error({ err: error }, 'the session failed; the next one goes on from the last checkpoint');
+  };
+
+  const backOff = async (error: unknown): Promise<void> => {
     setState('failed', messageOf(error));
     options.onFailure(messageOf(error));
     const untilMs = clock.wallMs() + waitMs;
@@ -146,8 +149,10 @@ export function createSupervisor({ host, clock, log, timeframeCount, ...options 
           }
           log.info({ lanes }, 'partitions given back');
         } catch (error) {
-          if (isStopRequested) throw error;
-          await recoverFrom(error);
+          takeFailure(error);
+          // What it had not committed is read again by whoever comes next, or counted as lost.
+          if (isStopRequested) return 'stopped';
+          await backOff(error);
         } finally {
           host.endSession();
         }
