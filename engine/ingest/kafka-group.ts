@@ -62,11 +62,16 @@ export function waitForAssignment({ options, state }: ReaderContext): Promise<re
 }
 
 /** Reads the assigned partitions from the given offsets; those without one begin at the group's committed offset, else at the earliest. */
-export function beginReading({ options, state, consumer }: ReaderContext, offsets: SourcePosition['offsets']): void {
+export function beginReading({ options, state, queue, consumer }: ReaderContext, offsets: SourcePosition['offsets']): void {
   const list = (state.assigned ?? []).map((partition): TopicPartition => {
     const offset = offsets.get(partition);
     return offset === undefined ? { topic: options.topic, partition } : { topic: options.topic, partition, offset: Number(offset) };
   });
+  if (state.isReading) {
+    queue.clear();
+    state.generation += 1;
+    consumer.unassign();
+  }
   state.readOffsets.clear();
   state.ends.clear();
   state.isPaused = false;

@@ -20,6 +20,8 @@ export interface KafkaSourceOptions {
   readonly clock: Clock;
   /** What is to be read; unless given, whatever the group gives out. */
   readonly partitions?: readonly number[];
+  /** Where each partition ends; the others are not read at all. Unless given, it goes on for ever. */
+  readonly until?: ReadonlyMap<number, bigint>;
   /** Called for every message or packed record that is refused, once. */
   readonly onRejected: (rejected: Rejected) => void;
 }
@@ -68,6 +70,18 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
     options.onRejected(describe(run, 0, -1, REFUSAL.malformed));
   };
 
+  /** Partitions of which everything before their end has been handed over. */
+  const ended = new Set<number>();
+  const isBeyond = ({ partition, offset }: Message): boolean => {
+    if (options.until === undefined || offset < (options.until.get(partition) ?? 0n)) return false;
+    ended.add(partition);
+    return true;
+  };
+  const hasEnded = (partition: number, end: bigint): boolean => {
+    const next = nextOffsets.get(partition) ?? 0n;
+    return next >= end || ended.has(partition) || reader.isAtEnd(partition, Number(next));
+  };
+
   const taken = (last: Message, count: number): void => {
     nextOffsets.set(last.partition, BigInt(last.offset) + 1n);
     reader.queue.drop(count);
@@ -77,7 +91,9 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
     name: 'kafka',
     isReplayable: true,
     isLive: true,
-    isEnded: false,
+    get isEnded() {
+      return options.until !== undefined && port !== undefined && [...options.until].every(([partition, end]) => hasEnded(partition, end));
+    },
     async start(ingestPort, from) {
       assert(port === undefined, 'a kafka source is started once');
       port = ingestPort;
@@ -96,12 +112,16 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
       while (offered - before < budget && port.room() > 0) {
         const first = reader.queue.at(0);
         if (!first) break;
+        if (isBeyond(first)) {
+          reader.queue.drop(1);
+          continue;
+        }
         if (first.value === null) {
           refuseTombstone(port, first);
           taken(first, 1);
           continue;
         }
-        const run = nextRun(reader, Math.min(budget - (offered - before), port.room()));
+        const run = nextRun(reader, Math.min(budget - (offered - before), port.room()), isBeyond);
         const count = handOver(port, run);
         const last = run.messages[count - 1];
         if (last) taken(last, count);
@@ -137,7 +157,7 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
 }
 
 /** The longest run at the head of the queue that is of one partition and encoding and holds at most `records`, but at least one message. */
-function nextRun({ queue }: KafkaReader, records: number): Run {
+function nextRun({ queue }: KafkaReader, records: number, isBeyond: (message: Message) => boolean): Run {
   const first = queue.at(0);
   assert(first !== undefined, 'a run begins with a message');
   const encoding = encodingOf(first);
@@ -147,6 +167,7 @@ function nextRun({ queue }: KafkaReader, records: number): Run {
   for (let index = 0; index < limit; index += 1) {
     const message = queue.at(index);
     if (!message || message.value === null || message.partition !== first.partition || encodingOf(message) !== encoding) break;
+    if (isBeyond(message)) break;
     messages.push(message);
     values.push(message.value);
   }

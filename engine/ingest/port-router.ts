@@ -49,6 +49,8 @@ export interface Router {
   counts(): IngestCounts;
   /** What was accepted since the last call, by partition; partitions without anything are left out. */
   takeAccepted(): AcceptedSums[];
+  /** Counts from 0 again. */
+  forgetCounts(): void;
 }
 
 const REASONS = Object.entries(REFUSAL);
@@ -60,6 +62,7 @@ export function createRouter(options: RouterOptions): Router {
   const accepted = createAcceptedTally(kernel, options.partitionCapacity);
   const refusedBy = new Float64Array(Math.max(...Object.values(REFUSAL)) + 1);
   let offered = 0;
+  let base = { trades: 0n, lots: 0n, quotes: 0n, bars: 0n };
 
   /** Tells the kernel the session's day that the staged record at `staged` lies in. */
   const setDayOf = (staged: number): void => {
@@ -114,13 +117,24 @@ export function createRouter(options: RouterOptions): Router {
     },
     counts: () => ({
       offered,
-      acceptedTrades: Number(exports.acceptedTrades()),
-      acceptedLots: exports.acceptedLots(),
-      acceptedQuotes: Number(exports.acceptedQuotes()),
-      acceptedBars: Number(exports.acceptedBars()),
+      acceptedTrades: Number(exports.acceptedTrades() - base.trades),
+      acceptedLots: exports.acceptedLots() - base.lots,
+      acceptedQuotes: Number(exports.acceptedQuotes() - base.quotes),
+      acceptedBars: Number(exports.acceptedBars() - base.bars),
       refused: new Map(REASONS.map(([name, code]) => [name, refusedBy[code]!])),
     }),
     takeAccepted: accepted.take,
+    forgetCounts() {
+      accepted.take();
+      offered = 0;
+      refusedBy.fill(0);
+      base = {
+        trades: exports.acceptedTrades(),
+        lots: exports.acceptedLots(),
+        quotes: exports.acceptedQuotes(),
+        bars: exports.acceptedBars(),
+      };
+    },
   };
 }
 

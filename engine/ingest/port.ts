@@ -46,6 +46,8 @@ export interface Ingest extends IngestPort, Watermarks {
   counts(): IngestCounts;
   /** What was accepted since the last call, by partition. */
   takeAccepted(): AcceptedSums[];
+  /** Counts from 0 again: what came so far had been counted before. */
+  forgetCounts(): void;
 }
 
 const DEFAULT_FUTURE_NS = 2e9;
@@ -116,6 +118,7 @@ export function createIngest(options: IngestOptions): Ingest {
     },
     counts: router.counts,
     takeAccepted: router.takeAccepted,
+    forgetCounts: router.forgetCounts,
   };
 }
 

@@ -125,3 +125,10 @@ export function outRingOf(memory: WebAssembly.Memory): Ring {
 export function headerWord(memory: WebAssembly.Memory, index: number): number {
   return new Int32Array(memory.buffer)[(SHARD_HEADER_ADDRESS >> 2) + index]!;
 }
+
+/** Sets what a shard has counted back to 0; gauges of what is open stay. */
+export function clearCounters(memory: WebAssembly.Memory): void {
+  const doubles = new Float64Array(memory.buffer);
+  const at = SHARD_HEADER_ADDRESS >> 3;
+  doubles.fill(0, at + L.SHARD_TICKS_MERGED_F64, at + L.SHARD_OPEN_BARS_F64);
+}

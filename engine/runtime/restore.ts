@@ -39,6 +39,8 @@ export function restoreState(stored: StoredState, { ingest, kernels, symbols }: 
     }
   }
   for (const [partition, watermarkNs] of stored.watermarks) {
+    // Built again from the source, with the watermarks that it had then.
+    if (stored.rebuild.has(partition)) continue;
     ingest.restorePartition(partition, watermarkNs);
     for (const kernel of kernels) kernel.setWatermark(partition, watermarkNs);
   }

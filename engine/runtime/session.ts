@@ -87,6 +87,7 @@ export async function openSession(parts: SessionParts, lanes: readonly number[])
     isLaned: host.isLaned,
     transactions,
     letters,
+    openUntil: (offsets) => host.openUntil(offsets, lanes),
   });
   const close = async (): Promise<void> => {
     await topology.terminate();

@@ -28,6 +28,8 @@ export interface SourceHost {
   lanes(): readonly number[];
   /** A source for these lanes. */
   open(letters: Letters, lanes: readonly number[]): Source;
+  /** A source for these lanes that ends at the given offsets, to read again what has been read before; what it refuses was told then. */
+  openUntil(offsets: ReadonlyMap<number, bigint>, lanes: readonly number[]): Source;
   /** The session is over: its lanes may go to others. */
   endSession(): void;
   /** How the source's own connection stands, where it has one. */
@@ -78,6 +80,9 @@ function singleHost(parts: Pick<SourceHost, 'name' | 'isLive' | 'title' | 'notes
     isLaned: false,
     start: async () => undefined,
     lanes: () => [0],
+    openUntil() {
+      throw new EngineError('REBUILD_IMPOSSIBLE', `source ${parts.name}: cannot be read again up to an offset`);
+    },
     endSession: () => undefined,
     health: () => undefined,
     close: async () => undefined,
@@ -144,6 +149,7 @@ function kafkaHost({ loaded: { config } }: RunOptions, servers: Servers, clock: 
           letters.add(rejected);
         },
       }),
+    openUntil: (until, lanes) => createKafkaSource({ reader, clock, partitions: lanes, until, onRejected: () => undefined }),
     endSession: () => reader.end(),
     /** Since when is seen here: the reader only knows how it stands. */
     health() {

@@ -27,6 +27,7 @@ import type { LaneClaim } from '../sinks/postgres/lanes.ts';
 import { WRITER_COUNTER, WRITER_COUNTERS_BYTES } from '../sinks/postgres/writer-counters.ts';
 import { createEngine, type Engine } from './engine.ts';
 import type { Letters } from './letters.ts';
+import { rebuildOpenState } from './rebuild.ts';
 import { makeRegions, PARTITION_CAPACITY } from './regions.ts';
 import { restoreState } from './restore.ts';
 import type { Servers } from './servers.ts';
@@ -46,6 +47,8 @@ export interface TopologyOptions {
   readonly letters: Letters;
   /** False only to measure what checkpoints cost: epochs then hold no open buckets, and no outbox. */
   readonly isCheckpointed: boolean;
+  /** As in `RebuildParts`. */
+  openUntil(offsets: ReadonlyMap<number, bigint>): Source;
   readonly book: InstrumentBook;
   readonly log: Logger;
   onLatency(stage: string, encoded: string): void;
@@ -90,6 +93,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
   const kernels = regions.map((memory) => createBarKernel(memory));
   for (const kernel of kernels) kernel.init();
   restoreState(claim.state, { ingest, kernels, symbols });
+  if (claim.state.rebuild.size > 0) await rebuildOpenState({ ...options, state: claim.state, regions, kernels, ingest, clock });
 
   const committedRing = servers.kafka ? allocateRing(config.COMMITTED_QUEUE, BAR_SIZE) : undefined;
   const publisher =
@@ -124,6 +128,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     symbols: symbols.buffer,
     committedRing,
     isCheckpointed: options.isCheckpointed,
+    rebuiltPartitions: [...claim.state.rebuild.keys()],
     counters: writerCounters,
     isLive: source.isLive,
   };

@@ -34,6 +34,8 @@ export interface WriterStart {
   readonly committedRing: SharedArrayBuffer | undefined;
   /** False only to measure what checkpoints cost: then nothing is put into the outbox. */
   readonly isCheckpointed: boolean;
+  /** Partitions whose open buckets were built again from the source: the first epoch replaces all that is stored of them. */
+  readonly rebuiltPartitions: readonly number[];
   /** Float64Array of WRITER_COUNTER slots that the writer alone writes. */
   readonly counters: SharedArrayBuffer;
   readonly isLive: boolean;

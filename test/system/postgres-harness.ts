@@ -156,6 +156,7 @@ export async function startWriter({ server, config }: TestServer, options: Harne
     symbols: symbols.buffer,
     committedRing: (options.hasKafka ?? true) ? committedRing : undefined,
     isCheckpointed: true,
+    rebuiltPartitions: [],
     counters,
     isLive: false,
     ...owned,

@@ -33,6 +33,8 @@ export interface TransactionContext extends LaneOwner {
   readonly isPublishing: boolean;
   /** Where the epoch under way began, by partition. */
   readonly startOffsets: ReadonlyMap<number, bigint>;
+  /** As in `WriterStart`. */
+  readonly rebuiltPartitions: readonly number[];
   laneOfSymbol(symbolIndex: number): number;
 }
 
@@ -89,12 +91,14 @@ export async function commitEpoch(
 
 function openRowsContext(context: TransactionContext, { message }: EpochWork): OpenRowsContext {
   const { source, run, timeframes, symbols, openSince, startOffsets } = context;
+  const isFirst = message.epoch === 1;
   const offsets = new Map(message.offsets);
   return {
     source,
     run,
     timeframes,
     openSince,
+    rebuiltPartitions: isFirst ? context.rebuiltPartitions : [],
     entryOf: (symbolIndex) => entryOf(symbols, symbolIndex),
     // A partition whose first offset comes with this epoch was read from a place that is not known.
     startOffset: (partition) => startOffsets.get(partition) ?? (offsets.has(partition) ? 0n : null),

@@ -9,12 +9,15 @@ import type { Connection } from './connection.ts';
 import { BINARY_HEADER, BINARY_TRAILER, copyChunks } from './copy.ts';
 import type { OpenSince } from './open-since.ts';
 import { BAR_WORDS, type RecordList } from './record-list.ts';
+import { STATE_VERSION } from './state-version.ts';
 
 export interface OpenRowsContext {
   readonly source: string;
   readonly run: number;
   readonly timeframes: readonly Timeframe[];
   readonly openSince: OpenSince;
+  /** Partitions whose rows this epoch replaces altogether. */
+  readonly rebuiltPartitions: readonly number[];
   entryOf(symbolIndex: number): SymbolEntry;
   /** Where the epoch began in a partition; null without offsets. */
   startOffset(partition: number): bigint | null;
@@ -24,6 +27,7 @@ export interface OpenRowsContext {
 const COLUMNS = [
   ...['source', 'symbol', 'partition', 'kind', 'price_decimals', 'lot_decimals', 'tf_sec', 'ts_ns', 'o', 'h', 'l', 'c'],
   ...['vol', 'notional', 'n', 'late', 'first_ns', 'last_ns', 'ask_o', 'ask_h', 'ask_l', 'ask_c', 'run', 'since_offset', 'oldest_offset'],
+  'version',
 ] as const;
 const COLUMN_LIST = COLUMNS.join(', ');
 const CHUNK_BYTES = 262_144;
@@ -47,6 +51,10 @@ export async function storeOpenState(
   { opens, clears }: { readonly opens: RecordList; readonly clears: RecordList },
 ): Promise<void> {
   context.openSince.restart();
+  // What was built again is listed whole in the session's first epoch: whatever else the table has of it is of the version that could not be read.
+  if (context.rebuiltPartitions.length > 0) {
+    await client.query('delete from open_state where source = $1 and partition = any($2)', [context.source, context.rebuiltPartitions]);
+  }
   if (clears.length > 0) {
     const symbols: string[] = [];
     for (let index = 0; index < clears.length; index += 1) {
@@ -158,6 +166,7 @@ function writeRow(rows: BinaryRows, { opens, context, source, symbolIndex, indic
   }
   rows.int4(context.run);
   writeSince(rows, since);
+  rows.int4(STATE_VERSION);
 }
 
 /** Null elements where the notional is unknown. */

@@ -9,6 +9,7 @@ import type { Connection } from './connection.ts';
 import { type LaneChoice, ofLanes } from './lane-choice.ts';
 import type { OpenBuckets } from './open-since.ts';
 import { BAR_WORDS } from './record-list.ts';
+import { STATE_VERSION } from './state-version.ts';
 
 interface OpenRow {
   readonly symbol: string;
@@ -35,15 +36,44 @@ interface OpenRow {
 }
 
 /**
- * The stored buckets of a source's lanes, as `barOpen` records for these timeframes; symbolIndex is left 0.
+ * Partitions whose open buckets are stored in another version, with the offset from which they can be built again.
+ * @throws EngineError OPEN_STATE_VERSION when the source has no offsets
+ */
+export async function readStalePartitions(client: Connection, lanes: LaneChoice): Promise<Map<number, bigint>> {
+  const { rows } = await client.query<{ partition: number; version: number; oldest: string | null; unknown: number }>(
+    `select partition, min(version) filter (where version <> $4) as version, min(oldest_offset) as oldest,
+       count(*) filter (where oldest_offset is null)::integer as unknown
+     from open_state where ${ofLanes('open_state')} group by partition having bool_or(version <> $4) order by partition`,
+    [lanes.source, lanes.isLaned, lanes.lanes, STATE_VERSION],
+  );
+  return new Map(
+    rows.map(({ partition, version, oldest, unknown }) => {
+      if (oldest === null || unknown > 0) {
+        throw new EngineError(
+          'OPEN_STATE_VERSION',
+          `source ${lanes.source}: open bars of version ${version} are stored, this engine reads version ${STATE_VERSION}, and the source cannot ` +
+            'be read again; go on with the engine that stored them, or use another PG_SCHEMA',
+        );
+      }
+      return [partition, BigInt(oldest)];
+    }),
+  );
+}
+
+/**
+ * The stored buckets of a source's lanes, those of stale partitions left out, as `barOpen` records for these timeframes; symbolIndex is left 0.
  * @throws EngineError OPEN_STATE_TIMEFRAME when a stored bucket's timeframe is no longer in TIMEFRAMES
  */
-export async function readOpenState(client: Connection, lanes: LaneChoice, timeframes: readonly Timeframe[]): Promise<OpenState[]> {
+export async function readOpenState(
+  client: Connection,
+  lanes: LaneChoice,
+  { timeframes, stalePartitions }: { readonly timeframes: readonly Timeframe[]; readonly stalePartitions: readonly number[] },
+): Promise<OpenState[]> {
   const { rows } = await client.query<OpenRow>(
     `select symbol, partition, kind, price_decimals, lot_decimals, tf_sec, ts_ns, o, h, l, c, vol, notional::text[], n, late,
        first_ns, last_ns, ask_o, ask_h, ask_l, ask_c
-     from open_state where ${ofLanes('open_state')} order by symbol`,
-    [lanes.source, lanes.isLaned, lanes.lanes],
+     from open_state where ${ofLanes('open_state')} and partition <> all($4::integer[]) order by symbol`,
+    [lanes.source, lanes.isLaned, lanes.lanes, stalePartitions],
   );
   return rows.map((row) => ({
     symbol: row.symbol,

@@ -3,13 +3,15 @@ import type { Timeframe } from '../../market/timeframes.ts';
 import type { OpenState } from '../messages.ts';
 import type { Connection } from './connection.ts';
 import { type LaneChoice, ofLanes } from './lane-choice.ts';
-import { readOpenState } from './open-state.ts';
+import { readOpenState, readStalePartitions } from './open-state.ts';
 
 export interface StoredState {
   /** The run that goes on. */
   readonly run: number;
   /** Open buckets by symbol; the timeframeIndex of each is a position in the timeframes asked for. */
   readonly openState: readonly OpenState[];
+  /** Partitions whose open buckets are of another version, with the offset from which they are to be built again; openState has none of them. */
+  readonly rebuild: ReadonlyMap<number, bigint>;
   readonly watermarks: readonly (readonly [partition: number, watermarkNs: bigint])[];
   readonly offsets: readonly (readonly [partition: number, offset: bigint])[];
   /** Names of the files that a replay was given, in order. */
@@ -18,14 +20,15 @@ export interface StoredState {
 
 /**
  * Reads the state of lanes in the transaction that `client` is in.
- * @throws EngineError OPEN_STATE_TIMEFRAME
+ * @throws EngineError OPEN_STATE_TIMEFRAME, OPEN_STATE_VERSION
  */
 export async function readState(
   client: Connection,
   lanes: LaneChoice,
   { run, timeframes }: { readonly run: number; readonly timeframes: readonly Timeframe[] },
 ): Promise<StoredState> {
-  const openState = await readOpenState(client, lanes, timeframes);
+  const rebuild = await readStalePartitions(client, lanes);
+  const openState = await readOpenState(client, lanes, { timeframes, stalePartitions: [...rebuild.keys()] });
   const positions = await readPositions(client, lanes);
   const { rows } = await client.query<{ files: string[] }>(`select coalesce(config -> 'files', '[]') as files from runs where run = $1`, [
     run,
@@ -34,6 +37,7 @@ export async function readState(
     run,
     files: rows[0]?.files ?? [],
     openState,
+    rebuild,
     watermarks: positions.flatMap(({ partition, watermarkNs }) => (watermarkNs === null ? [] : [[partition, watermarkNs] as const])),
     offsets: positions.flatMap(({ partition, nextOffset }) => (nextOffset === null ? [] : [[partition, nextOffset] as const])),
   };

@@ -1,4 +1,4 @@
-/** A worker that dies or stands still: the process goes on from the last checkpoint, and the bars are those of an unbroken run. */
+/** Sessions that begin where another has left off: after a worker died or stood still, and where what is stored cannot be read. */
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { loadConfig } from '../../config/load.ts';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
@@ -50,11 +50,19 @@ interface Rig {
   close(): Promise<void>;
 }
 
-/** An engine in this process, on a ticks topic of its own. */
-async function startRig(): Promise<Rig> {
-  const prefix = uniquePrefix('rebuild');
+interface Place {
+  readonly prefix: string;
+  readonly schema: string;
+}
+
+function newPlace(): Place {
   const schema = `t_rebuild_${process.pid}_${schemas.length}`;
   schemas.push(schema);
+  return { prefix: uniquePrefix('rebuild'), schema };
+}
+
+/** An engine in this process, on a ticks topic of its own. */
+async function startRig({ prefix, schema }: Place = newPlace()): Promise<Rig> {
   const { config } = loadConfig({
     environment: {
       SOURCE: 'kafka',
@@ -179,4 +187,46 @@ it('rebuilds a worker that does not move any more', async () => {
       words[metas + symbol * (L.SYMBOL_META_SIZE >> 2) + L.SYMBOL_META_NEXT_LOCAL_INDEX_I32] = symbol;
     }
   }, 'WORKER_WEDGED');
+});
+
+it('builds open bars of another version again from the source, and reads none of them', async () => {
+  const place = newPlace();
+  running = await startRig(place);
+  const first = ticksOf(20, 0);
+  await sendAll(running, first);
+  const { supervisor } = running;
+  await until('the first part is merged', () => supervisor.totals().ticksMerged >= first.length, 60_000);
+  await running.close();
+  const { connectionString } = server.server;
+  await withConnection(connectionString, place.schema, async (client) => {
+    const { rowCount } = await client.query(`update open_state set version = 0, o = array_fill(1e9::float8, array[cardinality(o)])`);
+    expect(rowCount).toBe(SYMBOLS);
+  });
+
+  running = await startRig(place);
+  const again = running.supervisor;
+  await until('the next session runs', () => again.state.phase === 'running', 60_000);
+  const second = ticksOf(20, 20);
+  await sendAll(running, second);
+  await until('the second part is merged', () => again.totals().ticksMerged >= second.length, 30_000);
+  expect(again.totals()).toMatchObject({ offered: second.length, accepted: second.length });
+  await running.close();
+  const all = [...first, ...second];
+  await withConnection(connectionString, place.schema, async (client) => {
+    const { rows } = await client.query<Record<'symbol' | 'o' | 'h' | 'l' | 'c' | 'vol' | 'n', string>>(
+      'select symbol, o, h, l, c, vol, n from open_bars where tf_sec = 60 order by symbol',
+    );
+    const expected = Array.from({ length: SYMBOLS }, (_, index) => {
+      const ticks = all.filter(({ symbol }) => symbol === `W${index}`);
+      const prices = ticks.map(({ price }) => price);
+      const vol = String(ticks.reduce((sum, { quantityLots }) => sum + quantityLots, 0n));
+      const [o, c] = [prices[0], prices.at(-1)];
+      return { symbol: `W${index}`, o, h: Math.max(...prices), l: Math.min(...prices), c, vol, n: String(ticks.length) };
+    });
+    expect(rows).toEqual(expected.sort((left, right) => (left.symbol < right.symbol ? -1 : 1)));
+    const { rows: versions } = await client.query('select distinct version from open_state');
+    expect(versions).toEqual([{ version: 1 }]);
+  });
+  const verdict = await judgeStored({ ...running.parts.database, source: 'kafka', run: running.parts.run, timeframes: TIMEFRAMES });
+  expect(verdict.every((line) => line.isConserved)).toBe(true);
 });
