@@ -20,8 +20,16 @@ export interface KafkaSourceOptions {
   readonly clock: Clock;
   /** What is to be read; unless given, whatever the group gives out. */
   readonly partitions?: readonly number[];
+  /** What writes the topic, where this process does. */
+  readonly feed?: KafkaFeed;
   /** Called for every message or packed record that is refused, once. */
   readonly onRejected: (rejected: Rejected) => void;
+}
+
+export interface KafkaFeed {
+  /** True when a reader that has handed over everything before these offsets has all of its partitions, and nothing more will come. */
+  isEnded(partitions: readonly number[], nextOffsets: ReadonlyMap<number, bigint>): boolean;
+  failure(): Error | undefined;
 }
 
 interface Run {
@@ -77,7 +85,9 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
     name: 'kafka',
     isReplayable: true,
     isLive: true,
-    isEnded: false,
+    get isEnded() {
+      return options.feed?.isEnded(reader.partitions, nextOffsets) ?? false;
+    },
     async start(ingestPort, from) {
       assert(port === undefined, 'a kafka source is started once');
       port = ingestPort;
@@ -128,7 +138,7 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
     get isRevoked() {
       return reader.isRevoked;
     },
-    failure: () => reader.takeFailure(),
+    failure: () => reader.takeFailure() ?? options.feed?.failure(),
     committed: (position) => reader.commit(position.offsets),
     async stop() {
       isStopped = true;
