@@ -37,6 +37,8 @@ export interface TickLogOptions {
   readonly brokers: string;
   readonly topic: string;
   readonly clock: Clock;
+  /** How long librdkafka waits to fill a batch: 0 for messages that hold many ticks already. */
+  readonly lingerMs: number;
   /** Called with each failure that the log mends by itself. */
   readonly onTrouble: (error: Error) => void;
   /** Ticks that may be unacknowledged; 131,072 unless given. */
@@ -277,9 +279,9 @@ export function createTickLog(options: TickLogOptions): TickLog {
   };
 }
 
-async function connectProducer({ library, brokers, topic }: TickLogOptions): Promise<{ producer: Producer; partitionCount: number }> {
-  // Whoever gives messages has gathered their ticks already.
-  const producer = new library.Producer(producerSettings(brokers, 0), PRODUCER_TOPIC_SETTINGS);
+async function connectProducer(options: TickLogOptions): Promise<{ producer: Producer; partitionCount: number }> {
+  const { library, brokers, topic, lingerMs } = options;
+  const producer = new library.Producer(producerSettings(brokers, lingerMs), PRODUCER_TOPIC_SETTINGS);
   await connectClient(producer, brokers, CONNECT_TIMEOUT_MS);
   try {
     const partitionCount = (await topicMetadata(producer, topic, CONNECT_TIMEOUT_MS))?.partitions.length ?? 0;

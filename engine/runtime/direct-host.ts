@@ -26,14 +26,15 @@ export function besideHost(parts: HostParts, live: LiveSource): SourceHost {
   const { config, clock, log: logger } = parts;
   const kafka = requireKafka(parts, `PUBLISH_TICKS ${config.PUBLISH_TICKS}`);
   const topic = ticksTopicOf(parts);
+  const encoding = config.PUBLISH_TICKS === 'json' ? 'json' : 'packed';
   const log = createTickLog({
     library: kafka.library,
     brokers: kafka.brokers,
     topic,
     clock,
+    lingerMs: encoding === 'json' ? config.KAFKA_LINGER_MS : 0,
     onTrouble: (error) => logger.error({ err: error, topic }, 'publishing ticks beside: the producer failed and is replaced'),
   });
-  const encoding = config.PUBLISH_TICKS === 'json' ? 'json' : 'packed';
   const writer = createLogWriter({ log, encoding, clock, lingerMs: config.KAFKA_LINGER_MS });
   const beside = createBeside({ log, writer, clock });
   return singleHost({

@@ -19,14 +19,15 @@ export function logFirstHost(parts: HostParts, live: LiveSource): SourceHost {
   const { config, clock, log: logger } = parts;
   const { library, brokers } = requireKafka(parts, 'INGEST_MODE log-first');
   const topic = ticksTopicOf(parts);
+  const encoding = config.PUBLISH_TICKS === 'json' ? 'json' : 'packed';
   const log = createTickLog({
     library,
     brokers,
     topic,
     clock,
+    lingerMs: encoding === 'json' ? config.KAFKA_LINGER_MS : 0,
     onTrouble: (error) => logger.error({ err: error, topic }, 'writing ticks: the producer failed and is replaced'),
   });
-  const encoding = config.PUBLISH_TICKS === 'json' ? 'json' : 'packed';
   const writer = createLogWriter({ log, encoding, clock, lingerMs: config.KAFKA_LINGER_MS });
   const port = createLogPort(log, writer);
   const source = live.open();
