@@ -71,9 +71,9 @@ async function mergedPerSecond({ servers, environment, isCheckpointed, seconds }
   const { config } = loaded;
   const timeframes = parseTimeframes(config.TIMEFRAMES);
   const database = { connectionString: servers.postgres.connectionString, schema: config.PG_SCHEMA };
-  const host = openSourceHost({ loaded, files: [], isResume: false }, servers, SYSTEM_CLOCK);
-  const run = await beginRun({ ...database, source: host.name, config, goesOn: false });
   const log = createLogger('silent', '-');
+  const host = openSourceHost({ loaded, files: [], isResume: false }, servers, SYSTEM_CLOCK, log);
+  const run = await beginRun({ ...database, source: host.name, config, goesOn: false });
   const supervisor = createSupervisor({
     ...{ host, clock: SYSTEM_CLOCK, log, timeframeCount: timeframes.length },
     open: (lanes) =>

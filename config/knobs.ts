@@ -64,6 +64,22 @@ export const KNOBS = [
     doc: 'where ticks come from; `replay` takes files on the command line',
   },
   {
+    name: 'INGEST_MODE',
+    kind: 'choice',
+    fallback: 'direct',
+    choices: ['direct', 'log-first'],
+    group: 'Source',
+    doc: 'simulator: `direct` feeds the rings at once; `log-first` writes to the ticks topic of a real Kafka and reads that back, so that ticks survive a crash',
+  },
+  {
+    name: 'PUBLISH_TICKS',
+    kind: 'choice',
+    fallback: 'off',
+    choices: ['off', 'json', 'packed'],
+    group: 'Source',
+    doc: 'simulator, `direct`: also publish its ticks to the ticks topic, best effort; `log-first`: their encoding, packed unless this is `json`',
+  },
+  {
     name: 'SYMBOLS',
     kind: 'choice',
     fallback: 'open',

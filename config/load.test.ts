@@ -63,6 +63,26 @@ describe('loadConfig', () => {
     expect(faultsOf({ LATENESS_MS: '600000', SYMBOLS_MAX: '65536' })[0]).toContain('open buckets a shard');
   });
 
+  it('refuses a log that would not survive a crash, and to publish ticks of what is not ours, all at once', () => {
+    const why = 'ticks in the log have to survive a crash';
+    const embedded = `INGEST_MODE log-first: needs KAFKA_BROKER, the embedded mock cluster is volatile: ${why}`;
+    const off = `INGEST_MODE log-first: needs Kafka, KAFKA is off: ${why}`;
+    const broker = { KAFKA_BROKER: 'k:9092' };
+    expect(faultsOf({ INGEST_MODE: 'log-first', ...broker })).toEqual([]);
+    expect(faultsOf({ INGEST_MODE: 'log-first' })).toEqual([embedded]);
+    expect(faultsOf({ INGEST_MODE: 'log-first', KAFKA: 'off', ...broker })).toEqual([off]);
+    for (const source of ['replay', 'kafka']) {
+      const other = `INGEST_MODE log-first: for SOURCE sim; ${source} can be read again as it is`;
+      expect(faultsOf({ INGEST_MODE: 'log-first', SOURCE: source, ...broker })).toEqual([other]);
+    }
+    expect(faultsOf({ INGEST_MODE: 'log-first', SOURCE: 'replay', KAFKA: 'off', SIM_VOL_MIN: '9' })).toHaveLength(4);
+    expect(faultsOf({ PUBLISH_TICKS: 'packed' })).toEqual([]);
+    expect(faultsOf({ PUBLISH_TICKS: 'json', KAFKA: 'off', SOURCE: 'replay' })).toEqual([
+      'PUBLISH_TICKS json: for SOURCE sim; replay has its ticks elsewhere',
+      'PUBLISH_TICKS json: needs Kafka, KAFKA is off',
+    ]);
+  });
+
   it('never prints a secret', () => {
     expect(JSON.stringify(faultsOf({ POSTGRES_PASSWORD: 'hunter2', WORKERS: 'x' }))).not.toContain('hunter2');
   });

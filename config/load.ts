@@ -137,11 +137,28 @@ function brokenRelations(config: Config): string[] {
     faults.push(`SIM_VOL_MIN ${config.SIM_VOL_MIN}: expected at most SIM_VOL_MAX, ${config.SIM_VOL_MAX}`);
   }
   if (config.SOURCE === 'kafka' && config.KAFKA === 'off') faults.push('SOURCE kafka: needs Kafka; KAFKA is off');
+  faults.push(...wrongIngest(config));
   const openBuckets = config.SYMBOLS_MAX * (config.LATENESS_MS / 1000 + 20);
   if (openBuckets > 8_000_000) {
     faults.push(
       `SYMBOLS_MAX ${config.SYMBOLS_MAX} with LATENESS_MS ${config.LATENESS_MS}: ${Math.ceil(openBuckets)} open buckets a shard, at most 8000000`,
     );
+  }
+  return faults;
+}
+
+/** What a source cannot do with its ticks. */
+function wrongIngest({ INGEST_MODE, PUBLISH_TICKS, SOURCE, KAFKA, KAFKA_BROKER }: Config): string[] {
+  const faults: string[] = [];
+  if (INGEST_MODE === 'log-first') {
+    const why = 'ticks in the log have to survive a crash';
+    if (SOURCE !== 'sim') faults.push(`INGEST_MODE log-first: for SOURCE sim; ${SOURCE} can be read again as it is`);
+    if (KAFKA === 'off') faults.push(`INGEST_MODE log-first: needs Kafka, KAFKA is off: ${why}`);
+    if (KAFKA_BROKER === '') faults.push(`INGEST_MODE log-first: needs KAFKA_BROKER, the embedded mock cluster is volatile: ${why}`);
+  }
+  if (PUBLISH_TICKS !== 'off') {
+    if (SOURCE !== 'sim') faults.push(`PUBLISH_TICKS ${PUBLISH_TICKS}: for SOURCE sim; ${SOURCE} has its ticks elsewhere`);
+    if (KAFKA === 'off') faults.push(`PUBLISH_TICKS ${PUBLISH_TICKS}: needs Kafka, KAFKA is off`);
   }
   return faults;
 }

@@ -24,7 +24,16 @@ export interface MetricsSnapshot {
   readonly lanes: number;
   readonly lostTicks: number;
   readonly lossWindowMs: number;
+  /** Ticks that this process writes to the ticks topic, where it does. */
+  readonly feed: FeedSnapshot | undefined;
   readonly health: readonly HealthPart[];
+}
+
+export interface FeedSnapshot {
+  readonly written: number;
+  readonly acknowledged: number;
+  readonly dropped: number;
+  readonly failedDeliveries: number;
 }
 
 export interface TimeframeSnapshot {
@@ -179,10 +188,17 @@ function fillCounters(registry: Registry, snapshot: MetricsSnapshot): void {
   );
   gauge(
     'tickwright_loss_window_seconds',
-    'how much of a source that cannot be read again is not durable yet',
+    'how much of a source that cannot be read again is neither committed nor in the log yet',
     snapshot.lossWindowMs / 1000,
   );
   count('tickwright_ticks_lost_total', 'ticks of such a source that a failed session had accepted and not committed', snapshot.lostTicks);
+  if (snapshot.feed) {
+    const { written, acknowledged, dropped, failedDeliveries } = snapshot.feed;
+    count('tickwright_feed_ticks_written_total', 'ticks that this process gave to the ticks topic', written);
+    count('tickwright_feed_ticks_acknowledged_total', 'those that Kafka has acknowledged', acknowledged);
+    count('tickwright_feed_deliveries_failed_total', 'messages that a producer could not deliver; they were sent again', failedDeliveries);
+    count('tickwright_ticks_beside_dropped_total', 'ticks that were to be published beside and were not: the queue was full', dropped);
+  }
   count('tickwright_sessions_total', 'sessions begun: the first, and one after each rebalance or failure', snapshot.sessions);
   countLabelled('tickwright_session_failures_total', 'sessions that failed, by code', 'code', snapshot.sessionFailures);
   gauge('tickwright_lanes', 'lanes that this engine owns', snapshot.lanes);

@@ -22,8 +22,16 @@ export interface KafkaSourceOptions {
   readonly partitions?: readonly number[];
   /** Where each partition ends; the others are not read at all. Unless given, it goes on for ever. */
   readonly until?: ReadonlyMap<number, bigint>;
+  /** What writes the topic, where this process does. */
+  readonly feed?: KafkaFeed;
   /** Called for every message or packed record that is refused, once. */
   readonly onRejected: (rejected: Rejected) => void;
+}
+
+export interface KafkaFeed {
+  /** True when a reader that has handed over everything before these offsets has all of its partitions, and nothing more will come. */
+  isEnded(partitions: readonly number[], nextOffsets: ReadonlyMap<number, bigint>): boolean;
+  failure(): Error | undefined;
 }
 
 interface Run {
@@ -92,7 +100,8 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
     isReplayable: true,
     isLive: true,
     get isEnded() {
-      return options.until !== undefined && port !== undefined && [...options.until].every(([partition, end]) => hasEnded(partition, end));
+      if (options.until === undefined) return options.feed?.isEnded(reader.partitions, nextOffsets) ?? false;
+      return port !== undefined && [...options.until].every(([partition, end]) => hasEnded(partition, end));
     },
     async start(ingestPort, from) {
       assert(port === undefined, 'a kafka source is started once');
@@ -148,7 +157,7 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
     get isRevoked() {
       return reader.isRevoked;
     },
-    failure: () => reader.takeFailure(),
+    failure: () => reader.takeFailure() ?? options.feed?.failure(),
     committed: (position) => reader.commit(position.offsets),
     async stop() {
       isStopped = true;

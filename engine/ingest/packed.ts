@@ -10,8 +10,8 @@ export const PACKED_RECORD_BYTES = 32;
 export const PACKED_RECORDS_MAX = 512;
 export const PACKED_HEADER_BYTES = 12;
 
-const MAGIC = 0x504b5754; // "TWKP", the first byte lowest
-const VERSION = 1;
+export const PACKED_MAGIC = 0x504b5754; // "TWKP", the first byte lowest
+export const PACKED_VERSION = 1;
 const SYMBOL_HEADER_BYTES = 4;
 const KIND_TRADE = 0;
 const KIND_QUOTE = 1;
@@ -59,8 +59,8 @@ export function encodePacked(symbols: readonly PackedSymbol[], ticks: readonly P
   const recordsOffset = alignRecords(PACKED_HEADER_BYTES + tableBytes);
   const message = new Uint8Array(recordsOffset + ticks.length * PACKED_RECORD_BYTES);
   const view = new DataView(message.buffer);
-  view.setUint32(0, MAGIC, true);
-  view.setUint16(4, VERSION, true);
+  view.setUint32(0, PACKED_MAGIC, true);
+  view.setUint16(4, PACKED_VERSION, true);
   view.setUint16(6, symbols.length, true);
   view.setUint16(8, ticks.length, true);
   let at = PACKED_HEADER_BYTES;
@@ -91,7 +91,8 @@ export function encodePacked(symbols: readonly PackedSymbol[], ticks: readonly P
 export function readPackedHeader(message: Uint8Array): PackedHeader | undefined {
   if (message.length < PACKED_HEADER_BYTES) return undefined;
   const view = new DataView(message.buffer, message.byteOffset, message.length);
-  if (view.getUint32(0, true) !== MAGIC || view.getUint16(4, true) !== VERSION || view.getUint16(10, true) !== 0) return undefined;
+  if (view.getUint32(0, true) !== PACKED_MAGIC || view.getUint16(4, true) !== PACKED_VERSION || view.getUint16(10, true) !== 0)
+    return undefined;
   const symbolCount = view.getUint16(6, true);
   const recordCount = view.getUint16(8, true);
   if (!isCount(symbolCount) || !isCount(recordCount)) return undefined;

@@ -3,7 +3,7 @@
 import { KNOBS, type Knob } from '../../config/knobs.ts';
 import type { LoadedConfig } from '../../config/load.ts';
 import type { Servers } from './servers.ts';
-import type { SourceHost } from './sources.ts';
+import type { SourceHost } from './source-host.ts';
 import { formatTable } from './text.ts';
 
 /** Knobs that are always shown; others only when they are not at their default. */
@@ -13,7 +13,7 @@ export interface BannerParts {
   readonly loaded: LoadedConfig;
   readonly servers: Servers;
   readonly gatewayUrl: string;
-  readonly host: Pick<SourceHost, 'title'>;
+  readonly host: Pick<SourceHost, 'title' | 'crashLoss'>;
   readonly run: number;
   readonly restored: number;
   /** Messages that an earlier process had committed and not published. */
@@ -33,6 +33,7 @@ export function renderBanner({ loaded, servers, gatewayUrl, host, run, restored,
     `  health    ${gatewayUrl}/health`,
     `  postgres  ${servers.postgres.psqlCommand}${servers.postgres.isEmbedded ? '   (embedded)' : ''}`,
     `  kafka     ${servers.kafkaLabel}`,
+    ...(host.crashLoss === '' ? [] : [`  a crash   loses ${host.crashLoss}`]),
     `  log       ${config.LOG_FILE === '-' ? 'standard error' : config.LOG_FILE}`,
     '  knobs in force',
     ...formatTable(

@@ -6,7 +6,7 @@ import { createMetricsPage, type MetricsPage, type MetricsSnapshot } from '../ga
 import type { Timeframe } from '../market/timeframes.ts';
 import type { FromWriter } from '../sinks/messages.ts';
 import { readWriterCounters } from '../sinks/postgres/writer-counters.ts';
-import type { SourceHost } from './sources.ts';
+import type { SourceHost } from './source-host.ts';
 import { createShardStatsReader, type ShardStats, sumColumns } from './stats.ts';
 import type { StatusSample } from './status.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -62,14 +62,8 @@ export function createObserver({ timeframes, supervisor, host, stages, clock }: 
   };
 
   const health = (): HealthPart[] => {
-    const sourceHealth = host.health();
     const publisher = supervisor.session?.topology.publisher;
-    return [
-      engineHealth(),
-      postgres,
-      ...(publisher ? [{ name: 'kafka', ...publisher.health() }] : []),
-      ...(sourceHealth ? [sourceHealth] : []),
-    ];
+    return [engineHealth(), postgres, ...(publisher ? [{ name: 'kafka', ...publisher.health() }] : []), ...host.health()];
   };
 
   const collect = (): void => {
@@ -83,11 +77,14 @@ export function createObserver({ timeframes, supervisor, host, stages, clock }: 
     return openBars;
   };
 
-  /** How much would be lost if the process ended now, in ms: only a source that cannot be read again loses anything. */
+  /** How much would be lost if the process ended now, in ms: only of what cannot be read again, or is not in the log yet. */
   const lossWindowMs = (): number => {
     const session = supervisor.session;
-    return session === undefined || session.source.isReplayable ? 0 : clock.wallMs() - session.topology.engine.durableToMs;
+    if (session !== undefined && !session.source.isReplayable) return clock.wallMs() - session.topology.engine.durableToMs;
+    return host.feed()?.unloggedMs ?? 0;
   };
+
+  const lagMs = (): number => Math.max(supervisor.session?.source.lagMs ?? 0, host.feed()?.lagMs ?? 0);
 
   const snapshot = (): MetricsSnapshot => {
     collect();
@@ -114,12 +111,13 @@ export function createObserver({ timeframes, supervisor, host, stages, clock }: 
       publisher: new Map(Object.entries(topology?.publisher?.totals() ?? {})),
       openEpochs: topology?.engine.openEpochs ?? 0,
       epochIntervalMs: topology?.engine.epochIntervalMs ?? 0,
-      sourceLagMs: supervisor.session?.source.lagMs ?? 0,
+      sourceLagMs: lagMs(),
       sessions: supervisor.sessions,
       sessionFailures: supervisor.failures,
       lanes: supervisor.session?.lanes.length ?? 0,
       lostTicks: supervisor.lostTicks,
       lossWindowMs: lossWindowMs(),
+      feed: host.feed(),
       health: health(),
     };
   };
@@ -145,7 +143,7 @@ export function createObserver({ timeframes, supervisor, host, stages, clock }: 
         tickToBarP99Us: stages['tickToBar']!.stage.recentP99Us,
         openEpochs: engine?.openEpochs ?? 0,
         phase: phase === 'running' ? (engine?.phase ?? phase) : phase,
-        alarms: alarmsOf(health(), engine?.phase === 'running' ? (supervisor.session?.source.lagMs ?? 0) : 0),
+        alarms: alarmsOf(health(), engine?.phase === 'running' ? lagMs() : 0),
       };
     },
     onWriterMessage(message) {

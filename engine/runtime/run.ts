@@ -21,7 +21,8 @@ import { createObserver, createStages, type Observer, type Stages } from './obse
 import { openServers, type Servers } from './servers.ts';
 import { openSession, type Session, type SessionParts } from './session.ts';
 import { handleSignals, type Signals } from './signals.ts';
-import { checkSource, openSourceHost, type SourceHost } from './sources.ts';
+import type { SourceHost } from './source-host.ts';
+import { checkSource, openSourceHost } from './sources.ts';
 import { createStatusDisplay, type StatusDisplay } from './status.ts';
 import { checkResume } from './stored.ts';
 import { summariseRun } from './summarise.ts';
@@ -94,7 +95,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
   const { options, timeframes, log, display, signals } = base;
   const { config } = options.loaded;
   const database = { connectionString: servers.postgres.connectionString, schema: config.PG_SCHEMA };
-  const host = openSourceHost(options, servers, SYSTEM_CLOCK);
+  const host = openSourceHost(options, servers, SYSTEM_CLOCK, log);
   const { files, isResume } = options;
   await checkResume({ ...database, host, timeframes, files, isResume });
   const run = await beginRun({
@@ -168,7 +169,14 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
       health: () => observer.health(),
       isReady: () => observer.health().every((part) => part.isUp),
     });
-    signals.drainOnFirst({ requestStop: () => supervisor.requestStop(), unwritten: () => unwritten(parts) });
+    signals.drainOnFirst({
+      requestStop() {
+        // First what feeds the log: what it writes after this would only wait there.
+        host.requestStop();
+        supervisor.requestStop();
+      },
+      unwritten: () => unwritten(parts),
+    });
     await host.start();
     return await cycle(parts, before, gateway);
   } finally {
@@ -200,6 +208,7 @@ async function cycle(parts: Run, before: readonly ConservationLine[], gateway: G
   } finally {
     clearInterval(ticker);
   }
+  await parts.host.settle();
   const elapsedSec = (SYSTEM_CLOCK.wallMs() - startedMs) / 1000;
   const summary = await insist(parts, () => summariseRun({ ...database, ...parts, before, reason, elapsedSec }));
   const isGood = summary.isConserved && isAccounted(summary) && supervisor.lostTicks === 0;
@@ -235,15 +244,18 @@ function writeSummary(path: string, summary: Summary): void {
 }
 
 /** What has not reached the database or Kafka, for someone who stops at once. */
-function unwritten({ supervisor, observer }: Run): string[] {
+function unwritten({ supervisor, observer, host }: Run): string[] {
   const shards = observer.shards();
   const ticks = shards.reduce((sum, shard) => sum + shard.tickDepth, 0);
   const bars = shards.reduce((sum, shard) => sum + shard.outDepth, 0);
   const topology = supervisor.session?.topology;
+  const feed = host.feed();
+  const unlogged = feed ? feed.written - feed.acknowledged : 0;
   const canReadAgain = supervisor.session?.source.isReplayable === true;
   return [
     `not written: ${ticks} ticks in the tick rings, ${bars} records in the out rings, ${topology?.engine.openEpochs ?? 0} epochs not committed, ` +
       `${topology?.publisher?.outstanding() ?? 0} bars not acknowledged by Kafka; ` +
       (canReadAgain ? 'the next start goes on from the last checkpoint' : `${topology?.engine.uncommittedTicks ?? 0} ticks are lost`),
+    ...(unlogged > 0 ? [`${unlogged} ticks written to Kafka are not acknowledged: it may hold them or not`] : []),
   ];
 }

@@ -18,7 +18,7 @@ import type { Database } from '../sinks/postgres/runs.ts';
 import type { StopReason } from './engine.ts';
 import { createLetters } from './letters.ts';
 import type { Servers } from './servers.ts';
-import type { SourceHost } from './sources.ts';
+import type { SourceHost } from './source-host.ts';
 import { buildTopology, type Topology } from './topology.ts';
 import { readTotals, type Totals } from './totals.ts';
 

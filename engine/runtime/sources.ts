@@ -2,42 +2,17 @@
 import { existsSync, statSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
-import type { HealthPart } from '../gateway/http.ts';
-import { createKafkaSource } from '../ingest/kafka.ts';
-import { createKafkaReader } from '../ingest/kafka-reader.ts';
+import type { Logger } from '../core/log.ts';
 import { FORMATS } from '../ingest/replay/formats.ts';
 import { createReplaySource } from '../ingest/replay.ts';
 import { createSimSource } from '../ingest/sim.ts';
-import type { Source } from '../ingest/source.ts';
-import type { Letters } from './letters.ts';
+import { besideHost, directHost } from './direct-host.ts';
+import { kafkaHost } from './kafka-host.ts';
+import { logFirstHost } from './log-first-host.ts';
 import type { RunOptions } from './run.ts';
 import type { Servers } from './servers.ts';
+import { type HostParts, type LiveSource, type SourceHost, singleHost } from './source-host.ts';
 import { formatCount, formatRate } from './text.ts';
-
-/** Where sources come from, for the life of the process. A session takes a fresh source from it. */
-export interface SourceHost {
-  readonly name: string;
-  readonly isLive: boolean;
-  /** True when the source shares its partitions with other engines, so that each of them is a lane of its own. */
-  readonly isLaned: boolean;
-  /** For people. */
-  readonly title: string;
-  /** Joins what there is to join. */
-  start(): Promise<void>;
-  /** The lanes that a session would own now; none while another engine has them all. */
-  lanes(): readonly number[];
-  /** A source for these lanes. */
-  open(letters: Letters, lanes: readonly number[]): Source;
-  /** A source for these lanes that ends at the given offsets, to read again what has been read before; what it refuses was told then. */
-  openUntil(offsets: ReadonlyMap<number, bigint>, lanes: readonly number[]): Source;
-  /** The session is over: its lanes may go to others. */
-  endSession(): void;
-  /** How the source's own connection stands, where it has one. */
-  health(): HealthPart | undefined;
-  /** What the summary should say beside its numbers. */
-  notes(): readonly string[];
-  close(): Promise<void>;
-}
 
 /**
  * Refuses what needs no server to be refused, before any is started.
@@ -58,34 +33,27 @@ export function checkSource({ loaded: { config }, files, format }: RunOptions): 
   }
 }
 
-export function openSourceHost(options: RunOptions, servers: Servers, clock: Clock): SourceHost {
+/** @throws EngineError KAFKA_UNAVAILABLE where the source needs Kafka and there is none */
+export function openSourceHost(options: RunOptions, servers: Servers, clock: Clock, log: Logger): SourceHost {
   const { config } = options.loaded;
+  const parts: HostParts = { config, servers, clock, log };
   switch (config.SOURCE) {
-    case 'sim': {
-      const rate = config.SIM_SYMBOLS * config.SIM_BASE_TPS;
-      const title = `simulator, ${config.SIM_SYMBOLS} symbols, ${formatRate(rate)} ticks/s (seed ${config.SIM_SEED})`;
-      return singleHost({ name: 'sim', isLive: true, title, open: () => createSimSource(config, clock), notes: () => [] });
-    }
+    case 'sim':
+      if (config.INGEST_MODE === 'log-first') return logFirstHost(parts, simSource(parts));
+      return config.PUBLISH_TICKS === 'off' ? directHost(parts, simSource(parts)) : besideHost(parts, simSource(parts));
     case 'replay':
       return replayHost(options, clock);
     case 'kafka':
-      return kafkaHost(options, servers, clock);
+      return kafkaHost(parts);
   }
 }
 
-/** A source that no other engine shares: one lane. */
-function singleHost(parts: Pick<SourceHost, 'name' | 'isLive' | 'title' | 'notes'> & { open(): Source }): SourceHost {
+function simSource({ config, clock }: HostParts): LiveSource {
+  const rate = config.SIM_SYMBOLS * config.SIM_BASE_TPS;
   return {
-    ...parts,
-    isLaned: false,
-    start: async () => undefined,
-    lanes: () => [0],
-    openUntil() {
-      throw new EngineError('REBUILD_IMPOSSIBLE', `source ${parts.name}: cannot be read again up to an offset`);
-    },
-    endSession: () => undefined,
-    health: () => undefined,
-    close: async () => undefined,
+    name: 'sim',
+    title: `simulator, ${config.SIM_SYMBOLS} symbols, ${formatRate(rate)} ticks/s (seed ${config.SIM_SEED})`,
+    open: () => createSimSource(config, clock),
   };
 }
 
@@ -95,6 +63,7 @@ function replayHost(options: RunOptions, clock: Clock): SourceHost {
   return singleHost({
     name: 'replay',
     isLive: false,
+    crashLoss: '',
     title: `replay of ${options.files.length} files at ${config.REPLAY_SPEED === 'max' ? 'full speed' : `${config.REPLAY_SPEED} x real time`}`,
     open() {
       const source = createReplaySource({
@@ -109,57 +78,4 @@ function replayHost(options: RunOptions, clock: Clock): SourceHost {
     },
     notes: () => (ignoredCount() > 0 ? [`${formatCount(ignoredCount())} lines of the files were not ticks (other frames, headers)`] : []),
   });
-}
-
-function kafkaHost({ loaded: { config } }: RunOptions, servers: Servers, clock: Clock): SourceHost {
-  const { kafka } = servers;
-  if (!kafka) throw new EngineError('KAFKA_UNAVAILABLE', `SOURCE kafka: Kafka is ${servers.kafkaLabel}`);
-  const topic = `${config.TOPIC_PREFIX}${config.TICKS_TOPIC}`;
-  const reader = createKafkaReader({
-    library: kafka.library,
-    brokers: kafka.brokers,
-    topic,
-    group: config.KAFKA_GROUP,
-    engineId: config.ENGINE_ID,
-    sessionMs: config.KAFKA_SESSION_MS,
-    clock,
-  });
-  let letterCount = 0;
-  let isUp = false;
-  let sinceMs = clock.wallMs();
-  return {
-    name: 'kafka',
-    isLive: true,
-    isLaned: true,
-    title: `Kafka topic ${topic}, group ${config.KAFKA_GROUP}`,
-    start: () => reader.join(),
-    lanes() {
-      reader.pump();
-      const failure = reader.takeFailure();
-      if (failure) throw failure;
-      return reader.assigned ?? [];
-    },
-    open: (letters, lanes) =>
-      createKafkaSource({
-        reader,
-        clock,
-        partitions: lanes,
-        onRejected(rejected) {
-          letterCount += 1;
-          letters.add(rejected);
-        },
-      }),
-    openUntil: (until, lanes) => createKafkaSource({ reader, clock, partitions: lanes, until, onRejected: () => undefined }),
-    endSession: () => reader.end(),
-    /** Since when is seen here: the reader only knows how it stands. */
-    health() {
-      if (reader.health.isUp !== isUp) {
-        isUp = reader.health.isUp;
-        sinceMs = clock.wallMs();
-      }
-      return { name: 'source', isUp, detail: reader.health.detail, sinceMs };
-    },
-    notes: () => (letterCount > 0 ? [`${letterCount} records went to ${config.TOPIC_PREFIX}dlq`] : []),
-    close: () => reader.close(),
-  };
 }

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { EngineError } from '../core/errors.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import { type Database, loadState } from '../sinks/postgres/runs.ts';
-import type { SourceHost } from './sources.ts';
+import type { SourceHost } from './source-host.ts';
 
 export interface ResumeRequest extends Database {
   readonly host: Pick<SourceHost, 'name' | 'isLive'>;

@@ -6,7 +6,7 @@ import { judgeStored } from '../monitor/verdict.ts';
 import type { Database } from '../sinks/postgres/runs.ts';
 import type { StopReason } from './engine.ts';
 import type { Observer, Stages } from './observe.ts';
-import type { SourceHost } from './sources.ts';
+import type { SourceHost } from './source-host.ts';
 import type { Summary } from './summary.ts';
 import type { Supervisor } from './supervisor.ts';
 

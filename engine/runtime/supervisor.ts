@@ -11,7 +11,7 @@ import type { Logger } from '../core/log.ts';
 import { isRetryable } from '../sinks/postgres/connection.ts';
 import type { StopReason } from './engine.ts';
 import type { Session } from './session.ts';
-import type { SourceHost } from './sources.ts';
+import type { SourceHost } from './source-host.ts';
 import { addTotals, noTotals, type Totals } from './totals.ts';
 
 /** Failures after which the last checkpoint is a sound place to go on from. */

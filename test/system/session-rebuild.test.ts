@@ -10,7 +10,8 @@ import { headerWord, SHARD_HEADER_ADDRESS, tickRingOf } from '../../engine/memor
 import { judgeStored } from '../../engine/monitor/verdict.ts';
 import type { StopReason } from '../../engine/runtime/engine.ts';
 import { openSession, type SessionParts } from '../../engine/runtime/session.ts';
-import { openSourceHost, type SourceHost } from '../../engine/runtime/sources.ts';
+import type { SourceHost } from '../../engine/runtime/source-host.ts';
+import { openSourceHost } from '../../engine/runtime/sources.ts';
 import { createSupervisor, type Supervisor } from '../../engine/runtime/supervisor.ts';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
 import { migrate } from '../../engine/sinks/postgres/migrate.ts';
@@ -81,9 +82,9 @@ async function startRig({ prefix, schema }: Place = newPlace()): Promise<Rig> {
   const kafka = { library: broker.library, brokers: broker.brokers, isEmbedded: true };
   const servers = { postgres: server.server, kafka, kafkaLabel: 'embedded', close: async () => undefined };
   const loaded = { config, origins: new Map() };
-  const host: SourceHost = openSourceHost({ loaded, files: [], isResume: false }, servers, SYSTEM_CLOCK);
-  const run = await beginRun({ ...database, source: host.name, config, goesOn: true });
   const log = createLogger('silent', '-');
+  const host: SourceHost = openSourceHost({ loaded, files: [], isResume: false }, servers, SYSTEM_CLOCK, log);
+  const run = await beginRun({ ...database, source: host.name, config, goesOn: true });
   const parts: SessionParts = {
     ...{ config, timeframes: TIMEFRAMES, servers, database, host, run, log },
     isCheckpointed: true,

@@ -1,0 +1,78 @@
+/** The ticks topic by consumer group: each partition that the group gives out is a lane. */
+import type { HealthPart } from '../gateway/http.ts';
+import { createKafkaSource, type KafkaFeed } from '../ingest/kafka.ts';
+import { createKafkaReader } from '../ingest/kafka-reader.ts';
+import { type HostParts, requireKafka, type SourceHost } from './source-host.ts';
+
+export interface KafkaHost extends SourceHost {
+  /** True once the group has given out partitions, none perhaps. */
+  isJoined(): boolean;
+}
+
+export function ticksTopicOf({ config }: HostParts): string {
+  return `${config.TOPIC_PREFIX}${config.TICKS_TOPIC}`;
+}
+
+/**
+ * @param feed what writes the topic, where this process does
+ * @throws EngineError KAFKA_UNAVAILABLE
+ */
+export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
+  const { config, clock } = parts;
+  const kafka = requireKafka(parts, 'SOURCE kafka');
+  const topic = ticksTopicOf(parts);
+  const reader = createKafkaReader({
+    library: kafka.library,
+    brokers: kafka.brokers,
+    topic,
+    group: config.KAFKA_GROUP,
+    engineId: config.ENGINE_ID,
+    sessionMs: config.KAFKA_SESSION_MS,
+    clock,
+  });
+  let letterCount = 0;
+  let isUp = false;
+  let sinceMs = clock.wallMs();
+  /** Since when is seen here: the reader only knows how it stands. */
+  const health = (): HealthPart => {
+    if (reader.health.isUp !== isUp) {
+      isUp = reader.health.isUp;
+      sinceMs = clock.wallMs();
+    }
+    return { name: 'source', isUp, detail: reader.health.detail, sinceMs };
+  };
+  return {
+    name: 'kafka',
+    isLive: true,
+    isLaned: true,
+    title: `Kafka topic ${topic}, group ${config.KAFKA_GROUP}`,
+    crashLoss: '',
+    isJoined: () => reader.assigned !== undefined,
+    start: () => reader.join(),
+    lanes() {
+      reader.pump();
+      const failure = reader.takeFailure();
+      if (failure) throw failure;
+      return reader.assigned ?? [];
+    },
+    open: (letters, lanes) =>
+      createKafkaSource({
+        reader,
+        clock,
+        partitions: lanes,
+        ...(feed ? { feed } : {}),
+        onRejected(rejected) {
+          letterCount += 1;
+          letters.add(rejected);
+        },
+      }),
+    openUntil: (until, lanes) => createKafkaSource({ reader, clock, partitions: lanes, until, onRejected: () => undefined }),
+    endSession: () => reader.end(),
+    health: () => [health()],
+    feed: () => undefined,
+    requestStop: () => undefined,
+    settle: async () => undefined,
+    notes: () => (letterCount > 0 ? [`${letterCount} records went to ${config.TOPIC_PREFIX}dlq`] : []),
+    close: () => reader.close(),
+  };
+}
