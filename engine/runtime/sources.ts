@@ -152,7 +152,10 @@ function kafkaHost({ loaded: { config } }: RunOptions, servers: Servers, clock: 
       }
       return { name: 'source', isUp, detail: reader.health.detail, sinceMs };
     },
-    notes: () => (letterCount > 0 ? [`${letterCount} records went to ${config.TOPIC_PREFIX}dlq`] : []),
+    notes: () => [
+      ...(letterCount > 0 ? [`${letterCount} records went to ${config.TOPIC_PREFIX}dlq`] : []),
+      ...(reader.commitFailures > 0 ? [`${reader.commitFailures} times the group was not told how far it is; the database knows`] : []),
+    ],
     close: () => reader.close(),
   };
 }

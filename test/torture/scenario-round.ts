@@ -57,6 +57,8 @@ const FULL_SHARE = 0.9;
 const SLOW_STATEMENT_MS = 500;
 /** An epoch has more than this many statements, one after the other. */
 const STATEMENTS_LEAST = 4;
+/** A database that is slow for this long is seen to be. */
+const SLOW_SEEN_SEC = 20;
 /** Share of the feed that comes when all is well again. */
 const AFTER_SHARE = 0.04;
 const AFTER_MS = 3000;
@@ -194,7 +196,8 @@ async function endure(act: Act, fault: Fault): Promise<void> {
   const greenMs = await waitForGreen(watch);
   await watch.stop();
   if (greenMs === undefined) complain(act, 'health at last', 'green', describeParts(watch.looks.at(-1)));
-  const trouble = { ...scenario, fromMs, toMs };
+  const isSlow = scenario.name === 'slow-500ms' && seconds >= SLOW_SEEN_SEC;
+  const trouble = { ...scenario, ...(isSlow ? { reds: ['postgres'] } : {}), fromMs, toMs };
   problems.push(...judgeHealth(watch.looks, trouble), ...judgeBounds(watch.looks));
   report.push(...describeHealth(watch.looks, trouble), ...describeBounds(watch.looks));
   if (scenario.name === 'slow-500ms') judgeEpochs(act, watch.looks);
@@ -219,7 +222,8 @@ async function stopUnderLoad(act: Act): Promise<void> {
   await feeder.feed(`${round.prefix}ticks`, messages, BACKLOG_FEED_MS);
   for (let stop = 0; stop < STOPS; stop += 1) {
     const engine = await startEngine(act, stop);
-    const load = await waitForLoad(engine, act.round.plan.engines[stop % act.round.plan.engines.length]!.queue);
+    const { queue } = round.plan.engines[stop % round.plan.engines.length]!;
+    const load = await waitForLoad(engine, { queue, ticks: round.plan.feed.ticks / (STOPS + 1) });
     const stopMs = await stopEngine(act, engine);
     const isSlow = stopMs > STOP_MAX_MS;
     if (isSlow && options.isTimed)
@@ -240,8 +244,8 @@ async function stopUnderLoad(act: Act): Promise<void> {
   report.push(...describeBounds(watch.looks));
 }
 
-/** Waits until a tick ring is full, as far as that goes; returns how the load was. */
-async function waitForLoad(engine: EngineProcess, queue: number): Promise<string> {
+/** Waits until a tick ring is full, or at the latest until the engine has taken so many ticks; returns how the load was. */
+async function waitForLoad(engine: EngineProcess, { queue, ticks }: { readonly queue: number; readonly ticks: number }): Promise<string> {
   const endMs = performance.now() + LOAD_TIMEOUT_MS;
   let deepest = 0;
   let accepted = 0;
@@ -251,7 +255,7 @@ async function waitForLoad(engine: EngineProcess, queue: number): Promise<string
     const depth = Math.max(0, ...(look ? metricValues(look, 'tickwright_ring_depth') : []));
     accepted = look?.metrics.get('tickwright_ticks_accepted_total') ?? accepted;
     deepest = Math.max(deepest, depth);
-    if (depth >= queue * FULL_SHARE) break;
+    if (depth >= queue * FULL_SHARE || accepted >= ticks) break;
     await sleep(LOAD_LOOK_MS);
   }
   const rate = Math.round((accepted / (performance.now() - startMs)) * 1000);
