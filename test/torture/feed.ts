@@ -56,6 +56,7 @@ interface Draw {
 const PRICE_DECIMALS = 2;
 const PACKED_ONE_IN = 12;
 const PACKED_MOST = 40;
+const PACKED_SYMBOLS = 100;
 const DUPLICATE_ONE_IN = 40;
 const JITTER_MS = 300;
 const NS_PER_MS = 1_000_000n;
@@ -157,11 +158,21 @@ function jsonText(form: number, { symbol, time, price, lots }: JsonParts): strin
   return `{"symbol":"${symbol}","event_ts":${time},"ltp":${price},"vol":${lots}}`;
 }
 
+/** Those that one message may speak of. */
+function windowOf(symbols: readonly FeedSymbol[], prng: Prng): readonly FeedSymbol[] {
+  if (symbols.length <= PACKED_SYMBOLS) return symbols;
+  const from = prng.nextBelow(symbols.length - PACKED_SYMBOLS);
+  return symbols.slice(from, from + PACKED_SYMBOLS);
+}
+
 /** A message of one partition's symbols, quotes and trades mixed. */
 function packedMessage(draw: Draw, progress: number, count: number): FeedMessage {
   const { prng, symbols } = draw;
   const { partition } = symbols[prng.nextBelow(symbols.length)]!;
-  const own = symbols.filter((symbol) => symbol.partition === partition);
+  const own = windowOf(
+    symbols.filter((symbol) => symbol.partition === partition),
+    prng,
+  );
   const table: PackedSymbol[] = own.map(({ name, isQuote }) => ({
     symbol: name,
     kind: isQuote ? 'quote' : 'trade',

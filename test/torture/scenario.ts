@@ -66,8 +66,9 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'stop-under-load',
     doc: 'engines are told to stop while they read a backlog at full speed',
     leadSec: 0,
-    ticksPerSec: 20_000,
-    shape: BACKLOG_SHAPE,
+    ticksPerSec: 8000,
+    // Nearly every tick makes a bar of its own: the database is what holds everything up, and the rings fill.
+    shape: { tradeSymbols: 4000, quoteSymbols: 400, packedOneIn: 2, packedMost: 100, lateShare: 0.1 },
   },
 ];
 
