@@ -10,6 +10,9 @@ assert(port !== null, 'the postgres writer runs in a worker thread');
 const start = workerData as WriterStart;
 const writer = createPostgresWriter(start, (message: FromWriter) => port.postMessage(message));
 port.on('message', (message: ToWriter) => writer.receive(message));
+port.on('messageerror', (error) => {
+  throw error;
+});
 await writer.run();
 // After the final epoch or a failure there is nothing left to listen for.
 port.close();

@@ -130,8 +130,10 @@ export function createEngine(parts: EngineParts): Engine {
     return true;
   };
 
+  const hasRoomForEpoch = (): boolean => lastEpoch - committedEpoch < OPEN_EPOCHS_MAX;
+
   const isBarrierDue = (nowMs: number): boolean => {
-    if (nowMs - lastBarrierMs >= parts.flushMs) return lastEpoch - committedEpoch < OPEN_EPOCHS_MAX;
+    if (nowMs - lastBarrierMs >= parts.flushMs) return hasRoomForEpoch();
     // With a barrier on its way already, the epoch ends as it is.
     if (lastEpoch !== committedEpoch) return false;
     return parts.collecting() >= EPOCH_RECORDS_MAX || letters.bytes >= LETTERS_EPOCH_BYTES;
@@ -176,7 +178,7 @@ export function createEngine(parts: EngineParts): Engine {
     // A replay's files are complete: what they hold is final. Anything else may go on later, so its open buckets are stored as open.
     if (isComplete) await until(() => ingest.closeAll());
     for (const shard of parts.shards) shard.expectExit();
-    await until(() => putBarrier(BARRIER_FLAG.withOpenState | BARRIER_FLAG.final));
+    await until(() => hasRoomForEpoch() && putBarrier(BARRIER_FLAG.withOpenState | BARRIER_FLAG.final));
     await until(() => isFinalCommitted && parts.shards.every((shard) => shard.isStopped));
     await until(() => parts.publisher === undefined || isPublished(parts.publisher));
     phase = 'done';

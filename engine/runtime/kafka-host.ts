@@ -72,7 +72,10 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
     feed: () => undefined,
     requestStop: () => undefined,
     settle: async () => undefined,
-    notes: () => (letterCount > 0 ? [`${letterCount} records went to ${config.TOPIC_PREFIX}dlq`] : []),
+    notes: () => [
+      ...(letterCount > 0 ? [`${letterCount} records went to ${config.TOPIC_PREFIX}dlq`] : []),
+      ...(reader.commitFailures > 0 ? [`${reader.commitFailures} times the group was not told how far it is; the database knows`] : []),
+    ],
     close: () => reader.close(),
   };
 }

@@ -1,10 +1,12 @@
 /** Collects what the status line, the metrics page, health and the summary show. */
 import type { Clock } from '../core/clock.ts';
+import { EngineError, messageOf } from '../core/errors.ts';
 import { createLatencyStage, type LatencyStage } from '../core/latency.ts';
 import type { HealthPart } from '../gateway/http.ts';
 import { createMetricsPage, type MetricsPage, type MetricsSnapshot } from '../gateway/metrics.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import type { FromWriter } from '../sinks/messages.ts';
+import { isRetryable } from '../sinks/postgres/connection.ts';
 import { readWriterCounters } from '../sinks/postgres/writer-counters.ts';
 import type { SourceHost } from './source-host.ts';
 import { createShardStatsReader, type ShardStats, sumColumns } from './stats.ts';
@@ -34,6 +36,8 @@ export interface Observer {
   collect(): void;
   health(): readonly HealthPart[];
   onWriterMessage(message: FromWriter): void;
+  /** A session has failed: until the next one runs, that tells which server is away. */
+  onSessionFailure(error: unknown): void;
   /** Open buckets by timeframe when last looked at. */
   open(): readonly number[];
   readonly metrics: MetricsPage;
@@ -50,6 +54,8 @@ export interface ObserverParts {
 export function createObserver({ timeframes, supervisor, host, stages, clock }: ObserverParts): Observer {
   const startedMs = clock.wallMs();
   let postgres: HealthPart = { name: 'postgres', isUp: false, detail: 'connecting', sinceMs: startedMs };
+  /** Between two sessions, when Kafka is why there is none. */
+  let kafkaTrouble: HealthPart | undefined;
   let openBars: number[] = timeframes.map(() => 0);
   const shards = (): ShardStats[] =>
     (supervisor.session?.topology.regions ?? []).map((memory) => createShardStatsReader(memory, timeframes.length).read());
@@ -63,7 +69,8 @@ export function createObserver({ timeframes, supervisor, host, stages, clock }: 
 
   const health = (): HealthPart[] => {
     const publisher = supervisor.session?.topology.publisher;
-    return [engineHealth(), postgres, ...(publisher ? [{ name: 'kafka', ...publisher.health() }] : []), ...host.health()];
+    const kafka = publisher ? { name: 'kafka', ...publisher.health() } : kafkaTrouble;
+    return [engineHealth(), postgres, ...(kafka ? [kafka] : []), ...host.health()];
   };
 
   const collect = (): void => {
@@ -146,13 +153,33 @@ export function createObserver({ timeframes, supervisor, host, stages, clock }: 
         alarms: alarmsOf(health(), engine?.phase === 'running' ? lagMs() : 0),
       };
     },
+    onSessionFailure(error) {
+      const part = serverOf(error);
+      const down = (before: HealthPart | undefined): HealthPart => ({
+        name: part ?? '',
+        isUp: false,
+        detail: messageOf(error),
+        sinceMs: before?.isUp === false ? before.sinceMs : clock.wallMs(),
+      });
+      if (part === 'kafka') kafkaTrouble = down(kafkaTrouble);
+      if (part === 'postgres') postgres = down(postgres);
+    },
     onWriterMessage(message) {
+      // The writer is ready: so was Kafka, when the session was opened.
+      if (message.type === 'ready') kafkaTrouble = undefined;
       if (message.type === 'ready') postgres = { name: 'postgres', isUp: true, detail: 'connected', sinceMs: clock.wallMs() };
       if (message.type === 'health') {
         postgres = { name: 'postgres', isUp: message.isUp, detail: message.detail, sinceMs: message.sinceMs };
       }
     },
   };
+}
+
+/** The server that is away, when that is why a session failed. */
+function serverOf(error: unknown): 'postgres' | 'kafka' | undefined {
+  if (error instanceof EngineError && error.code !== 'POSTGRES_UNREACHABLE')
+    return error.code === 'KAFKA_UNREACHABLE' ? 'kafka' : undefined;
+  return isRetryable(error) ? 'postgres' : undefined;
 }
 
 function sum(values: Iterable<number>): number {

@@ -16,7 +16,9 @@ import { isRetryable } from '../sinks/postgres/connection.ts';
 import { beginRun, type Database, endRun } from '../sinks/postgres/runs.ts';
 import { loadStoredInstruments, withStored } from '../sinks/postgres/stored-instruments.ts';
 import { renderBanner } from './banner.ts';
+import { handleCrashes } from './crash.ts';
 import type { StopReason } from './engine.ts';
+import { createHealthLog } from './health-log.ts';
 import { createObserver, createStages, type Observer, type Stages } from './observe.ts';
 import { openServers, type Servers } from './servers.ts';
 import { openSession, type Session, type SessionParts } from './session.ts';
@@ -69,6 +71,7 @@ export async function runEngine(options: RunOptions): Promise<number> {
   const display = createStatusDisplay(process.stdout, PLAIN_STATUS_MS);
   const startedMs = SYSTEM_CLOCK.wallMs();
   const signals = handleSignals(display, log);
+  const releaseCrashes = handleCrashes({ display, log, exit: (code) => process.exit(code) });
   try {
     const servers = await openServers(config, timeframes, (text) => display.print([text]));
     try {
@@ -78,6 +81,7 @@ export async function runEngine(options: RunOptions): Promise<number> {
       await servers.close();
     }
   } finally {
+    releaseCrashes();
     signals.release();
   }
 }
@@ -135,7 +139,10 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
       );
       log.info({ run, source: host.name, readyMs: Math.round(SYSTEM_CLOCK.wallMs() - base.startedMs) }, 'ready');
     },
-    onFailure: (text) => display.print([`session failed: ${text}; going on from the last checkpoint`]),
+    onFailure(error) {
+      observer.onSessionFailure(error);
+      display.print([`session failed: ${messageOf(error)}; going on from the last checkpoint`]);
+    },
     onSessionEnd: () => void observer.open(),
   });
   const observer = createObserver({ timeframes, supervisor, host, stages, clock: SYSTEM_CLOCK });
@@ -156,8 +163,6 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     onWriterMessage(message) {
       observer.onWriterMessage(message);
       if (message.type === 'latency') stages[message.stage]?.stage.add(message.encoded);
-      if (message.type === 'health')
-        log[message.isUp ? 'info' : 'error']({ postgres: message.detail }, message.isUp ? 'postgres up' : 'postgres down');
     },
   };
   const parts: Run = { options, timeframes, servers, database, host, run, supervisor, observer, stages, display, log };
@@ -193,7 +198,11 @@ function sessionLine({ lanes, restored, recovered }: Session, number: number): s
 async function cycle(parts: Run, before: readonly ConservationLine[], gateway: Gateway): Promise<number> {
   const { display, observer, supervisor, log, database } = parts;
   const startedMs = SYSTEM_CLOCK.wallMs();
-  const ticker = setInterval(() => display.show(observer.status()), STATUS_MS);
+  const logHealth = createHealthLog(log);
+  const ticker = setInterval(() => {
+    display.show(observer.status());
+    logHealth(observer.health());
+  }, STATUS_MS);
   let reason: StopReason = 'failed';
   try {
     reason = await supervisor.run();

@@ -57,7 +57,7 @@ export interface SupervisorOptions {
   open(lanes: readonly number[]): Promise<Session>;
   /** Called when a session runs, and when one has failed and another will be tried. */
   onSession(session: Session): void;
-  onFailure(text: string): void;
+  onFailure(error: unknown): void;
   /** Called when a session is over, while it can still be looked at. */
   onSessionEnd(): void;
 }
@@ -130,7 +130,7 @@ export function createSupervisor({ host, clock, log, timeframeCount, ...options 
 
   const backOff = async (error: unknown): Promise<void> => {
     setState('failed', messageOf(error));
-    options.onFailure(messageOf(error));
+    options.onFailure(error);
     const untilMs = clock.wallMs() + waitMs;
     waitMs = Math.min(waitMs * 2, BACK_OFF_MAX_MS);
     while (clock.wallMs() < untilMs && !isStopRequested) await sleep(REST_MS);

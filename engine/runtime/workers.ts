@@ -37,6 +37,7 @@ export function startWorker<In, Out>(options: WorkerOptions<In>): WorkerHandle<O
   };
   worker.on('message', options.onMessage);
   worker.on('error', (error) => fail(messageOf(error), error));
+  worker.on('messageerror', (error) => fail(`sent what cannot be read: ${messageOf(error)}`, error));
   worker.on('exit', (code) => {
     isStopped = true;
     if (!isExitExpected) fail(`ended unexpectedly with code ${code}`);

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { loadConfig } from '../../config/load.ts';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
+import { messageOf } from '../../engine/core/errors.ts';
 import { createLogger } from '../../engine/core/log.ts';
 import { createTickProducer, type OutgoingTick, type TickProducer } from '../../engine/ingest/tick-producer.ts';
 import { createInstrumentBook } from '../../engine/market/instrument-book.ts';
@@ -97,7 +98,7 @@ async function startRig({ prefix, schema }: Place = newPlace()): Promise<Rig> {
     ...{ host, clock: SYSTEM_CLOCK, log, timeframeCount: TIMEFRAMES.length },
     open: (lanes) => openSession(parts, lanes),
     onSession: () => undefined,
-    onFailure: (text) => failures.push(text),
+    onFailure: (error) => failures.push(messageOf(error)),
     onSessionEnd: () => undefined,
   });
   await host.start();

@@ -20,6 +20,8 @@ export interface EngineProcess {
   readonly number: number;
   readonly child: ChildProcess;
   isReady: boolean;
+  /** Where it answers by HTTP, once it is ready. */
+  url: string | undefined;
   isFrozen: boolean;
   /** Why it is to end, when it is: by the driver's hand. */
   ending: 'killed' | 'stopped' | undefined;
@@ -43,7 +45,7 @@ export interface Engines {
 
 const RESTART_MS = 500;
 const STARTS_MAX = 60;
-const READY = /metrics +http:\S+\/metrics/;
+const READY = /metrics +(http:\S+)\/metrics/;
 
 export function createEngines(setting: EngineSetting): Engines {
   const engines: EngineProcess[] = [];
@@ -88,7 +90,8 @@ export function createEngines(setting: EngineSetting): Engines {
       output.write(chunk);
       if (engine.isReady) return;
       said += chunk.toString();
-      if (READY.test(said)) engine.isReady = true;
+      engine.url = READY.exec(said)?.[1];
+      engine.isReady = engine.url !== undefined;
     };
     child.stdout.on('data', hear);
     child.stderr.on('data', hear);
@@ -96,6 +99,7 @@ export function createEngines(setting: EngineSetting): Engines {
       number,
       child,
       isReady: false,
+      url: undefined,
       isFrozen: false,
       ending: undefined,
       done: new Promise((resolve) => {

@@ -22,6 +22,11 @@ export interface FeedShape {
   readonly amendSec: number;
   /** One message in this many is poison; 0 for none. */
   readonly poisonOneIn: number;
+  /** One message in this many is packed, and how many ticks it then has at most; 12 and 40 unless given. */
+  readonly packedOneIn?: number;
+  readonly packedMost?: number;
+  /** Share of the usual lateness, 0 to 1: with 0 no tick is later than a little jitter. 1 unless given. */
+  readonly lateShare?: number;
 }
 
 export interface FeedMessage {
@@ -51,6 +56,7 @@ interface Draw {
 const PRICE_DECIMALS = 2;
 const PACKED_ONE_IN = 12;
 const PACKED_MOST = 40;
+const PACKED_SYMBOLS = 100;
 const DUPLICATE_ONE_IN = 40;
 const JITTER_MS = 300;
 const NS_PER_MS = 1_000_000n;
@@ -71,6 +77,7 @@ export function makeFeed(shape: FeedShape): FeedMessage[] {
   const trades = symbols.filter((symbol) => !symbol.isQuote);
   const draw: Draw = { shape, prng: createPrng(shape.seed), symbols, trades, cents: new Map() };
   const { prng } = draw;
+  const { packedOneIn = PACKED_ONE_IN, packedMost = PACKED_MOST } = shape;
   const messages: FeedMessage[] = [];
   const last = new Map<number, FeedMessage>();
   let ticks = 0;
@@ -79,8 +86,8 @@ export function makeFeed(shape: FeedShape): FeedMessage[] {
     let message: FeedMessage;
     if (shape.poisonOneIn > 0 && prng.nextBelow(shape.poisonOneIn) === 0) {
       message = makePoison(prng, trades[prng.nextBelow(trades.length)]!, eventTime(draw, progress));
-    } else if (prng.nextBelow(PACKED_ONE_IN) === 0) {
-      const count = 1 + prng.nextBelow(PACKED_MOST);
+    } else if (prng.nextBelow(packedOneIn) === 0) {
+      const count = 1 + prng.nextBelow(packedMost);
       message = packedMessage(draw, progress, count);
       ticks += count;
     } else {
@@ -102,11 +109,12 @@ export function makeFeed(shape: FeedShape): FeedMessage[] {
 function eventTime({ shape, prng }: Draw, progress: number): bigint {
   const nowMs = progress * shape.spanSec * 1000;
   const amendMs = shape.amendSec * 1000;
-  const chance = prng.nextFloat();
+  const late = 1 - prng.nextFloat();
+  const { lateShare = 1 } = shape;
   let behindMs = prng.nextFloat() * Math.min(JITTER_MS, shape.latenessMs);
-  if (chance > 0.9) behindMs = prng.nextFloat() * shape.latenessMs;
-  if (chance > 0.95) behindMs = shape.latenessMs + prng.nextFloat() * Math.min(amendMs, Math.max(2000, nowMs));
-  if (chance > 0.99) behindMs = shape.latenessMs + amendMs + prng.nextFloat() * 60_000;
+  if (late < 0.1 * lateShare) behindMs = prng.nextFloat() * shape.latenessMs;
+  if (late < 0.05 * lateShare) behindMs = shape.latenessMs + prng.nextFloat() * Math.min(amendMs, Math.max(2000, nowMs));
+  if (late < 0.01 * lateShare) behindMs = shape.latenessMs + amendMs + prng.nextFloat() * 60_000;
   const timeMs = nowMs - behindMs;
   // A whole second now and then: the edges of buckets are where mistakes are.
   const exactMs = prng.nextBelow(10) === 0 ? Math.floor(timeMs / 1000) * 1000 : Math.floor(timeMs);
@@ -150,11 +158,21 @@ function jsonText(form: number, { symbol, time, price, lots }: JsonParts): strin
   return `{"symbol":"${symbol}","event_ts":${time},"ltp":${price},"vol":${lots}}`;
 }
 
+/** Those that one message may speak of. */
+function windowOf(symbols: readonly FeedSymbol[], prng: Prng): readonly FeedSymbol[] {
+  if (symbols.length <= PACKED_SYMBOLS) return symbols;
+  const from = prng.nextBelow(symbols.length - PACKED_SYMBOLS);
+  return symbols.slice(from, from + PACKED_SYMBOLS);
+}
+
 /** A message of one partition's symbols, quotes and trades mixed. */
 function packedMessage(draw: Draw, progress: number, count: number): FeedMessage {
   const { prng, symbols } = draw;
   const { partition } = symbols[prng.nextBelow(symbols.length)]!;
-  const own = symbols.filter((symbol) => symbol.partition === partition);
+  const own = windowOf(
+    symbols.filter((symbol) => symbol.partition === partition),
+    prng,
+  );
   const table: PackedSymbol[] = own.map(({ name, isQuote }) => ({
     symbol: name,
     kind: isQuote ? 'quote' : 'trade',

@@ -11,7 +11,7 @@ import {
   producerSettings,
   requireRdkafka,
 } from '../../engine/sinks/kafka/client.ts';
-import type { Header, Producer, Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
+import { type Header, type Producer, RDKAFKA_ERROR, type Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
 import { freePort } from '../../engine/sinks/postgres/embedded-process.ts';
 import { addressOf, type LocalBroker, runningPid, startBroker, stopBroker } from '../../infra/kafka/broker.ts';
 import type { FeedMessage } from './feed.ts';
@@ -105,9 +105,16 @@ export async function createFeeder({ library, brokers }: OwnKafka): Promise<Feed
   producer.on('event.error', () => undefined);
   await connectClient(producer, brokers, TIMEOUT_MS);
   const raw: RawProducer = producer;
-  const send = (topic: string, { partition, value, isPacked }: FeedMessage): void => {
+  /** False when the producer's queue is full: the broker is away, or slower than the feed. */
+  const send = (topic: string, { partition, value, isPacked }: FeedMessage): boolean => {
     const headers = isPacked ? [{ encoding: PACKED_ENCODING }] : undefined;
-    raw.produce(topic, partition, value === null ? null : Buffer.from(value), 'tick', null, undefined, headers);
+    try {
+      raw.produce(topic, partition, value === null ? null : Buffer.from(value), 'tick', null, undefined, headers);
+      return true;
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === RDKAFKA_ERROR.queueFull) return false;
+      throw error;
+    }
   };
   return {
     async feed(topic, messages, overMs) {
@@ -115,7 +122,7 @@ export async function createFeeder({ library, brokers }: OwnKafka): Promise<Feed
       let sent = 0;
       while (sent < messages.length) {
         const due = Math.min(messages.length, Math.ceil((messages.length * (performance.now() - startMs)) / overMs));
-        for (; sent < due; sent += 1) send(topic, messages[sent]!);
+        while (sent < due && send(topic, messages[sent]!)) sent += 1;
         producer.poll();
         await sleep(FEED_STEP_MS);
       }

@@ -1,7 +1,7 @@
 /**
- * `npm run torture -- [--rounds N] [--seed S] [--only FAULT,...] [--engines 1..3] [--keep] [--sabotage NAME]`: runs real engines on a Kafka and
- * a Postgres of its own, breaks them, and compares what comes out with what must. Exits with 0 when nothing differs; with `--sabotage` when
- * something does. docs/torture.md says more.
+ * `npm run torture -- [--rounds N] [--seed S] [--only FAULT,...] [--engines 1..3] [--keep] [--sabotage NAME]
+ * [--scenario NAME|all [--seconds N]]`: runs real engines on a Kafka and a Postgres of its own, breaks them, and compares what comes out with
+ * what must. Exits with 0 when nothing differs; with `--sabotage` when something does. docs/torture.md says more.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,15 +10,13 @@ import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import type { Difference } from './compare.ts';
-import type { Engines } from './engines.ts';
-import { createKafka, type OwnKafka } from './kafka-server.ts';
 import { parseOptions, type TortureOptions } from './options.ts';
 import { planRound, type RoundPlan, roundSeed } from './plan.ts';
-import { createPostgres, type OwnPostgres } from './postgres-server.ts';
-import { startProxy } from './proxy.ts';
-import { createTopicReader } from './read-topics.ts';
 import { type RoundResult, runRound, type Stage } from './round.ts';
 import { sabotagedRoot, sabotageOf } from './sabotage.ts';
+import type { Scenario } from './scenario.ts';
+import { runScenario } from './scenario-round.ts';
+import { openStage } from './stage.ts';
 
 const SHOWN_MAX = 5;
 const SHOWN_CHARS = 600;
@@ -39,7 +37,7 @@ function describePlan(plan: RoundPlan): string {
   );
 }
 
-function printDifferences(differences: readonly Difference[], result: RoundResult): void {
+function printDifferences(differences: readonly Difference[], result: Pick<RoundResult, 'folder' | 'schema'>): void {
   const clip = (text: string): string =>
     text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}... (${text.length} characters)` : text;
   for (const { what, expected, found } of differences.slice(0, SHOWN_MAX)) {
@@ -91,48 +89,40 @@ async function runRounds(options: TortureOptions, stage: Stage): Promise<Totals>
   return totals;
 }
 
+async function runScenarios(scenarios: readonly Scenario[], options: TortureOptions, stage: Stage): Promise<Totals> {
+  const totals: Totals = { rounds: 0, faults: 0, bars: 0, messages: 0, differences: 0 };
+  for (const scenario of scenarios) {
+    const { seed, seconds } = options;
+    print(`${scenario.name}  seed ${seed}: ${scenario.doc}`);
+    const startMs = performance.now();
+    const result = await runScenario(stage, scenario, { seed, seconds, isTimed: true });
+    for (const line of result.report) print(`    ${line}`);
+    totals.rounds += 1;
+    totals.faults += 1;
+    totals.bars += result.bars;
+    totals.messages += result.messages;
+    totals.differences += result.differences.length;
+    const tookSec = ((performance.now() - startMs) / 1000).toFixed(1);
+    print(`  ${result.bars} bars, ${result.messages} messages, ${result.differences.length} differences; ${tookSec} s in all`);
+    if (result.differences.length > 0) printDifferences(result.differences, result);
+  }
+  return totals;
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args, () => Math.floor(SYSTEM_CLOCK.wallMs()));
   const sabotage = options.sabotage === undefined ? undefined : sabotageOf(options.sabotage);
   // The database's own user has to get there.
   const folder = mkdtempSync(join(tmpdir(), 'tickwright-torture-'));
   const root = sabotage ? sabotagedRoot(sabotage, folder) : PROJECT_ROOT;
-  let engines: Engines | undefined;
-  let postgres: OwnPostgres | undefined;
-  let kafka: OwnKafka | undefined;
-  // Whatever ends the driver ends what it started.
-  process.on('exit', () => {
-    engines?.killNow();
-    postgres?.killNow();
-    kafka?.killNow();
-  });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(EXIT_REFUSED));
 
-  print(`torture: seed ${options.seed}, ${options.rounds} rounds${sabotage ? `, with a bug put in: ${sabotage.doc}` : ''}`);
-  print('starting a Kafka and a Postgres of its own');
-  kafka = await createKafka(join(folder, 'kafka'), print);
-  postgres = await createPostgres(join(folder, 'postgres'));
-  const proxy = await startProxy(postgres.port);
-  const reader = await createTopicReader(kafka);
-  print(`Kafka at ${kafka.brokers}, Postgres on port ${postgres.port} and by proxy on ${proxy.port}, files in ${folder}`);
-  const stage: Stage = {
-    postgres,
-    kafka,
-    proxy,
-    reader,
-    root,
-    folder,
-    isKept: options.isKept,
-    onEngines(started) {
-      engines = started;
-    },
-  };
-  const totals = await runRounds(options, stage);
+  const what = options.scenarios ? `${options.scenarios.length} scenarios` : `${options.rounds} rounds`;
+  print(`torture: seed ${options.seed}, ${what}${sabotage ? `, with a bug put in: ${sabotage.doc}` : ''}`);
+  const { stage, close } = await openStage({ root, folder, isKept: options.isKept, say: print });
+  const totals = options.scenarios ? await runScenarios(options.scenarios, options, stage) : await runRounds(options, stage);
 
-  await reader.close();
-  await proxy.close();
-  await kafka.stop();
-  await postgres.stop('fast');
+  await close();
   const isKept = options.isKept || (totals.differences > 0 && sabotage === undefined);
   if (!isKept) rmSync(folder, { recursive: true, force: true });
   print(

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { FAULTS, type FaultKind } from './plan.ts';
+import { type Scenario, scenariosOf } from './scenario.ts';
 
 export interface TortureOptions {
   readonly rounds: number;
@@ -10,12 +11,17 @@ export interface TortureOptions {
   readonly enginesMax: number;
   readonly isKept: boolean;
   readonly sabotage: string | undefined;
+  /** Long rounds instead of drawn ones. */
+  readonly scenarios: readonly Scenario[] | undefined;
+  /** How long their faults last, instead of their own time. */
+  readonly seconds: number | undefined;
 }
 
 const ROUNDS = 20;
 const ROUNDS_MAX = 100_000;
 const SEED_LIMIT = 2 ** 31;
 const ENGINES_MAX = 3;
+const SECONDS_MAX = 3600;
 
 /** @throws EngineError USAGE */
 export function parseOptions(args: readonly string[], drawSeed: () => number): TortureOptions {
@@ -27,6 +33,8 @@ export function parseOptions(args: readonly string[], drawSeed: () => number): T
     enginesMax: wholeNumber('engines', values.engines, [1, ENGINES_MAX]) ?? ENGINES_MAX,
     isKept: values.keep ?? false,
     sabotage: values.sabotage,
+    scenarios: values.scenario === undefined ? undefined : scenariosOf(values.scenario),
+    seconds: wholeNumber('seconds', values.seconds, [1, SECONDS_MAX]),
   };
 }
 
@@ -41,6 +49,8 @@ function parse(args: readonly string[]) {
         engines: { type: 'string' },
         keep: { type: 'boolean' },
         sabotage: { type: 'string' },
+        scenario: { type: 'string' },
+        seconds: { type: 'string' },
       },
     }).values;
   } catch (cause) {

@@ -10,14 +10,14 @@ import { deadLetterTopic, ensureTopics, planTopics } from '../../engine/sinks/ka
 import { quoteIdentifier, withConnection } from '../../engine/sinks/postgres/connection.ts';
 import { type Comparison, compare, type Difference } from './compare.ts';
 import { createEngines, type Engines } from './engines.ts';
-import { expectOf } from './expected.ts';
+import { expectOf, type TopicMessage } from './expected.ts';
 import { createFaultRunner } from './faults.ts';
 import { makeFeed } from './feed.ts';
 import { createFeeder, deleteTopics, type OwnKafka } from './kafka-server.ts';
 import type { RoundPlan } from './plan.ts';
 import { connectionStringAt, type OwnPostgres } from './postgres-server.ts';
 import type { LineProxy } from './proxy.ts';
-import { readOffsets, readTables, type SchemaAddress } from './read-database.ts';
+import { type FoundTables, readOffsets, readTables, type SchemaAddress } from './read-database.ts';
 import { barMessages, letterMessages, type TopicReader, tickMessages } from './read-topics.ts';
 
 export interface Stage {
@@ -43,7 +43,8 @@ export interface RoundResult extends Comparison {
   readonly stopMs: number;
 }
 
-interface Round {
+/** A round under way, also one of a scenario. */
+export interface Round {
   readonly stage: Stage;
   readonly plan: RoundPlan;
   readonly name: string;
@@ -51,10 +52,11 @@ interface Round {
   readonly prefix: string;
   readonly address: SchemaAddress;
   readonly knobs: Readonly<Record<string, string>>;
+  readonly topics: ReturnType<typeof planTopics>;
   readonly note: (text: string) => void;
 }
 
-const READY_TIMEOUT_MS = 60_000;
+export const READY_TIMEOUT_MS = 60_000;
 const CATCH_UP_TIMEOUT_MS = 90_000;
 const STOP_TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
@@ -67,15 +69,8 @@ const FUTURE_NS = 2_000_000_000n;
 let roundsRun = 0;
 
 export async function runRound(stage: Stage, plan: RoundPlan): Promise<RoundResult> {
-  roundsRun += 1;
-  const round = setUp(stage, plan);
+  const round = await setUp(stage, plan);
   const { note, folder } = round;
-  const { config } = loadConfig({ environment: round.knobs });
-  const topics = planTopics(
-    config,
-    round.address.timeframes.map(({ name }) => name),
-  );
-  await ensureTopics(stage.kafka.library, stage.kafka.brokers, topics);
   const faults = createFaultRunner({ ...stage, note }, () => engines);
   const engines = createEngines({ root: stage.root, folder, knobs: round.knobs, isOutage: faults.isOutage, note });
   stage.onEngines(engines);
@@ -98,21 +93,23 @@ export async function runRound(stage: Stage, plan: RoundPlan): Promise<RoundResu
   if (engines.alive().length === 0) engines.start(plan.engines[0]!);
 
   const mendedMs = performance.now();
-  const behind = await waitUntilCaughtUp(round);
+  const behind = await waitUntilCaughtUp(round, CATCH_UP_TIMEOUT_MS);
   if (behind !== '') complain(`not caught up in ${CATCH_UP_TIMEOUT_MS} ms`, behind);
   const catchUpMs = performance.now() - mendedMs;
   note('caught up');
   const stopMs = await engines.stopAll(STOP_TIMEOUT_MS);
   for (const text of engines.complaints) complain('engine', text);
 
-  const comparison = await compareRound(round, topics);
+  const comparison = await compareRound(round);
   const differences = [...problems, ...comparison.differences];
   if (differences.length > 0) writeFileSync(join(folder, 'differences.json'), JSON.stringify(differences, undefined, 1));
-  if (differences.length === 0 && !stage.isKept) await cleanUp(round, topics);
+  if (differences.length === 0 && !stage.isKept) await cleanUp(round);
   return { ...comparison, differences, faults: plan.faults.length, schema: round.name, folder, catchUpMs, stopMs };
 }
 
-function setUp(stage: Stage, plan: RoundPlan): Round {
+/** Makes the folder and the topics of a round. */
+export async function setUp(stage: Stage, plan: RoundPlan): Promise<Round> {
+  roundsRun += 1;
   const name = `torture_${plan.seed}_${roundsRun}`;
   const folder = join(stage.folder, name);
   mkdirSync(folder, { recursive: true });
@@ -146,25 +143,30 @@ function setUp(stage: Stage, plan: RoundPlan): Round {
     join(folder, 'plan.json'),
     JSON.stringify(plan, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value), 1),
   );
-  return { stage, plan, name, folder, prefix, address, knobs, note };
+  const topics = planTopics(
+    config,
+    timeframes.map((timeframe) => timeframe.name),
+  );
+  await ensureTopics(stage.kafka.library, stage.kafka.brokers, topics);
+  return { stage, plan, name, folder, prefix, address, knobs, topics, note };
 }
 
 /** Event times are of hours ago: nothing is in the future, and quarters of an hour fall where the seed wants them. */
-function feedOf({ feed }: RoundPlan) {
+export function feedOf({ feed }: RoundPlan) {
   const quarterMs = Math.floor((SYSTEM_CLOCK.wallMs() - HOURS_AGO_MS) / QUARTER_MS) * QUARTER_MS;
   return makeFeed({ ...feed, baseNs: BigInt(quarterMs) * 1_000_000n + feed.baseNs });
 }
 
-async function waitUntil(isDone: () => boolean, timeoutMs: number): Promise<void> {
+export async function waitUntil(isDone: () => boolean, timeoutMs: number): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!isDone() && performance.now() < endMs) await sleep(POLL_MS);
 }
 
 /** Waits until the offsets in the database are the ends of the topic; returns what is behind when the time is over. */
-async function waitUntilCaughtUp({ stage, plan, prefix, address }: Round): Promise<string> {
+export async function waitUntilCaughtUp({ stage, plan, prefix, address }: Round, timeoutMs: number): Promise<string> {
   const partitions = Array.from({ length: plan.feed.partitions }, (_, partition) => partition);
   const ends = await Promise.all(partitions.map((partition) => stage.reader.highOffset(`${prefix}ticks`, partition)));
-  const endMs = performance.now() + CATCH_UP_TIMEOUT_MS;
+  const endMs = performance.now() + timeoutMs;
   for (;;) {
     let behind: string;
     try {
@@ -182,13 +184,14 @@ async function waitUntilCaughtUp({ stage, plan, prefix, address }: Round): Promi
   }
 }
 
-async function compareRound(round: Round, topics: ReturnType<typeof planTopics>): Promise<Comparison> {
-  const { stage, plan, prefix, address } = round;
+/** @param isWhole false where the engines stopped before the end: then what they must hold is that of the messages that they had taken */
+export async function compareRound({ stage, plan, prefix, address, topics }: Round, isWhole = true): Promise<Comparison> {
   const partitions = topics.flatMap(({ topic, partitions: count }) =>
     Array.from({ length: count }, (_, partition) => ({ topic, partition })),
   );
   const [messages, tables] = await Promise.all([stage.reader.read(partitions), readTables(address)]);
-  const ticks = tickMessages(messages, `${prefix}ticks`);
+  const sent = tickMessages(messages, `${prefix}ticks`);
+  const ticks = isWhole ? sent : takenOf(sent, tables);
   const expected = expectOf(ticks, {
     timeframes: address.timeframes,
     latenessMs: plan.feed.latenessMs,
@@ -202,7 +205,12 @@ async function compareRound(round: Round, topics: ReturnType<typeof planTopics>)
   });
 }
 
-async function cleanUp({ stage, name }: Round, topics: ReturnType<typeof planTopics>): Promise<void> {
+function takenOf(sent: ReadonlyMap<number, TopicMessage[]>, { partitions }: FoundTables): Map<number, TopicMessage[]> {
+  const ends = new Map(partitions.map(({ partition, nextOffset }) => [partition, nextOffset ?? 0n]));
+  return new Map([...sent].map(([partition, list]) => [partition, list.filter(({ offset }) => offset < (ends.get(partition) ?? 0n))]));
+}
+
+export async function cleanUp({ stage, name, topics }: Round): Promise<void> {
   await withConnection(stage.postgres.connectionString, undefined, (client) =>
     client.query(`drop schema if exists ${quoteIdentifier(name)} cascade`),
   );

@@ -40,7 +40,7 @@ const UNIQUE_VIOLATION = '23505';
 const UPSERT_EPOCHS = 64;
 const BACK_OFF_MS = 100;
 const BACK_OFF_MAX_MS = 5000;
-/** A transaction that takes longer is reported, though it may still succeed. */
+/** A transaction that takes longer is reported, though it succeeds in the end. */
 const SLOW_MS = 5000;
 const REST_MS = 50;
 
@@ -50,15 +50,17 @@ export function createCommitter({ start, post, clock, counters, symbols, encoder
   let client: Connection | undefined;
   let upsertEpochsLeft = 0;
   let symbolsStored = 0;
-  let isUp: boolean | undefined;
+  let isSlow = false;
+  let health: { readonly isUp: boolean; readonly detail: string; readonly sinceMs: number } | undefined;
 
-  const report = (up: boolean, detail: string): void => {
-    if (up === isUp) return;
-    const isFirst = isUp === undefined;
-    isUp = up;
-    counters[WRITER_COUNTER.isUp] = up ? 1 : 0;
+  /** @param sinceMs when it came to be so; a new reason does not make an outage younger */
+  const report = (isUp: boolean, detail: string, sinceMs: number): void => {
+    if (isUp === health?.isUp && detail === health.detail) return;
+    const isFirst = health === undefined;
+    health = { isUp, detail, sinceMs: isUp === health?.isUp ? health.sinceMs : sinceMs };
+    counters[WRITER_COUNTER.isUp] = isUp ? 1 : 0;
     // `ready` says the first good news.
-    if (!(up && isFirst)) post({ type: 'health', isUp: up, detail, sinceMs: clock.wallMs() });
+    if (!(isUp && isFirst)) post({ type: 'health', ...health });
   };
 
   const drop = async (): Promise<void> => {
@@ -92,13 +94,14 @@ export function createCommitter({ start, post, clock, counters, symbols, encoder
     while (!isAbandoned()) {
       try {
         const result = await attempt();
-        report(true, 'connected');
+        // A database that is too slow stays red until it is quick again.
+        if (!isSlow) report(true, 'connected', clock.wallMs());
         return result;
       } catch (thrown) {
         await drop();
         if (!isRetryable(thrown)) throw thrown;
         counters[WRITER_COUNTER.retries]! += 1;
-        report(false, `${what}: ${messageOf(thrown)}`);
+        report(false, `${what}: ${messageOf(thrown)}`, clock.wallMs());
         const untilMs = clock.wallMs() + waitMs;
         while (clock.wallMs() < untilMs && !isAbandoned()) await pause(REST_MS);
         waitMs = Math.min(waitMs * 2, BACK_OFF_MAX_MS);
@@ -110,7 +113,12 @@ export function createCommitter({ start, post, clock, counters, symbols, encoder
   const attempt = async (work: EpochWork): Promise<number> => {
     const connection = await connected();
     assert(session !== undefined, 'a connected writer knows its session');
-    const slow = setTimeout(() => report(false, `epoch ${work.message.epoch} is not committed after ${SLOW_MS} ms`), SLOW_MS);
+    const startMs = clock.wallMs();
+    isSlow = false;
+    const slow = setTimeout(() => {
+      isSlow = true;
+      report(false, `epoch ${work.message.epoch} is not committed after ${SLOW_MS} ms`, startMs);
+    }, SLOW_MS);
     try {
       const context = {
         ...start,

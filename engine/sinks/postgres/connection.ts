@@ -7,6 +7,8 @@ export type Connection = pg.Client;
 /** Every connection of an engine process carries this name, so that one engine can see whether another still uses the server. */
 export const APPLICATION_NAME = `tickwright ${process.pid}`;
 const CONNECT_TIMEOUT_MS = 5000;
+/** A server whose machine is gone without a word is asked for after this long; without it, after two hours. */
+const KEEP_ALIVE_MS = 10_000;
 /** A transaction that its client has forgotten must not hold its locks for ever. */
 const IDLE_IN_TRANSACTION_MS = 30_000;
 
@@ -43,6 +45,7 @@ export async function connect(connectionString: string, schema?: string): Promis
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     });
   } catch (cause) {
     throw new EngineError(
