@@ -13,8 +13,8 @@ export interface Heartbeat {
 /** A shard parks for 20 ms at most, and the writer waits for nothing: this long is far beyond either. */
 const WEDGED_MS = 1500;
 const CHECK_MS = 100;
-/** A longer gap between two looks means that main itself, or the whole process, stood still: it says nothing about the workers. */
-const GAP_MS = 300;
+/** A longer gap between two looks means that main itself got no processor, or the whole process stood still: no more than this is held against a worker. */
+const GAP_MS = 150;
 
 /** Returns a function to be called often; it returns the failure once a worker has stood still. */
 export function createWatchdog(beats: readonly Heartbeat[], clock: Clock): () => Error | undefined {

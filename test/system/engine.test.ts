@@ -121,7 +121,7 @@ describe('after a kill', () => {
       SIM_SYMBOLS: '5',
       SIM_BASE_TPS: '200',
       SIM_LATE_PCT: '0.3',
-      SIM_LATE_MS: '6000',
+      SIM_LATE_MS: '30000',
     };
     const engine = startEngine([], settings, folder);
     await engine.waitFor(/\| ring /);

@@ -1,4 +1,5 @@
 /** Reads whole topics back as a consumer does that reads committed messages only. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../engine/core/errors.ts';
 import { PACKED_ENCODING } from '../../engine/ingest/packed.ts';
 import type { Timeframe } from '../../engine/market/timeframes.ts';
@@ -13,6 +14,8 @@ const TIMEOUT_MS = 30_000;
 /** An open transaction hides what lies behind it; the broker itself ends one after its timeout, by default 60 s. */
 const READ_TIMEOUT_MS = 90_000;
 const BATCH = 5000;
+const HIGH_OFFSET_TRIES = 20;
+const HIGH_OFFSET_REST_MS = 500;
 
 export interface TopicReader {
   /** The offset after the last message, committed or not. */
@@ -54,10 +57,22 @@ export async function createTopicReader({
   const ends = new Map<string, number>();
   committed.on('partition.eof', ({ topic, partition, offset }) => ends.set(`${topic} ${partition}`, offset));
 
-  const highOffset = (topic: string, partition: number): Promise<number> =>
+  const askHighOffset = (topic: string, partition: number): Promise<number> =>
     new Promise((resolve, reject) => {
       all.queryWatermarkOffsets(topic, partition, TIMEOUT_MS, (error, offsets) => (error ? reject(error) : resolve(offsets.highOffset)));
     });
+
+  /** Asks again for a while: a broker that has just come back does not lead its partitions at once. */
+  const highOffset = async (topic: string, partition: number): Promise<number> => {
+    for (let left = HIGH_OFFSET_TRIES; ; left -= 1) {
+      try {
+        return await askHighOffset(topic, partition);
+      } catch (error) {
+        if (left <= 1) throw error;
+        await sleep(HIGH_OFFSET_REST_MS);
+      }
+    }
+  };
 
   const readBatch = (): Promise<readonly Message[]> =>
     new Promise((resolve, reject) => {

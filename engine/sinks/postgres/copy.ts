@@ -1,5 +1,6 @@
 /** COPY into tables: bars as binary rows from the encode kernel, everything else as text. */
 import { pipeline } from 'node:stream/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { BarEncoder } from '../../kernel/encode.ts';
 import type { Connection } from './connection.ts';
@@ -10,14 +11,18 @@ export const BINARY_HEADER = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'l
 /** A field count of -1 ends it. */
 export const BINARY_TRAILER = Buffer.from([0xff, 0xff]);
 const TEXT_CHUNK_CHARS = 65536;
+/** Rows encoded in one go: few enough that the thread is free again at once, also before the kernel's code is optimised. */
+const ROWS_PER_CHUNK = 1024;
 
 /** Runs a COPY .. FROM STDIN; resolves with the bytes sent once the server has taken them. */
 export async function copyChunks(client: Connection, statement: string, chunks: Iterable<Buffer>): Promise<number> {
   let bytes = 0;
-  const counted = function* (): Generator<Buffer> {
+  const counted = async function* (): AsyncGenerator<Buffer> {
     for (const chunk of chunks) {
       bytes += chunk.length;
       yield chunk;
+      // A socket that takes all at once would keep the thread here for the whole COPY, and the thread is taken for wedged.
+      await nextTurn();
     }
   };
   await pipeline(counted(), client.query(copyFrom(statement)));
@@ -33,8 +38,8 @@ export interface RowSelection {
 /** Binary rows of those bars of a list that belong to one table, with header and trailer. */
 export function* binaryRows(encoder: BarEncoder, list: RecordList, { timeframeIndex, isQuote, run }: RowSelection): Generator<Buffer> {
   yield BINARY_HEADER;
-  for (let start = 0; start < list.length; start += encoder.inputCapacity) {
-    const count = Math.min(encoder.inputCapacity, list.length - start);
+  for (let start = 0; start < list.length; start += ROWS_PER_CHUNK) {
+    const count = Math.min(ROWS_PER_CHUNK, list.length - start);
     encoder.i32.set(list.i32.subarray(start * BAR_WORDS, (start + count) * BAR_WORDS), encoder.inputI32Index);
     const rows = encoder.copyRows(count, timeframeIndex, isQuote, run);
     // The encoder reuses its buffer; the socket may hold this one until later.
