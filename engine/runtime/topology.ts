@@ -176,6 +176,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     clock,
     flushMs: config.FLUSH_MS,
     idleMs: config.IDLE_MS,
+    stopMs: config.STOP_MS,
     letters: options.letters,
     wedged: watch,
     collecting: () => counters[WRITER_COUNTER.collecting]!,
