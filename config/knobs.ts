@@ -54,6 +54,15 @@ export const KNOBS = [
     group: 'Headline',
     doc: 'interval between barriers: one Postgres transaction each',
   },
+  {
+    name: 'STOP_MS',
+    kind: 'integer',
+    fallback: 3500,
+    min: 100,
+    max: 3600000,
+    group: 'Operation',
+    doc: 'a stop drains for this long at most; what is not written then is read again by the next start. A source that cannot be read again is drained to its end',
+  },
 
   {
     name: 'SOURCE',

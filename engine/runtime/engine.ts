@@ -30,7 +30,7 @@ const REST_MS = 1;
 const IDLE_CHECK_MS = 50;
 
 /** `revoked`: the group wants the partitions back. */
-export type StopReason = 'source ended' | 'stopped' | 'revoked' | 'failed';
+export type StopReason = 'source ended' | 'stopped' | 'stopped before all was written' | 'revoked' | 'failed';
 
 /** The Kafka side as the duty cycle sees it. */
 export interface Publication {
@@ -53,6 +53,8 @@ export interface EngineParts {
   readonly idleMs: number;
   /** Of BARRIER_FLAG, for every barrier but the final one. */
   readonly barrierFlags: number;
+  /** How long after a stop was asked for draining is given up, where the source can be read again from the last checkpoint. */
+  readonly stopMs: number;
   /** Messages refused since the last barrier. */
   readonly letters: Letters;
   /** Records of the epoch that the writer is collecting. */
@@ -62,7 +64,7 @@ export interface EngineParts {
 }
 
 export interface Engine {
-  /** Runs until the source ends, `requestStop` or a failure, then drains. Rejects with the failure. */
+  /** Runs until the source ends, `requestStop` or a failure, then drains. Rejects with the failure, or with DRAIN_CUT when it takes too long. */
   run(): Promise<StopReason>;
   requestStop(): void;
   fail(error: Error): void;
@@ -92,7 +94,7 @@ export function createEngine(parts: EngineParts): Engine {
   const { source, ingest, clock, letters } = parts;
   const openEpochs = new Map<number, OpenEpoch>();
   let phase: Engine['phase'] = 'running';
-  let isStopRequested = false;
+  let stopRequestedMs: number | undefined;
   let failure: Error | undefined;
   let lastEpoch = 0;
   let committedEpoch = 0;
@@ -160,11 +162,19 @@ export function createEngine(parts: EngineParts): Engine {
     return work;
   };
 
+  /** A stop need not wait for what can be read again: rings and epochs may hold more than the database takes in the time there is. */
+  const throwIfLate = (): void => {
+    if (stopRequestedMs === undefined || !source.isReplayable || clock.wallMs() - stopRequestedMs < parts.stopMs) return;
+    const text = `not drained ${parts.stopMs} ms after the stop was asked for: ${lastEpoch - committedEpoch} epochs not committed`;
+    throw new EngineError('DRAIN_CUT', `${text}, ${parts.publisher?.outstanding() ?? 0} bars not published`);
+  };
+
   /** Repeats `step` until it says true, publishing meanwhile so that the writer is never held up by a full ring. */
   const until = async (step: () => boolean): Promise<void> => {
     for (;;) {
       throwIfFailed();
       if (step()) return;
+      throwIfLate();
       await rest(parts.publisher?.poll() ?? 0);
     }
   };
@@ -186,16 +196,16 @@ export function createEngine(parts: EngineParts): Engine {
 
   return {
     async run() {
-      while (!isStopRequested && !source.isEnded && source.isRevoked !== true) {
+      while (stopRequestedMs === undefined && !source.isEnded && source.isRevoked !== true) {
         throwIfFailed();
         await rest(turn());
       }
-      const reason: StopReason = isStopRequested ? 'stopped' : source.isEnded ? 'source ended' : 'revoked';
+      const reason: StopReason = stopRequestedMs !== undefined ? 'stopped' : source.isEnded ? 'source ended' : 'revoked';
       await drain();
       return reason;
     },
     requestStop() {
-      isStopRequested = true;
+      stopRequestedMs ??= clock.wallMs();
     },
     fail(error) {
       failure ??= error;

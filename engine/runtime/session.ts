@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/knobs.ts';
 import { type Clock, SYSTEM_CLOCK } from '../core/clock.ts';
+import { EngineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Source } from '../ingest/source.ts';
 import type { InstrumentBook } from '../market/instrument-book.ts';
@@ -108,7 +109,9 @@ export async function openSession(parts: SessionParts, lanes: readonly number[])
     restored: claim.state.openState.length,
     recovered,
     async run() {
-      const reason = await topology.engine.run();
+      const reason = await runOrCut(topology, parts.log);
+      // As after a crash: the lanes stay claimed, and their next owner publishes what is committed only.
+      if (reason === 'stopped before all was written') return reason;
       const published = topology.publisher?.publishedEpoch;
       const upTo = new Map(lanes.map((lane) => [lane, published ?? 0]));
       await release(parts.log, async () => {
@@ -120,6 +123,16 @@ export async function openSession(parts: SessionParts, lanes: readonly number[])
     totals: () => readTotals(topology, opened, timeframes.length),
     close,
   };
+}
+
+async function runOrCut({ engine }: Topology, log: Logger): Promise<StopReason> {
+  try {
+    return await engine.run();
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code !== 'DRAIN_CUT') throw error;
+    log.warn({ err: error }, 'the drain is cut short; the next start goes on from the last checkpoint');
+    return 'stopped before all was written';
+  }
 }
 
 /** Everything is durable by now. Lanes that cannot be released are claimed by their next owner as after a crash: that is only slower. */

@@ -52,8 +52,13 @@ export async function summariseRun(parts: SummaryParts): Promise<Summary> {
     latency: Object.fromEntries(Object.entries(stages).map(([name, { stage }]) => [name, summarise(stage.total)])),
     cpuSec: (cpu.user + cpu.system) / 1e6,
     residentBytes: process.memoryUsage.rss(),
-    notes: [...host.notes(), ...sessionNotes(supervisor)],
+    notes: [...host.notes(), ...sessionNotes(supervisor), ...stopNotes(reason)],
   };
+}
+
+function stopNotes(reason: StopReason): string[] {
+  if (reason !== 'stopped before all was written') return [];
+  return ['the drain was cut short after STOP_MS: what was taken and not written is read again by the next start; see the log'];
 }
 
 function sessionNotes({ sessions, failures, lostTicks }: Supervisor): string[] {

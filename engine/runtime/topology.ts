@@ -185,6 +185,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     clock,
     flushMs: config.FLUSH_MS,
     idleMs: config.IDLE_MS,
+    stopMs: config.STOP_MS,
     letters: options.letters,
     barrierFlags: options.isCheckpointed ? BARRIER_FLAG.withOpenState : 0,
     wedged: watch,

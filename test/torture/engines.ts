@@ -23,6 +23,8 @@ export interface EngineProcess {
   /** Where it answers by HTTP, once it is ready. */
   url: string | undefined;
   isFrozen: boolean;
+  /** What it printed. */
+  said: string;
   /** Why it is to end, when it is: by the driver's hand. */
   ending: 'killed' | 'stopped' | undefined;
   readonly done: Promise<void>;
@@ -45,6 +47,8 @@ export interface Engines {
 
 const RESTART_MS = 500;
 const STARTS_MAX = 60;
+/** What a round compares after a stop is whole only when the drain was. */
+const STOP_MS = 60_000;
 const READY = /metrics +(http:\S+)\/metrics/;
 
 export function createEngines(setting: EngineSetting): Engines {
@@ -79,18 +83,17 @@ export function createEngines(setting: EngineSetting): Engines {
         WORKERS: String(knobs.workers),
         QUEUE: String(knobs.queue),
         FLUSH_MS: String(knobs.flushMs),
+        STOP_MS: String(knobs.stopMs ?? STOP_MS),
         METRICS_PORT: '0',
         LOG_FILE: join(folder, `engine-${number}.log`),
         STATE_DIR: join(folder, `state-${number}`),
       },
     });
     const output = createWriteStream(join(folder, `engine-${number}.out`));
-    let said = '';
     const hear = (chunk: Buffer): void => {
       output.write(chunk);
-      if (engine.isReady) return;
-      said += chunk.toString();
-      engine.url = READY.exec(said)?.[1];
+      engine.said += chunk.toString();
+      engine.url ??= READY.exec(engine.said)?.[1];
       engine.isReady = engine.url !== undefined;
     };
     child.stdout.on('data', hear);
@@ -101,6 +104,7 @@ export function createEngines(setting: EngineSetting): Engines {
       isReady: false,
       url: undefined,
       isFrozen: false,
+      said: '',
       ending: undefined,
       done: new Promise((resolve) => {
         child.on('close', (code, signal) => {

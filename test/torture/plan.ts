@@ -25,6 +25,8 @@ export interface EngineKnobs {
   readonly workers: number;
   readonly queue: number;
   readonly flushMs: number;
+  /** Unless given, long enough for any drain. */
+  readonly stopMs?: number;
 }
 
 export interface Fault {

@@ -85,14 +85,17 @@ const LATENESS_MS = 500;
 const AMEND_SEC = 60;
 const POISON_ONE_IN = 400;
 
-export const SCENARIO_KNOBS: readonly EngineKnobs[] = [
-  { workers: 2, queue: 65_536, flushMs: 250 },
-  { workers: 3, queue: 4096, flushMs: 100 },
-  { workers: 1, queue: 16_384, flushMs: 1000 },
+const SCENARIO_KNOBS: readonly EngineKnobs[] = [{ workers: 2, queue: 65_536, flushMs: 250 }];
+/** Of engines that are stopped one after the other. The third is cut short in any case; the last reads the rest. */
+const STOPPED_KNOBS: readonly EngineKnobs[] = [
+  { workers: 2, queue: 65_536, flushMs: 250, stopMs: 3500 },
+  { workers: 3, queue: 4096, flushMs: 100, stopMs: 3500 },
+  { workers: 1, queue: 16_384, flushMs: 1000, stopMs: 150 },
+  { workers: 2, queue: 16_384, flushMs: 250 },
 ];
 
 /** The stream goes by event time as fast as by the wall clock, from the feed's begin until the fault is over. */
-export function planScenario({ leadSec, ticksPerSec, shape }: Scenario, seed: number, seconds: number): RoundPlan {
+export function planScenario({ name, leadSec, ticksPerSec, shape }: Scenario, seed: number, seconds: number): RoundPlan {
   const prng = createPrng(seed);
   const spanSec = leadSec + seconds;
   const feed: FeedShape = {
@@ -106,5 +109,6 @@ export function planScenario({ leadSec, ticksPerSec, shape }: Scenario, seed: nu
     amendSec: AMEND_SEC,
     poisonOneIn: POISON_ONE_IN,
   };
-  return { seed, feed, feedMs: spanSec * 1000, barPartitions: 3, engines: SCENARIO_KNOBS, faults: [] };
+  const engines = name === 'stop-under-load' ? STOPPED_KNOBS : SCENARIO_KNOBS;
+  return { seed, feed, feedMs: spanSec * 1000, barPartitions: 3, engines, faults: [] };
 }
