@@ -1,5 +1,5 @@
 /** What the parts of the Kafka reader share, how its consumer is set up, and the failures that end it. */
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Pause } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Consumer, Message, Rdkafka, RdkafkaError, RdkafkaSettings, TopicPartition } from '../sinks/kafka/rdkafka.ts';
 import type { MessageQueue } from './kafka-queue.ts';
@@ -10,6 +10,8 @@ export interface ReaderOptions {
   readonly topic: string;
   readonly group: string;
   readonly clock: Clock;
+  /** By default the timers of the thread. */
+  readonly pause?: Pause;
 }
 
 export interface ReaderState {

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { LoadedConfig } from '../../config/load.ts';
-import { SYSTEM_CLOCK } from '../core/clock.ts';
+import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../core/clock.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { PROJECT_ROOT } from '../core/root.ts';
@@ -107,6 +107,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
   const supervisor = createSupervisor({
     host,
     clock: SYSTEM_CLOCK,
+    pause: SYSTEM_PAUSE,
     log,
     timeframeCount: timeframes.length,
     open: (lanes) => openSession(sessionParts, lanes),

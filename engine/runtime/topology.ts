@@ -8,7 +8,7 @@
 
 import type { Config } from '../../config/knobs.ts';
 import { BAR_SIZE, SHARD_HEARTBEAT_I32 } from '../../schemas/layout.gen.ts';
-import { type Clock, SYSTEM_CLOCK } from '../core/clock.ts';
+import { type Clock, type Pause, SYSTEM_CLOCK, SYSTEM_PAUSE } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createIngest, type Ingest } from '../ingest/port.ts';
@@ -26,11 +26,19 @@ import type { LaneClaim } from '../sinks/postgres/lanes.ts';
 import { WRITER_COUNTER, WRITER_COUNTERS_BYTES } from '../sinks/postgres/writer-counters.ts';
 import { createEngine, type Engine } from './engine.ts';
 import type { Letters } from './letters.ts';
-import { makeRegions, PARTITION_CAPACITY } from './regions.ts';
+import { makeRegions, PARTITION_CAPACITY, type RegionPlace } from './regions.ts';
 import { restoreState } from './restore.ts';
 import type { Servers } from './servers.ts';
 import { createWatchdog, type Heartbeat } from './watchdog.ts';
-import { startWorker, type WorkerHandle } from './workers.ts';
+import { type StartWorker, startWorker, type WorkerHandle } from './workers.ts';
+
+/** What the graph is made of; by default the clock, threads and memory of the process. */
+export interface Seams {
+  readonly clock?: Clock;
+  readonly pause?: Pause;
+  readonly start?: StartWorker;
+  readonly place?: RegionPlace;
+}
 
 export interface TopologyOptions {
   readonly config: Config;
@@ -47,6 +55,7 @@ export interface TopologyOptions {
   readonly log: Logger;
   onLatency(stage: string, encoded: string): void;
   onWriterMessage(message: FromWriter): void;
+  readonly seams?: Seams;
 }
 
 export interface Topology {
@@ -69,9 +78,9 @@ type FromShard =
 
 export async function buildTopology(options: TopologyOptions): Promise<Topology> {
   const { config, timeframes, servers, source, log } = options;
-  const clock = SYSTEM_CLOCK;
+  const { clock = SYSTEM_CLOCK, pause = SYSTEM_PAUSE, start = startWorker, place } = options.seams ?? {};
   const { claim } = options;
-  const regions = makeRegions(config, timeframes, claim.state);
+  const regions = makeRegions(config, timeframes, claim.state, place);
   const symbols = openSymbols(allocateSymbols(config.SYMBOLS_MAX));
   const ingest = createIngest({
     regions,
@@ -99,6 +108,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
           symbols,
           timeframes,
           clock,
+          pause,
           isLive: source.isLive,
           lingerMs: config.KAFKA_LINGER_MS,
           transactions: options.transactions,
@@ -141,7 +151,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     engine.fail(error);
     announceFailure(error);
   };
-  const writer = startWorker<FromWriter, ToWriter>({
+  const writer = start<FromWriter, ToWriter>({
     name: 'postgres-writer',
     file: 'postgres-writer',
     data: writerStart,
@@ -154,7 +164,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     onFailure: fail,
   });
   const shards = regions.map((memory, shardIndex) =>
-    startWorker<FromShard, never>({
+    start<FromShard, never>({
       name: `shard-${shardIndex}`,
       file: 'shard',
       data: { memory, shardIndex },
@@ -174,6 +184,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     writer,
     publisher,
     clock,
+    pause,
     flushMs: config.FLUSH_MS,
     idleMs: config.IDLE_MS,
     letters: options.letters,

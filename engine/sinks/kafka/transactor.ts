@@ -10,8 +10,7 @@
  * Fencing alone does not say that somebody else owns the lanes: brokers also fence who left a transaction open beyond its timeout, as in a
  * long outage. The database knows, and is asked each time the id was initialised.
  */
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import type { Clock } from '../../core/clock.ts';
+import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
 import { clientTrouble, connectClient, disconnectProducer, PRODUCER_TOPIC_SETTINGS, transactionalSettings } from './client.ts';
 import { disconnectConsumer, type Markers, openMarkerClient, readMarkers, type TransactionOptions } from './marker.ts';
@@ -61,6 +60,8 @@ export interface TransactorOptions {
   readonly library: Rdkafka;
   readonly brokers: string;
   readonly clock: Clock;
+  /** By default the timers of the thread. */
+  readonly pause?: Pause;
   readonly lingerMs: number;
   /** Wait before the first further attempt; it doubles up to 5 s until one succeeds. 100 ms unless given. */
   readonly retryFirstMs?: number;
@@ -93,7 +94,7 @@ export interface Transactor {
 }
 
 export function createTransactor(options: TransactorOptions): Transactor {
-  const { library, brokers, clock, transactions, retryFirstMs = RETRY_FIRST_MS } = options;
+  const { library, brokers, clock, transactions, retryFirstMs = RETRY_FIRST_MS, pause = SYSTEM_PAUSE } = options;
   const failed = new Map<string, number>();
   const closing = new AbortController();
   let producer: Producer | undefined;
@@ -125,7 +126,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
       if (!error) return;
       if (!error.isRetriable) throw error;
       setHealth(false, error.message);
-      await sleep(CALL_REST_MS);
+      await pause(CALL_REST_MS);
     }
   };
 
@@ -191,7 +192,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
     async rest(isFull) {
       throwIfClosing();
       current.poll();
-      await (isFull ? sleep(QUEUE_REST_MS) : nextTurn());
+      await pause(isFull ? QUEUE_REST_MS : 0);
     },
   });
 
@@ -221,7 +222,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
         await dispose();
       }
     } else await dispose();
-    await sleep(retryMs, undefined, { signal: closing.signal }).catch(() => throwIfClosing());
+    await pause(retryMs, closing.signal).catch(() => throwIfClosing());
     retryMs = Math.min(retryMs * 2, RETRY_LAST_MS);
   };
 
