@@ -1,6 +1,6 @@
 /** Opens the source that a run names. */
 import { existsSync, statSync } from 'node:fs';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, type Pause, SYSTEM_PAUSE } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { HealthPart } from '../gateway/http.ts';
 import { createKafkaSource } from '../ingest/kafka.ts';
@@ -56,7 +56,7 @@ export function checkSource({ loaded: { config }, files, format }: RunOptions): 
   }
 }
 
-export function openSourceHost(options: RunOptions, servers: Servers, clock: Clock): SourceHost {
+export function openSourceHost(options: RunOptions, servers: Servers, clock: Clock, pause: Pause = SYSTEM_PAUSE): SourceHost {
   const { config } = options.loaded;
   switch (config.SOURCE) {
     case 'sim': {
@@ -67,7 +67,7 @@ export function openSourceHost(options: RunOptions, servers: Servers, clock: Clo
     case 'replay':
       return replayHost(options, clock);
     case 'kafka':
-      return kafkaHost(options, servers, clock);
+      return kafkaHost(options, servers, { clock, pause });
   }
 }
 
@@ -106,11 +106,12 @@ function replayHost(options: RunOptions, clock: Clock): SourceHost {
   });
 }
 
-function kafkaHost({ loaded: { config } }: RunOptions, servers: Servers, clock: Clock): SourceHost {
+function kafkaHost({ loaded: { config } }: RunOptions, servers: Servers, time: { clock: Clock; pause: Pause }): SourceHost {
+  const { clock } = time;
   const { kafka } = servers;
   if (!kafka) throw new EngineError('KAFKA_UNAVAILABLE', `SOURCE kafka: Kafka is ${servers.kafkaLabel}`);
   const topic = `${config.TOPIC_PREFIX}${config.TICKS_TOPIC}`;
-  const reader = createKafkaReader({ library: kafka.library, brokers: kafka.brokers, topic, group: config.KAFKA_GROUP, clock });
+  const reader = createKafkaReader({ library: kafka.library, brokers: kafka.brokers, topic, group: config.KAFKA_GROUP, ...time });
   let letterCount = 0;
   let isUp = false;
   let sinceMs = clock.wallMs();

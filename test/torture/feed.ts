@@ -22,6 +22,8 @@ export interface FeedShape {
   readonly amendSec: number;
   /** One message in this many is poison; 0 for none. */
   readonly poisonOneIn: number;
+  /** Most ticks of a packed message; 40 unless given. */
+  readonly packedMost?: number;
 }
 
 export interface FeedMessage {
@@ -80,7 +82,7 @@ export function makeFeed(shape: FeedShape): FeedMessage[] {
     if (shape.poisonOneIn > 0 && prng.nextBelow(shape.poisonOneIn) === 0) {
       message = makePoison(prng, trades[prng.nextBelow(trades.length)]!, eventTime(draw, progress));
     } else if (prng.nextBelow(PACKED_ONE_IN) === 0) {
-      const count = 1 + prng.nextBelow(PACKED_MOST);
+      const count = 1 + prng.nextBelow(shape.packedMost ?? PACKED_MOST);
       message = packedMessage(draw, progress, count);
       ticks += count;
     } else {

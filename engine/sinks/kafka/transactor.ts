@@ -154,7 +154,9 @@ export function createTransactor(options: TransactorOptions): Transactor {
     try {
       markerClient ??= await openMarkerClient(library, brokers, transactions.markerGroup);
       const next = await connect();
-      await call((done) => next.initTransactions(CALL_TIMEOUT_MS, done));
+      await call((done) => next.initTransactions(CALL_TIMEOUT_MS, done)).catch((error: unknown) => {
+        throw error instanceof EngineError ? error : notInitialised(transactions, error);
+      });
       if (!(await transactions.isOwner())) throw fenced(transactions);
       setHealth(true, 'connected');
     } catch (error) {
@@ -307,6 +309,12 @@ function codeOf(error: unknown): unknown {
 
 function fenced({ transactionalId, lanes }: TransactionOptions): EngineError {
   return new EngineError('FENCED', `publisher ${transactionalId}: lanes ${lanes.join(', ')} belong to another engine now`);
+}
+
+/** Whoever took the id over meanwhile shows when the database is asked for the owner of the lanes, at the next attempt. */
+function notInitialised({ transactionalId }: TransactionOptions, cause: unknown): EngineError {
+  const text = `publisher ${transactionalId}: not initialised: ${messageOf(cause)}`;
+  return new EngineError('PUBLISHER_FAILED', text, { cause, retryable: true });
 }
 
 function closed({ transactionalId }: TransactionOptions): EngineError {
