@@ -70,7 +70,7 @@ const BASE_NS = BigInt(Date.UTC(2026, 0, 5, 9)) * 1_000_000n;
 export function planSimulation(seed: number): SimPlan {
   const prng = createPrng(seed);
   const pick = <T>(choices: readonly T[]): T => choices[prng.nextBelow(choices.length)]!;
-  const feedMs = 60 + prng.nextBelow(200);
+  const feedMs = 150 + prng.nextBelow(500);
   const feed: FeedShape = {
     seed,
     partitions: 1 + prng.nextBelow(3),
@@ -85,7 +85,7 @@ export function planSimulation(seed: number): SimPlan {
     packedMost: PACKED_MOST,
   };
   const engines = Array.from({ length: pick([1, 1, 2, 2, 3]) }, () => drawProcess(prng));
-  const count = pick([0, 1, 2, 3, 4, 6]);
+  const count = pick([0, 2, 3, 4, 6, 9]);
   const mishaps = Array.from({ length: count }, () => drawMishap(prng, feedMs)).sort((left, right) => left.atMs - right.atMs);
   return {
     seed,
@@ -121,7 +121,7 @@ function drawMishap(prng: Prng, feedMs: number): PlannedMishap {
   return {
     kind: kind ?? 'crash',
     // Some come while the engines catch up.
-    atMs: prng.nextFloat() * feedMs * 1.5,
+    atMs: prng.nextFloat() * feedMs * 1.3,
     forMs: prng.nextFloat() ** 3 * LONGEST_MS,
     target: prng.nextBelow(12),
     knobs: drawProcess(prng),

@@ -167,7 +167,7 @@ async function drive(world: World, { engines, mishaps, feeder, processes }: Cast
   broker.server.faults.oneIn = 0;
   mishaps.mend();
   for (const { owner } of engines.alive()) owner.slowness = 0;
-  await until('catching up', () => isCaughtUp(world));
+  await until('catching up', () => isCaughtUp(world) && isManned(world, engines.alive()));
   world.note('caught up');
   for (const process of engines.alive()) process.requestStop();
   // The last of them may have gone before others could take over: then there is nothing left to do.
@@ -183,6 +183,13 @@ async function drive(world: World, { engines, mishaps, feeder, processes }: Cast
 
 function isCaughtUp({ log, database: { store } }: World): boolean {
   return log.partitions.every(({ length }, partition) => (store.partitions.get(partition)?.nextOffset ?? 0n) >= BigInt(length));
+}
+
+/** True when every lane has a session: what a crashed one has left unpublished waits for the next. */
+function isManned({ log }: World, alive: readonly SimProcess[]): boolean {
+  if (alive.some(({ threads }) => threads.running.some(({ owner }) => owner.isFrozen))) return false;
+  const lanes = new Set(alive.flatMap(({ supervisor: { state, session } }) => (state.phase === 'running' ? (session?.lanes ?? []) : [])));
+  return log.partitions.every((_, partition) => lanes.has(partition));
 }
 
 function describe({ scheduler, log, database: { store } }: World, processes: readonly SimProcess[]): string {
