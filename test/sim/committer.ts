@@ -53,7 +53,9 @@ export function createSimCommitter(options: SimCommitterOptions): Committer {
     const { open, partitions } = database.store;
     const own = [...open].filter(([, { state }]) => start.lanes.includes(state.partition));
     openSince = createOpenSince(new Map(own.map(([symbol, { buckets }]) => [symbol, buckets])), (index) => entryOf(symbols, index).name);
-    startOffsets = new Map([...partitions].flatMap(([partition, { nextOffset }]) => (nextOffset === undefined ? [] : [[partition, nextOffset]])));
+    startOffsets = new Map(
+      [...partitions].flatMap(([partition, { nextOffset }]) => (nextOffset === undefined ? [] : [[partition, nextOffset]])),
+    );
   };
 
   const insist = async <T>(attempt: () => Promise<T>): Promise<T> => {

@@ -1,4 +1,6 @@
 /** librdkafka's consumer over the simulated broker: a member of the ticks group, or the client that reads the markers. */
+
+import { PACKED_ENCODING } from '../../engine/ingest/packed.ts';
 import type {
   Consumer,
   Message,
@@ -9,7 +11,6 @@ import type {
   WatermarkOffsets,
 } from '../../engine/sinks/kafka/rdkafka.ts';
 import { RDKAFKA_ERROR } from '../../engine/sinks/kafka/rdkafka.ts';
-import { PACKED_ENCODING } from '../../engine/ingest/packed.ts';
 import { type Client, groupNames, troubleOf } from './client.ts';
 import type { Group, Member, TickLog } from './group.ts';
 
@@ -87,15 +88,13 @@ export class SimConsumer implements Consumer {
   connect(_options: object, done: (error: RdkafkaError | null, metadata: Metadata) => void): void {
     const { broker, owner } = this.#parts;
     const metadata = this.#metadata();
-    broker.server
-      .request({ client: owner, work: () => true, failure: () => troubleOf('down') })
-      .then(
-        () => {
-          this.#isConnected = true;
-          done(null, metadata);
-        },
-        (error: RdkafkaError) => done(error, metadata),
-      );
+    broker.server.request({ client: owner, work: () => true, failure: () => troubleOf('down') }).then(
+      () => {
+        this.#isConnected = true;
+        done(null, metadata);
+      },
+      (error: RdkafkaError) => done(error, metadata),
+    );
   }
 
   #metadata(): Metadata {
@@ -116,12 +115,10 @@ export class SimConsumer implements Consumer {
   ): void {
     const { broker, owner, log } = this.#parts;
     const none = { lowOffset: 0, highOffset: 0 };
-    broker.server
-      .request({ client: owner, work: () => log.partitions[partition]?.length ?? 0, failure: () => troubleOf('down') })
-      .then(
-        (highOffset) => done(null, { lowOffset: 0, highOffset }),
-        (error: RdkafkaError) => done(error, none),
-      );
+    broker.server.request({ client: owner, work: () => log.partitions[partition]?.length ?? 0, failure: () => troubleOf('down') }).then(
+      (highOffset) => done(null, { lowOffset: 0, highOffset }),
+      (error: RdkafkaError) => done(error, none),
+    );
   }
 
   committed(

@@ -17,9 +17,9 @@ const NS_PER_SECOND = 1_000_000_000n;
 /** @param expected for the view of open bars, which is SQL and not simulated */
 export function findAll({ database: { store }, broker, timeframes, log }: World, expected: Expected): Found {
   const nameOf = (timeframeIndex: number): string => timeframes[timeframeIndex]?.name ?? '';
-  const messages = broker.committed().map(
-    ({ topic, key, value }, offset): Message => ({ topic, partition: 0, offset, key: Buffer.from(key), value: Buffer.from(value) }),
-  );
+  const messages = broker
+    .committed()
+    .map(({ topic, key, value }, offset): Message => ({ topic, partition: 0, offset, key: Buffer.from(key), value: Buffer.from(value) }));
   return {
     rows: [...store.rows.values()].map(({ symbol, timeframeIndex, tsStartNs, isQuote, priceScale, values }) => ({
       key: `${nameOf(timeframeIndex)} ${symbol} ${tsStartNs / NS_PER_SECOND}`,
@@ -33,7 +33,10 @@ export function findAll({ database: { store }, broker, timeframes, log }: World,
     open: [...store.open.values()].flatMap(({ state }) =>
       recordsOf(state).map((bar) => {
         const notional = bar.instrumentKind === INSTRUMENT_KIND_QUOTE ? null : bar.notional;
-        return [`${nameOf(bar.timeframeIndex)} ${state.symbol} ${bar.tsStartNs / NS_PER_SECOND}`, openText(fieldsOf(bar), notional)] as const;
+        return [
+          `${nameOf(bar.timeframeIndex)} ${state.symbol} ${bar.tsStartNs / NS_PER_SECOND}`,
+          openText(fieldsOf(bar), notional),
+        ] as const;
       }),
     ),
     openWhole: [...expected.openWhole],

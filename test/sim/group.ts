@@ -58,7 +58,9 @@ export function createGroup(scheduler: Scheduler, server: Owner, partitions: num
     const first = members.length === 0 ? 0 : scheduler.prng.nextBelow(members.length);
     for (const [index, member] of members.entries()) {
       const place = (index + first) % members.length;
-      member.owned = Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => partition % members.length === place);
+      member.owned = Array.from({ length: partitions }, (_, partition) => partition).filter(
+        (partition) => partition % members.length === place,
+      );
       member.onAssigned(member.owned);
     }
   };

@@ -77,8 +77,12 @@ async function main(): Promise<number> {
   const seconds = (performance.now() - startedMs) / 1000;
   const { user, system } = process.cpuUsage();
   const cpuMs = (user + system) / 1000 / done;
-  print(`${done} seeds from ${first} in ${seconds.toFixed(1)} s, ${(done / seconds).toFixed(1)} a second; ${cpuMs.toFixed(1)} ms of CPU each`);
-  print(`${sums.steps} turns, ${sums.sessions} sessions, ${sums.transactions} transactions, ${sums.bars} bars, ${sums.messages} messages compared`);
+  print(
+    `${done} seeds from ${first} in ${seconds.toFixed(1)} s, ${(done / seconds).toFixed(1)} a second; ${cpuMs.toFixed(1)} ms of CPU each`,
+  );
+  print(
+    `${sums.steps} turns, ${sums.sessions} sessions, ${sums.transactions} transactions, ${sums.bars} bars, ${sums.messages} messages compared`,
+  );
   print(failed.length === 0 ? 'no differences' : `${failed.length} seeds differ: ${failed.slice(0, 20).join(', ')}`);
   const isFound = failed.length > 0;
   return isFound === (sabotage !== undefined) ? 0 : 1;

@@ -76,7 +76,7 @@ export function planSimulation(seed: number): SimPlan {
     partitions: 1 + prng.nextBelow(3),
     tradeSymbols: 3 + prng.nextBelow(5),
     quoteSymbols: prng.nextBelow(3),
-    ticks: 250 + prng.nextBelow(350),
+    ticks: 200 + prng.nextBelow(300),
     baseNs: BASE_NS + BigInt(prng.nextBelow(900)) * 1_000_000_000n,
     spanSec: pick([10, 40, 120, 300]),
     latenessMs: pick([0, 100, 500, 2000, 5000]),

@@ -10,8 +10,8 @@ import type { Servers } from '../../engine/runtime/servers.ts';
 import { openSession } from '../../engine/runtime/session.ts';
 import { openSourceHost } from '../../engine/runtime/sources.ts';
 import { createSupervisor, type Supervisor } from '../../engine/runtime/supervisor.ts';
-import { isRetryable } from '../../engine/sinks/postgres/connection.ts';
 import type { Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
+import { isRetryable } from '../../engine/sinks/postgres/connection.ts';
 import type { Broker } from './broker.ts';
 import type { CommitterBugs } from './committer.ts';
 import { SimConsumer } from './consumer.ts';
@@ -51,7 +51,15 @@ const SILENT = createLogger('silent', '-');
 export const PREFIX = 'sim.';
 
 /** Failures of a session, too many of them in a row, that may end a process when nothing but its world is at fault. */
-const WORLDLY = new Set(['WORKER_FAILED', 'WORKER_WEDGED', 'FENCED', 'KAFKA_ASSIGNMENT_CHANGED', 'KAFKA_UNREACHABLE', 'PUBLISHER_FAILED', 'KAFKA_CLOSED']);
+const WORLDLY = new Set([
+  'WORKER_FAILED',
+  'WORKER_WEDGED',
+  'FENCED',
+  'KAFKA_ASSIGNMENT_CHANGED',
+  'KAFKA_UNREACHABLE',
+  'PUBLISHER_FAILED',
+  'KAFKA_CLOSED',
+]);
 
 export function startProcess(world: World, name: string, knobs: ProcessPlan): SimProcess {
   const { scheduler, database, broker, group, log, timeframes, plan } = world;

@@ -1,5 +1,13 @@
 /** librdkafka's transactional producer over the simulated broker, with everything that its calls may be answered with. */
-import type { Consumer, Done, Metadata, Producer, RdkafkaError, RdkafkaSettings, TopicPartition } from '../../engine/sinks/kafka/rdkafka.ts';
+import type {
+  Consumer,
+  Done,
+  Metadata,
+  Producer,
+  RdkafkaError,
+  RdkafkaSettings,
+  TopicPartition,
+} from '../../engine/sinks/kafka/rdkafka.ts';
 import type { BrokerMessage, Verdict } from './broker.ts';
 import { type Client, groupNames, type Trouble, troubleOf } from './client.ts';
 import type { Fate } from './server.ts';
@@ -26,15 +34,13 @@ export class SimProducer implements Producer {
   connect(_options: object, done: (error: RdkafkaError | null, metadata: Metadata) => void): void {
     const { broker, owner } = this.#client;
     const metadata: Metadata = { topics: [], brokers: [] };
-    broker.server
-      .request({ client: owner, work: () => true, failure: () => troubleOf('down') })
-      .then(
-        () => {
-          this.#isConnected = true;
-          done(null, metadata);
-        },
-        (error: RdkafkaError) => done(error, metadata),
-      );
+    broker.server.request({ client: owner, work: () => true, failure: () => troubleOf('down') }).then(
+      () => {
+        this.#isConnected = true;
+        done(null, metadata);
+      },
+      (error: RdkafkaError) => done(error, metadata),
+    );
   }
 
   /** One request to the coordinator. */

@@ -9,7 +9,13 @@ export interface Bugs extends CommitterBugs, BrokerBugs, DatabaseBugs {
   readonly isAdditive: boolean;
 }
 
-export const NO_BUGS: Bugs = { isAdditive: false, offsetsFirst: false, saysCommittedEarly: false, losesTouched: false, markersApart: false };
+export const NO_BUGS: Bugs = {
+  isAdditive: false,
+  offsetsFirst: false,
+  saysCommittedEarly: false,
+  losesTouched: false,
+  markersApart: false,
+};
 
 export const SABOTAGES: Readonly<Record<string, Bugs>> = {
   'additive-upsert': { ...NO_BUGS, isAdditive: true },

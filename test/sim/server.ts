@@ -56,25 +56,32 @@ export function createServer(scheduler: Scheduler, name: string): Server {
         const answer = (tell: () => void): void => {
           scheduler.after(client, prng.nextFloat() * LATENCY_MS, tell);
         };
-        const arrive = (): void => {
-          if (!server.isUp || fate === 'refused') return answer(() => reject(failure('refused')));
-          let result: T | typeof WAIT;
-          try {
-            result = work();
-          } catch (error) {
-            return answer(() => reject(error));
-          }
-          if (result !== WAIT) {
-            const value = result;
-            return answer(() => (fate === 'lost' ? reject(failure('lost')) : resolve(value)));
-          }
+        const refuse = (): void => answer(() => reject(failure('refused')));
+        /** The work has to wait: it is tried again, unless it has waited for too long. */
+        const wait = (): void => {
           const waitedMs = clock.wallMs() - sentMs;
-          if (waitedMs >= waitMs) return answer(() => reject(failure('refused')));
+          if (waitedMs >= waitMs) {
+            refuse();
+            return;
+          }
           if (waitedMs >= PATIENCE_MS && isPatient) {
             isPatient = false;
             onPatience?.();
           }
           scheduler.after(owner, RETRY_MS + prng.nextFloat() * RETRY_MS, arrive);
+        };
+        const arrive = (): void => {
+          if (!server.isUp || fate === 'refused') {
+            refuse();
+            return;
+          }
+          try {
+            const result = work();
+            if (result === WAIT) wait();
+            else answer(() => (fate === 'lost' ? reject(failure('lost')) : resolve(result)));
+          } catch (error) {
+            answer(() => reject(error));
+          }
         };
         scheduler.after(owner, prng.nextFloat() * (fate === 'slow' ? SLOW_MS : LATENCY_MS), arrive);
       });

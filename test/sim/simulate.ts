@@ -11,7 +11,7 @@ import { createDatabase } from './database.ts';
 import { findAll } from './found.ts';
 import { appendTick, createGroup, createTickLog, type TickLog } from './group.ts';
 import { planMishaps } from './mishaps.ts';
-import { planSimulation, type ProcessPlan, type SimPlan } from './plan.ts';
+import { type ProcessPlan, planSimulation, type SimPlan } from './plan.ts';
 import { PREFIX, type SimProcess, startProcess, type World } from './process.ts';
 import { type Bugs, NO_BUGS } from './sabotage.ts';
 import { createOwner, createScheduler, isFrozen, type Scheduler } from './scheduler.ts';
@@ -29,7 +29,7 @@ export interface SimResult {
   readonly story: readonly string[];
 }
 
-const STEPS_MAX = 150_000;
+const STEPS_MAX = 40_000;
 const STAGE_STEPS = 64;
 const FUTURE_NS = 2_000_000_000n;
 /** Beyond the batch limits of one simulated seed. */
@@ -60,10 +60,14 @@ export async function simulate(seed: number, bugs: Bugs = NO_BUGS): Promise<SimR
   try {
     await drive(world, { engines, mishaps, feeder, processes });
   } catch (error) {
-    complain('the run', error instanceof SimFault ? error.message : error instanceof Error ? (error.stack ?? error.message) : messageOf(error));
+    complain(
+      'the run',
+      error instanceof SimFault ? error.message : error instanceof Error ? (error.stack ?? error.message) : messageOf(error),
+    );
   }
   for (const fault of [database.fault, broker.fault]) if (fault) complain('a rule', fault.message);
-  for (const { owner, fault } of processes) if (fault !== undefined) complain(owner.name, fault instanceof Error ? (fault.stack ?? '') : String(fault));
+  for (const { owner, fault } of processes)
+    if (fault !== undefined) complain(owner.name, fault instanceof Error ? (fault.stack ?? '') : String(fault));
   const comparison = differences.length > 0 ? undefined : compareAll(world);
   return {
     seed,
@@ -147,6 +151,7 @@ interface Cast {
 /** Runs until everything is in, stops the engines in order, and waits for their end. */
 async function drive(world: World, { engines, mishaps, feeder, processes }: Cast): Promise<void> {
   const { scheduler, database, broker, plan } = world;
+  const knobs = plan.engines[0]!;
   const until = async (what: string, isDone: () => boolean): Promise<void> => {
     while (!isDone()) {
       for (let step = 0; step < STAGE_STEPS; step += 1) {
@@ -157,7 +162,7 @@ async function drive(world: World, { engines, mishaps, feeder, processes }: Cast
         if (database.fault ?? broker.fault) throw database.fault ?? broker.fault;
       }
       // As whoever watches over processes does.
-      if (engines.alive().length === 0 && !isDone()) engines.start(plan.engines[0]!);
+      if (engines.alive().length === 0 && !isDone()) engines.start(knobs);
       if (scheduler.steps > STEPS_MAX) throw new SimFault(`${what}: not done after ${STEPS_MAX} turns: ${describe(world, processes)}`);
     }
   };
@@ -167,17 +172,24 @@ async function drive(world: World, { engines, mishaps, feeder, processes }: Cast
   broker.server.faults.oneIn = 0;
   mishaps.mend();
   for (const { owner } of engines.alive()) owner.slowness = 0;
-  await until('catching up', () => isCaughtUp(world) && isManned(world, engines.alive()));
-  world.note('caught up');
-  for (const process of engines.alive()) process.requestStop();
-  // The last of them may have gone before others could take over: then there is nothing left to do.
   const stopAll = (): boolean => {
     for (const process of engines.alive()) process.requestStop();
     return engines.alive().length === 0;
   };
-  await until('stopping', stopAll);
+  const catchUpAndStop = async (): Promise<void> => {
+    await until('catching up', () => isCaughtUp(world) && isManned(world, engines.alive()));
+    world.note('caught up');
+    await until('stopping', stopAll);
+  };
   const { store } = database;
-  for (const [lane, { owner }] of store.lanes) if (owner !== undefined) throw new SimFault(`lane ${lane} is owned after the end, by ${owner}`);
+  const owned = (): number[] => [...store.lanes].filter(([, { owner }]) => owner !== undefined).map(([lane]) => lane);
+  await catchUpAndStop();
+  // One that was fenced, or stopped between two sessions, leaves lanes to whoever comes next.
+  if (owned().length > 0) {
+    engines.start(knobs);
+    await catchUpAndStop();
+  }
+  if (owned().length > 0) throw new SimFault(`lanes ${owned().join(', ')} are owned after a clean end`);
   if (store.outbox.length > 0) throw new SimFault(`the outbox holds ${store.outbox.length} rows after the end`);
 }
 

@@ -3,8 +3,8 @@
  * A transaction is applied whole or not at all; after each one everything that was accepted must be found again.
  */
 import { assert, EngineError } from '../../engine/core/errors.ts';
-import { readBar, type BarRecord } from '../../engine/market/ring-record.ts';
 import type { SymbolEntry } from '../../engine/market/instruments.ts';
+import { type BarRecord, readBar } from '../../engine/market/ring-record.ts';
 import type { Timeframe } from '../../engine/market/timeframes.ts';
 import { timeframeParents } from '../../engine/memory/region.ts';
 import { judgeConservation, type TimeframeSums } from '../../engine/monitor/conservation.ts';

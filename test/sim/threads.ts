@@ -54,26 +54,29 @@ export function createThreads(parts: ThreadParts): Threads {
     const owner = createOwner(`${process.name} ${options.name}`, process);
     let isExitExpected = false;
     let isStopped = false;
+    let isTerminated = false;
     const forget = (): void => {
       running = running.filter((thread) => thread.owner !== owner);
     };
-    const ended = (why: string): void => {
+    /** An error is told also where an exit is expected, but not of a thread that is being ended. */
+    const ended = (why: string, isError: boolean): void => {
       owner.isDead = true;
       forget();
       scheduler.after(process, scheduler.prng.nextFloat() * MESSAGE_MS, () => {
         isStopped = true;
-        if (!isExitExpected) options.onFailure(new EngineError('WORKER_FAILED', `worker ${options.name}: ${why}`));
+        if (isTerminated || (isExitExpected && !isError)) return;
+        options.onFailure(new EngineError('WORKER_FAILED', `worker ${options.name}: ${why}`));
       });
     };
     const toMain = createChannel<unknown>(scheduler, process, (message) => {
       // A cast: the thread of this file sends what its starter expects.
-      if (message === EXIT) ended('ended unexpectedly with code 0');
+      if (message === EXIT) ended('ended unexpectedly with code 0', false);
       else options.onMessage(message as In);
     });
     const run = options.file === 'shard' ? runShard : runWriter;
     const receive = run({ ...parts, owner, data: options.data, post: toMain, exit: () => toMain(EXIT) });
     const toThread = createChannel<Out>(scheduler, owner, receive);
-    running.push({ owner, die: () => ended('died') });
+    running.push({ owner, die: () => ended('died', true) });
     return {
       name: options.name,
       post: toThread,
@@ -84,7 +87,7 @@ export function createThreads(parts: ThreadParts): Threads {
         isExitExpected = true;
       },
       terminate() {
-        isExitExpected = true;
+        isTerminated = true;
         owner.isDead = true;
         forget();
         return new Promise((resolve) => {
@@ -139,7 +142,16 @@ function runWriter({ scheduler, owner, data, post, exit, ...parts }: ThreadStart
   const symbols = openSymbols(start.symbols);
   const pause = scheduler.pauseOf(owner);
   const { database, bugs } = parts;
-  const committer = createSimCommitter({ start, symbols, encoder: parts.encoderOf(symbols), database, client: owner, scheduler, pause, bugs });
+  const committer = createSimCommitter({
+    start,
+    symbols,
+    encoder: parts.encoderOf(symbols),
+    database,
+    client: owner,
+    scheduler,
+    pause,
+    bugs,
+  });
   const writer = createPostgresWriter(start, (message: FromWriter) => post(message), scheduler.clock, { committer, pause });
   scheduler.after(owner, 0, () => void writer.run().then(exit));
   // A cast: main posts nothing else to this thread.
