@@ -89,6 +89,16 @@ export function consumerSettings(options: ReaderOptions, callbacks: ConsumerCall
   };
 }
 
+export function assignmentChanged(
+  { topic, group }: ReaderOptions,
+  wanted: readonly number[] | undefined,
+  given: readonly number[] | undefined,
+): EngineError {
+  const text = (list: readonly number[] | undefined): string => (list === undefined ? 'none yet' : list.join(', '));
+  const message = `topic ${topic}: partitions ${text(wanted)} were to be read, group ${group} has given out ${text(given)} since`;
+  return new EngineError('KAFKA_ASSIGNMENT_CHANGED', message, { retryable: true });
+}
+
 export function topicMissing({ topic, brokers }: ReaderOptions): EngineError {
   return new EngineError('KAFKA_TOPIC_MISSING', `topic ${topic}: the brokers at ${brokers} have no such topic`);
 }

@@ -39,6 +39,8 @@ export class SimConsumer implements Consumer {
   #isConnected = false;
   #isSubscribed = false;
   #isPaused = false;
+  /** It has been told to let go, and has not yet. */
+  #isToLetGo = false;
   #onEnd: EndListener | undefined;
 
   constructor(parts: ConsumerParts, settings: RdkafkaSettings) {
@@ -63,7 +65,10 @@ export class SimConsumer implements Consumer {
   #tell(code: number, partitions: readonly number[]): void {
     const { scheduler, owner, log } = this.#parts;
     const list = partitions.map((partition) => ({ topic: log.topic, partition }));
-    this.#events.push(() => this.#onRebalance?.({ code }, list));
+    this.#events.push(() => {
+      this.#isToLetGo = code === RDKAFKA_ERROR.revokePartitions;
+      this.#onRebalance?.({ code }, list);
+    });
     scheduler.after(owner, scheduler.prng.nextFloat() * POLL_MS, () => this.#events.shift()?.());
   }
 
@@ -79,6 +84,15 @@ export class SimConsumer implements Consumer {
     scheduler.after(owner, scheduler.prng.nextFloat() * POLL_MS, () => {
       if (this.#isSubscribed) group.join(this.#member);
     });
+  }
+
+  /** How it stands, for people. */
+  get text(): string {
+    const { isIn, isRevoking, owned } = this.#member;
+    const places = [...this.#positions].map(([partition, position]) => `${partition}@${position}`).join(',');
+    return this.#onRebalance
+      ? `in ${isIn} revoking ${isRevoking} to let go ${this.#isToLetGo} owns [${owned.join()}] reads [${places}]`
+      : '';
   }
 
   get member(): Member {
@@ -164,8 +178,10 @@ export class SimConsumer implements Consumer {
   unassign(): void {
     const { group } = this.#parts;
     this.#positions.clear();
-    if (this.#member.isRevoking) group.release(this.#member);
-    else if (!this.#member.isIn) this.#rejoin();
+    if (!this.#isToLetGo) return;
+    this.#isToLetGo = false;
+    if (this.#member.isIn) group.release(this.#member);
+    else this.#rejoin();
   }
 
   pause(): void {

@@ -129,7 +129,8 @@ export class SimProducer implements Producer {
     if (this.#lost !== undefined) throw troubleOf(this.#lost);
     if (scheduler.isOneIn(broker.server.faults.oneIn === 0 ? 0 : FULL_ONE_IN)) throw troubleOf('full');
     const message = { topic, key: String(key), value: String(value) };
-    if (this.#isLingering || !broker.server.isUp) this.#buffer.push(message);
+    const isKept = this.#isLingering || !broker.server.isUp || this.#buffer.length > 0;
+    if (isKept) this.#buffer.push(message);
     else if (broker.append(this.#id, this.#epoch, message) !== 'done') throw this.#lose('fenced');
   }
 

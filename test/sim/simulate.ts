@@ -208,9 +208,9 @@ function describe({ scheduler, log, database: { store } }: World, processes: rea
   const places = log.partitions.map(({ length }, partition) => `${store.partitions.get(partition)?.nextOffset ?? 0n} of ${length}`);
   const states = processes
     .filter(({ owner }) => !owner.isDead)
-    .map(({ owner, supervisor: { state, session } }) => {
+    .map(({ owner, consumers, supervisor: { state, session } }) => {
       const engine = session?.topology.engine;
-      return `${owner.name}${isFrozen(owner) ? ' (frozen)' : ''} ${state.phase} ${state.detail}, ${engine?.phase} ${engine?.openEpochs} open epochs`;
+      return `${owner.name}${isFrozen(owner) ? ' (frozen)' : ''} ${state.phase} ${state.detail}, ${engine?.phase} ${engine?.openEpochs} open epochs, ${consumers.map((consumer) => consumer.text).join(' ')}`;
     });
   return `at ${scheduler.clock.wallMs()}: ${places.join(', ')}; ${states.join('; ')}`;
 }
