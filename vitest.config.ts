@@ -9,7 +9,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['{schemas,config,engine,workers,infra,bench}/**/*.test.ts', 'test/*.test.ts'], maxWorkers: 2 },
+        test: {
+          name: 'unit',
+          include: ['{schemas,config,engine,workers,infra,bench}/**/*.test.ts', 'test/{*,sim/*}.test.ts'],
+          maxWorkers: 2,
+        },
       },
       {
         extends: true,

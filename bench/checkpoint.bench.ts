@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../config/load.ts';
-import { SYSTEM_CLOCK } from '../engine/core/clock.ts';
+import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../engine/core/clock.ts';
 import { createLogger } from '../engine/core/log.ts';
 import { createInstrumentBook } from '../engine/market/instrument-book.ts';
 import { parseTimeframes } from '../engine/market/timeframes.ts';
@@ -72,10 +72,10 @@ async function mergedPerSecond({ servers, environment, isCheckpointed, seconds }
   const timeframes = parseTimeframes(config.TIMEFRAMES);
   const database = { connectionString: servers.postgres.connectionString, schema: config.PG_SCHEMA };
   const log = createLogger('silent', '-');
-  const host = openSourceHost({ loaded, files: [], isResume: false }, servers, SYSTEM_CLOCK, log);
+  const host = openSourceHost({ loaded, files: [], isResume: false }, servers, { clock: SYSTEM_CLOCK, log });
   const run = await beginRun({ ...database, source: host.name, config, goesOn: false });
   const supervisor = createSupervisor({
-    ...{ host, clock: SYSTEM_CLOCK, log, timeframeCount: timeframes.length },
+    ...{ host, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE, log, timeframeCount: timeframes.length },
     open: (lanes) =>
       openSession(
         {

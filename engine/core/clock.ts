@@ -1,4 +1,6 @@
 /** Time comes from here and nowhere else. */
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+
 export interface Clock {
   /** Milliseconds since the Unix epoch, with a fraction. */
   wallMs(): number;
@@ -10,6 +12,11 @@ export const SYSTEM_CLOCK: Clock = {
   wallMs: () => performance.timeOrigin + performance.now(),
   monotonicUs: () => Number(process.hrtime.bigint() / 1000n),
 };
+
+/** Rests for so many ms; 0 only lets others have their turn. Rejects when the signal is aborted. */
+export type Pause = (ms: number, signal?: AbortSignal) => Promise<unknown>;
+
+export const SYSTEM_PAUSE: Pause = (ms, signal) => (ms === 0 ? nextTurn() : sleep(ms, undefined, signal === undefined ? {} : { signal }));
 
 /** A clock that stands still until told otherwise. */
 export interface ManualClock extends Clock {

@@ -3,6 +3,7 @@
  * have to be loaded first. Those that it wants back stay this member's until the engine has stored their open buckets and releases them;
  * the group waits for that.
  */
+import { SYSTEM_PAUSE } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import { type Consumer, RDKAFKA_ERROR, type TopicPartition } from '../sinks/kafka/rdkafka.ts';
 import type { ConsumerCallbacks, ReaderContext } from './kafka-state.ts';
@@ -50,12 +51,14 @@ export function waitForAssignment({ options, state }: ReaderContext): Promise<re
       resolve(state.assigned);
       return;
     }
-    const timer = setTimeout(() => {
+    const late = new AbortController();
+    const giveUp = (): void => {
       const text = `topic ${options.topic}, group ${options.group}: no partitions assigned in ${ASSIGN_TIMEOUT_MS} ms`;
       reject(new EngineError('KAFKA_ASSIGNMENT', text, { retryable: true }));
-    }, ASSIGN_TIMEOUT_MS);
+    };
+    (options.pause ?? SYSTEM_PAUSE)(ASSIGN_TIMEOUT_MS, late.signal).then(giveUp, () => undefined);
     state.onAssigned = () => {
-      clearTimeout(timer);
+      late.abort();
       resolve(state.assigned ?? []);
     };
   });

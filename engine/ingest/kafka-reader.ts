@@ -9,7 +9,16 @@ import type { Consumer, Message, RdkafkaError } from '../sinks/kafka/rdkafka.ts'
 import { beginReading, createRebalance, endReading, waitForAssignment } from './kafka-group.ts';
 import { checkOffsets, highOffsets } from './kafka-offsets.ts';
 import { createMessageQueue, type MessageQueue } from './kafka-queue.ts';
-import { consumerSettings, createState, fatal, type ReaderContext, type ReaderOptions, topicMissing, wentBack } from './kafka-state.ts';
+import {
+  assignmentChanged,
+  consumerSettings,
+  createState,
+  fatal,
+  type ReaderContext,
+  type ReaderOptions,
+  topicMissing,
+  wentBack,
+} from './kafka-state.ts';
 import type { SourcePosition } from './source.ts';
 
 const READ_AHEAD_MESSAGES = 16_384;
@@ -45,7 +54,7 @@ export interface KafkaReader {
   assignment(): Promise<readonly number[]>;
   /**
    * Begins to read what is assigned. Partitions in `offsets` begin there, others at the group's committed offset, else at the earliest.
-   * @throws EngineError KAFKA_OFFSET_GONE, KAFKA_UNREACHABLE (retryable)
+   * @throws EngineError KAFKA_OFFSET_GONE, KAFKA_UNREACHABLE and KAFKA_ASSIGNMENT_CHANGED (both retryable)
    */
   begin(offsets: SourcePosition['offsets']): Promise<void>;
   /** Keeps reading where there is room. Call it often; it returns at once. */
@@ -98,8 +107,11 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
       return await waitForAssignment(context);
     },
     async begin(offsets) {
-      const assigned = new Map([...offsets].filter(([partition]) => state.assigned?.includes(partition)));
+      const before = state.assigned;
+      const assigned = new Map([...offsets].filter(([partition]) => before?.includes(partition)));
       await checkOffsets(consumer, topic, assigned);
+      // Nobody reads yet, so what the group took back meanwhile is given back already, and what it gives out next is another session's.
+      if (before === undefined || state.assigned !== before) throw assignmentChanged(options, before, state.assigned);
       beginReading(context, assigned);
       pump();
     },

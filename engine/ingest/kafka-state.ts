@@ -1,5 +1,5 @@
 /** What the parts of the Kafka reader share, how its consumer is set up, and the failures that end it. */
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Pause } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Consumer, Message, Rdkafka, RdkafkaError, RdkafkaSettings, TopicPartition } from '../sinks/kafka/rdkafka.ts';
 import type { MessageQueue } from './kafka-queue.ts';
@@ -14,6 +14,8 @@ export interface ReaderOptions {
   /** How long the group waits for a member that is gone without a word, ms. */
   readonly sessionMs: number;
   readonly clock: Clock;
+  /** By default the timers of the thread. */
+  readonly pause?: Pause;
 }
 
 export interface ReaderState {
@@ -90,6 +92,16 @@ export function consumerSettings(options: ReaderOptions, callbacks: ConsumerCall
       if (error) callbacks.onCommitFailure();
     },
   };
+}
+
+export function assignmentChanged(
+  { topic, group }: ReaderOptions,
+  wanted: readonly number[] | undefined,
+  given: readonly number[] | undefined,
+): EngineError {
+  const text = (list: readonly number[] | undefined): string => (list === undefined ? 'none yet' : list.join(', '));
+  const message = `topic ${topic}: partitions ${text(wanted)} were to be read, group ${group} has given out ${text(given)} since`;
+  return new EngineError('KAFKA_ASSIGNMENT_CHANGED', message, { retryable: true });
 }
 
 export function topicMissing({ topic, brokers }: ReaderOptions): EngineError {

@@ -133,7 +133,8 @@ export function createBarEncoder(symbols: SymbolDictionary, timeframeNames: read
 
   fillFragments(view, bytes, areas.tables, kernel);
   fillFrames(view, bytes, areas.tables, { kernel, timeframeNames });
-  fillPowers(view, areas.tables + kernel.POWERS.value, kernel);
+  powers ??= powersOf(kernel);
+  bytes.set(powers, areas.tables + kernel.POWERS.value);
   kernel.configure(areas.tables, areas.names, areas.escaped, symbols.capacity);
 
   /** Calls the kernel until it has met no symbol without a name; each round fills one in. */
@@ -195,10 +196,15 @@ function fillFrames(view: DataView, bytes: Uint8Array, tables: number, { kernel,
   }
 }
 
+/** Of every encoder: they take longer to work out than everything else that one needs. */
+let powers: Uint8Array | undefined;
+
 /** Powers of ten, each scaled to 128 bits with its highest bit set, rounded up; low half first. */
-function fillPowers(view: DataView, at: number, kernel: EncodeKernel): void {
+function powersOf(kernel: EncodeKernel): Uint8Array {
+  const first = kernel.POWERS_FIRST.value;
   const last = kernel.POWERS_LAST.value;
-  for (let exponent = kernel.POWERS_FIRST.value; exponent <= last; exponent += 1, at += 16) {
+  const view = new DataView(new ArrayBuffer((last - first + 1) * 16));
+  for (let exponent = first, at = 0; exponent <= last; exponent += 1, at += 16) {
     // 10^n / 2^shift, as the quotient of two whole numbers.
     const shift = BigInt(((exponent * 1741647) >> 19) - 127);
     const dividend = (exponent > 0 ? 10n ** BigInt(exponent) : 1n) << (shift < 0n ? -shift : 0n);
@@ -207,6 +213,7 @@ function fillPowers(view: DataView, at: number, kernel: EncodeKernel): void {
     view.setBigUint64(at, scaled & 0xffffffffffffffffn, true);
     view.setBigUint64(at + 8, scaled >> 64n, true);
   }
+  return new Uint8Array(view.buffer);
 }
 
 interface NameRequest {

@@ -5,9 +5,8 @@
  *
  * Nothing here waits on another thread while it holds a record: a full ring only means that less is taken from the source.
  */
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { BARRIER_FLAG } from '../../schemas/records.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Pause } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Source, SourcePosition } from '../ingest/source.ts';
@@ -49,6 +48,7 @@ export interface EngineParts {
   readonly writer: WorkerHandle<ToWriter>;
   readonly publisher: Publication | undefined;
   readonly clock: Clock;
+  readonly pause: Pause;
   readonly flushMs: number;
   readonly idleMs: number;
   /** Of BARRIER_FLAG, for every barrier but the final one. */
@@ -146,7 +146,7 @@ export function createEngine(parts: EngineParts): Engine {
     if (failure) throw failure;
   };
 
-  const rest = (work: number): Promise<unknown> => (work > 0 ? nextTurn() : sleep(REST_MS));
+  const rest = (work: number): Promise<unknown> => parts.pause(work > 0 ? 0 : REST_MS);
 
   const turn = (): number => {
     let work = letters.bytes < LETTERS_HOLD_BYTES ? source.poll(POLL_BUDGET) : 0;

@@ -1,4 +1,5 @@
 /** The ticks topic by consumer group: each partition that the group gives out is a lane. */
+import { SYSTEM_PAUSE } from '../core/clock.ts';
 import type { HealthPart } from '../gateway/http.ts';
 import { createKafkaSource, type KafkaFeed } from '../ingest/kafka.ts';
 import { createKafkaReader } from '../ingest/kafka-reader.ts';
@@ -29,6 +30,7 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
     engineId: config.ENGINE_ID,
     sessionMs: config.KAFKA_SESSION_MS,
     clock,
+    pause: parts.pause ?? SYSTEM_PAUSE,
   });
   let letterCount = 0;
   let isUp = false;

@@ -11,14 +11,26 @@ export const PARTITION_CAPACITY = 256;
 /** Slots of an out ring: several seconds of every symbol's bars between two commits. */
 const OUT_CAPACITY = 32768;
 
+/** Where regions come from. */
+export interface RegionPlace {
+  readonly outCapacity: number;
+  /** A zeroed memory of at least so many bytes. */
+  createMemory(bytes: number): WebAssembly.Memory;
+}
+
 /** One formatted region a worker. Open buckets that are to be restored fit, whatever lateness they were made under. */
-export function makeRegions(config: Config, timeframes: readonly Timeframe[], stored: StoredState): WebAssembly.Memory[] {
+export function makeRegions(
+  config: Config,
+  timeframes: readonly Timeframe[],
+  stored: StoredState,
+  place: RegionPlace = { outCapacity: OUT_CAPACITY, createMemory },
+): WebAssembly.Memory[] {
   const latenessNs = Math.max(config.LATENESS_MS * 1e6, openSpanNs(stored));
   return Array.from({ length: config.WORKERS }, (_, shardIndex) => {
     const shape: RegionShape = {
       shardIndex,
       tickCapacity: config.QUEUE,
-      outCapacity: OUT_CAPACITY,
+      outCapacity: place.outCapacity,
       symbolCapacity: config.SYMBOLS_MAX,
       partitionCapacity: PARTITION_CAPACITY,
       latenessNs,
@@ -26,7 +38,7 @@ export function makeRegions(config: Config, timeframes: readonly Timeframe[], st
       latePolicy: config.LATE_POLICY,
       timeframeSeconds: timeframes.map((timeframe) => timeframe.seconds),
     };
-    const memory = createMemory(mapRegion(shape).sizeBytes);
+    const memory = place.createMemory(mapRegion(shape).sizeBytes);
     formatRegion(memory, shape);
     return memory;
   });

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedConfig } from '../../config/load.ts';
-import { SYSTEM_CLOCK } from '../core/clock.ts';
+import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../core/clock.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { PROJECT_ROOT } from '../core/root.ts';
@@ -99,7 +99,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
   const { options, timeframes, log, display, signals } = base;
   const { config } = options.loaded;
   const database = { connectionString: servers.postgres.connectionString, schema: config.PG_SCHEMA };
-  const host = openSourceHost(options, servers, SYSTEM_CLOCK, log);
+  const host = openSourceHost(options, servers, { clock: SYSTEM_CLOCK, log });
   const { files, isResume } = options;
   await checkResume({ ...database, host, timeframes, files, isResume });
   const run = await beginRun({
@@ -116,6 +116,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
   const supervisor = createSupervisor({
     host,
     clock: SYSTEM_CLOCK,
+    pause: SYSTEM_PAUSE,
     log,
     timeframeCount: timeframes.length,
     open: (lanes) => openSession(sessionParts, lanes),

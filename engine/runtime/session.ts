@@ -2,9 +2,8 @@
  * One session: the lanes are claimed, what an earlier owner left unpublished is published, its state is loaded, and the engine runs on it.
  * A process has several, one after the other: a rebalance, a dead worker or being fenced ends a session, not the process.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/knobs.ts';
-import { type Clock, SYSTEM_CLOCK } from '../core/clock.ts';
+import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Source } from '../ingest/source.ts';
@@ -14,13 +13,14 @@ import { deadLetterOf } from '../sinks/kafka/dlq.ts';
 import { markerGroupOf, type TransactionOptions, transactionalIdOf } from '../sinks/kafka/marker.ts';
 import { recoverPublication } from '../sinks/kafka/recover.ts';
 import type { FromWriter } from '../sinks/messages.ts';
-import { claimLanes, dropOutbox, type LaneClaim, ownsLanes, readOutbox, releaseLanes } from '../sinks/postgres/lanes.ts';
+import { createLaneStore, type LaneStore } from '../sinks/postgres/lane-store.ts';
+import type { LaneClaim } from '../sinks/postgres/lanes.ts';
 import type { Database } from '../sinks/postgres/runs.ts';
 import type { StopReason } from './engine.ts';
 import { createLetters } from './letters.ts';
 import type { Servers } from './servers.ts';
 import type { SourceHost } from './source-host.ts';
-import { buildTopology, type Topology } from './topology.ts';
+import { buildTopology, type Seams, type Topology } from './topology.ts';
 import { readTotals, type Totals } from './totals.ts';
 
 const RELEASE_ATTEMPTS = 5;
@@ -40,6 +40,12 @@ export interface SessionParts {
   loadBook(): Promise<InstrumentBook>;
   onLatency(stage: string, encoded: string): void;
   onWriterMessage(message: FromWriter): void;
+  readonly seams?: SessionSeams;
+}
+
+/** What a session is joined to; by default the database, clock and threads of the process. */
+export interface SessionSeams extends Seams {
+  readonly store?: LaneStore;
 }
 
 export interface Session {
@@ -57,11 +63,10 @@ export interface Session {
 
 export async function openSession(parts: SessionParts, lanes: readonly number[]): Promise<Session> {
   const { config, timeframes, servers, database, host, run } = parts;
-  const clock: Clock = SYSTEM_CLOCK;
+  const { clock = SYSTEM_CLOCK, store = createLaneStore(database) } = parts.seams ?? {};
   const source = host.name;
   const identity = { prefix: config.TOPIC_PREFIX, schema: database.schema, source };
-  const claim = await claimLanes({
-    ...database,
+  const claim = await store.claim({
     source,
     run,
     lanes,
@@ -74,9 +79,9 @@ export async function openSession(parts: SessionParts, lanes: readonly number[])
     markerGroup: markerGroupOf(identity),
     markerTopic: `${config.TOPIC_PREFIX}${config.TICKS_TOPIC}`,
     lanes,
-    isOwner: () => ownsLanes({ ...database, source, token: claim.token, lanes }),
+    isOwner: () => store.owns({ source, token: claim.token, lanes }),
   };
-  const recovered = transactions ? await recover(parts, claim, transactions) : 0;
+  const recovered = transactions ? await recover(parts, store, claim, transactions) : 0;
   const letters = createLetters((rejected) => deadLetterOf(rejected, clock.wallMs()));
   const opened = host.open(letters, lanes);
   const topology = await buildTopology({
@@ -114,9 +119,9 @@ export async function openSession(parts: SessionParts, lanes: readonly number[])
       if (reason === 'stopped before all was written') return reason;
       const published = topology.publisher?.publishedEpoch;
       const upTo = new Map(lanes.map((lane) => [lane, published ?? 0]));
-      await release(parts.log, async () => {
-        if (published !== undefined) await dropOutbox({ ...database, source, token: claim.token, upTo });
-        await releaseLanes({ ...database, source, token: claim.token });
+      await release(parts, async () => {
+        if (published !== undefined) await store.dropOutbox({ source, token: claim.token, upTo });
+        await store.release({ source, token: claim.token });
       });
       return reason;
     },
@@ -136,34 +141,37 @@ async function runOrCut({ engine }: Topology, log: Logger): Promise<StopReason> 
 }
 
 /** Everything is durable by now. Lanes that cannot be released are claimed by their next owner as after a crash: that is only slower. */
-async function release(log: Logger, attempt: () => Promise<void>): Promise<void> {
+async function release({ log, seams }: SessionParts, attempt: () => Promise<void>): Promise<void> {
+  const { pause = SYSTEM_PAUSE } = seams ?? {};
   for (let left = RELEASE_ATTEMPTS; left > 0; left -= 1) {
     try {
       await attempt();
       return;
     } catch (error) {
       log.warn({ err: error }, 'lanes not released');
-      if (left > 1) await sleep(RELEASE_REST_MS);
+      if (left > 1) await pause(RELEASE_REST_MS);
     }
   }
 }
 
 /** Publishes what the lanes' outbox holds above their markers, and empties it. */
-async function recover(parts: SessionParts, claim: LaneClaim, transactions: TransactionOptions): Promise<number> {
-  const { servers, database, host, config, log } = parts;
+async function recover(parts: SessionParts, store: LaneStore, claim: LaneClaim, transactions: TransactionOptions): Promise<number> {
+  const { servers, host, config, log } = parts;
+  const { clock = SYSTEM_CLOCK, pause = SYSTEM_PAUSE } = parts.seams ?? {};
   if (!servers.kafka) return 0;
   const { lanes } = transactions;
-  const outbox = await readOutbox({ ...database, source: host.name, lanes });
+  const outbox = await store.readOutbox({ source: host.name, lanes });
   const { published } = await recoverPublication({
     ...servers.kafka,
     prefix: config.TOPIC_PREFIX,
-    clock: SYSTEM_CLOCK,
+    clock,
+    pause,
     transactions,
     previousTransactionalIds: claim.previousTransactionalIds,
     outbox,
   });
   if (published > 0) log.info({ published }, 'published what an earlier owner of the lanes had committed only');
   const upTo = new Map(lanes.map((lane) => [lane, claim.baseEpoch]));
-  await dropOutbox({ ...database, source: host.name, token: claim.token, upTo });
+  await store.dropOutbox({ source: host.name, token: claim.token, upTo });
   return published;
 }

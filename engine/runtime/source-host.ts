@@ -1,6 +1,6 @@
 /** Where sources come from. */
 import type { Config } from '../../config/knobs.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Pause } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { HealthPart } from '../gateway/http.ts';
@@ -60,6 +60,8 @@ export interface HostParts {
   readonly servers: Servers;
   readonly clock: Clock;
   readonly log: Logger;
+  /** The system's unless given. */
+  readonly pause?: Pause;
 }
 
 /** A source without offsets. Each session of a direct one opens it anew. */

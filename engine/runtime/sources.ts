@@ -2,7 +2,6 @@
 import { existsSync, statSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
-import type { Logger } from '../core/log.ts';
 import { FORMATS } from '../ingest/replay/formats.ts';
 import { createReplaySource } from '../ingest/replay.ts';
 import { createSimSource } from '../ingest/sim.ts';
@@ -34,9 +33,10 @@ export function checkSource({ loaded: { config }, files, format }: RunOptions): 
 }
 
 /** @throws EngineError KAFKA_UNAVAILABLE where the source needs Kafka and there is none */
-export function openSourceHost(options: RunOptions, servers: Servers, clock: Clock, log: Logger): SourceHost {
+export function openSourceHost(options: RunOptions, servers: Servers, system: Pick<HostParts, 'clock' | 'log' | 'pause'>): SourceHost {
+  const { clock } = system;
   const { config } = options.loaded;
-  const parts: HostParts = { config, servers, clock, log };
+  const parts: HostParts = { config, servers, ...system };
   switch (config.SOURCE) {
     case 'sim':
       if (config.INGEST_MODE === 'log-first') return logFirstHost(parts, simSource(parts));

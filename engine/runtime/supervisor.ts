@@ -4,8 +4,7 @@
  *   wait for lanes ─▶ open session ─▶ run ─▶ revoked, worker dead, fenced, server away: next session
  *                                      └──▶ stopped, source ended: done
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Pause } from '../core/clock.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { isRetryable } from '../sinks/postgres/connection.ts';
@@ -52,6 +51,7 @@ export interface Supervisor {
 export interface SupervisorOptions {
   readonly host: SourceHost;
   readonly clock: Clock;
+  readonly pause: Pause;
   readonly log: Logger;
   readonly timeframeCount: number;
   open(lanes: readonly number[]): Promise<Session>;
@@ -62,7 +62,7 @@ export interface SupervisorOptions {
   onSessionEnd(): void;
 }
 
-export function createSupervisor({ host, clock, log, timeframeCount, ...options }: SupervisorOptions): Supervisor {
+export function createSupervisor({ host, clock, pause, log, timeframeCount, ...options }: SupervisorOptions): Supervisor {
   const failures = new Map<string, number>();
   let ended = noTotals(timeframeCount);
   let session: Session | undefined;
@@ -83,7 +83,7 @@ export function createSupervisor({ host, clock, log, timeframeCount, ...options 
       const lanes = host.lanes();
       if (lanes.length > 0) return lanes;
       setState('waiting', 'waiting for partitions');
-      await sleep(REST_MS);
+      await pause(REST_MS);
     }
     return undefined;
   };
@@ -133,7 +133,7 @@ export function createSupervisor({ host, clock, log, timeframeCount, ...options 
     options.onFailure(error);
     const untilMs = clock.wallMs() + waitMs;
     waitMs = Math.min(waitMs * 2, BACK_OFF_MAX_MS);
-    while (clock.wallMs() < untilMs && !isStopRequested) await sleep(REST_MS);
+    while (clock.wallMs() < untilMs && !isStopRequested) await pause(REST_MS);
   };
 
   return {

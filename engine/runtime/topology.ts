@@ -9,7 +9,7 @@
 import type { Config } from '../../config/knobs.ts';
 import { BAR_SIZE, SHARD_HEARTBEAT_I32 } from '../../schemas/layout.gen.ts';
 import { BARRIER_FLAG } from '../../schemas/records.ts';
-import { type Clock, SYSTEM_CLOCK } from '../core/clock.ts';
+import { type Clock, type Pause, SYSTEM_CLOCK, SYSTEM_PAUSE } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createIngest, type Ingest } from '../ingest/port.ts';
@@ -28,11 +28,19 @@ import { WRITER_COUNTER, WRITER_COUNTERS_BYTES } from '../sinks/postgres/writer-
 import { createEngine, type Engine } from './engine.ts';
 import type { Letters } from './letters.ts';
 import { rebuildOpenState } from './rebuild.ts';
-import { makeRegions, PARTITION_CAPACITY } from './regions.ts';
+import { makeRegions, PARTITION_CAPACITY, type RegionPlace } from './regions.ts';
 import { restoreState } from './restore.ts';
 import type { Servers } from './servers.ts';
 import { createWatchdog, type Heartbeat } from './watchdog.ts';
-import { startWorker, type WorkerHandle } from './workers.ts';
+import { type StartWorker, startWorker, type WorkerHandle } from './workers.ts';
+
+/** What the graph is made of; by default the clock, threads and memory of the process. */
+export interface Seams {
+  readonly clock?: Clock;
+  readonly pause?: Pause;
+  readonly start?: StartWorker;
+  readonly place?: RegionPlace;
+}
 
 export interface TopologyOptions {
   readonly config: Config;
@@ -53,6 +61,7 @@ export interface TopologyOptions {
   readonly log: Logger;
   onLatency(stage: string, encoded: string): void;
   onWriterMessage(message: FromWriter): void;
+  readonly seams?: Seams;
 }
 
 export interface Topology {
@@ -75,9 +84,9 @@ type FromShard =
 
 export async function buildTopology(options: TopologyOptions): Promise<Topology> {
   const { config, timeframes, servers, source, log } = options;
-  const clock = SYSTEM_CLOCK;
+  const { clock = SYSTEM_CLOCK, pause = SYSTEM_PAUSE, start = startWorker, place } = options.seams ?? {};
   const { claim } = options;
-  const regions = makeRegions(config, timeframes, claim.state);
+  const regions = makeRegions(config, timeframes, claim.state, place);
   const symbols = openSymbols(allocateSymbols(config.SYMBOLS_MAX));
   const ingest = createIngest({
     regions,
@@ -106,6 +115,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
           symbols,
           timeframes,
           clock,
+          pause,
           isLive: source.isLive,
           lingerMs: config.KAFKA_LINGER_MS,
           transactions: options.transactions,
@@ -150,7 +160,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     engine.fail(error);
     announceFailure(error);
   };
-  const writer = startWorker<FromWriter, ToWriter>({
+  const writer = start<FromWriter, ToWriter>({
     name: 'postgres-writer',
     file: 'postgres-writer',
     data: writerStart,
@@ -163,7 +173,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     onFailure: fail,
   });
   const shards = regions.map((memory, shardIndex) =>
-    startWorker<FromShard, never>({
+    start<FromShard, never>({
       name: `shard-${shardIndex}`,
       file: 'shard',
       data: { memory, shardIndex },
@@ -183,6 +193,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     writer,
     publisher,
     clock,
+    pause,
     flushMs: config.FLUSH_MS,
     idleMs: config.IDLE_MS,
     stopMs: config.STOP_MS,

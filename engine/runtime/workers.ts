@@ -24,6 +24,8 @@ export interface WorkerOptions<In> {
   onFailure(error: Error): void;
 }
 
+export type StartWorker = <In, Out>(options: WorkerOptions<In>) => WorkerHandle<Out>;
+
 /** Runs dist/workers/<file>.js in a thread of its own. */
 export function startWorker<In, Out>(options: WorkerOptions<In>): WorkerHandle<Out> {
   const worker = new Worker(join(PROJECT_ROOT, 'dist/workers', `${options.file}.js`), { workerData: options.data, name: options.name });

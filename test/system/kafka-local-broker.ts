@@ -1,12 +1,12 @@
 /** A real broker that a test can stop and start, in a folder and on a port of its own. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import { requireRdkafka } from '../../engine/sinks/kafka/client.ts';
 import type { Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
+import { freePort } from '../../engine/sinks/postgres/embedded-process.ts';
 import { addressOf, type LocalBroker, startBroker, stopBroker } from '../../infra/kafka/broker.ts';
 import type { Broker } from './kafka-harness.ts';
 
@@ -23,17 +23,8 @@ export function whyNoLocal(): string | undefined {
   }
 }
 
-/** Two neighbouring ports; the second is not held, but the system gives each out once in a long while. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
+// Below the ports that systems give to outgoing connections: one of those would keep a broker from coming back.
+const FIRST_PORT = 22_400;
 
 export interface Local {
   readonly library: Rdkafka;
@@ -43,7 +34,9 @@ export interface Local {
 
 /** A broker of its own, in a folder of its own. */
 export async function openLocal(): Promise<Local> {
-  const local = { port: await freePort(), folder: mkdtempSync(join(tmpdir(), 'tickwright-kafka-')), libs: LIBS, say: () => undefined };
+  // The next port is the controller's.
+  const port = await freePort(FIRST_PORT + 2 * (process.pid % 200));
+  const local = { port, folder: mkdtempSync(join(tmpdir(), 'tickwright-kafka-')), libs: LIBS, say: () => undefined };
   const library = await requireRdkafka();
   await startBroker(local);
   return { library, local, broker: { library, brokers: addressOf(local), close: async () => undefined } };

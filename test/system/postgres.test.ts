@@ -47,6 +47,7 @@ describe('migrations', () => {
       '0002_engine',
       '0003_open_bars',
       '0004_checkpoint',
+      '0005_state_version',
       'tables of 60m',
       'tables of 1d',
     ]);

@@ -1,7 +1,7 @@
 /** Sessions that begin where another has left off: after a worker died or stood still, and where what is stored cannot be read. */
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { loadConfig } from '../../config/load.ts';
-import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
+import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../engine/core/clock.ts';
 import { messageOf } from '../../engine/core/errors.ts';
 import { createLogger } from '../../engine/core/log.ts';
 import { createTickProducer, type OutgoingTick, type TickProducer } from '../../engine/ingest/tick-producer.ts';
@@ -84,7 +84,7 @@ async function startRig({ prefix, schema }: Place = newPlace()): Promise<Rig> {
   const servers = { postgres: server.server, kafka, kafkaLabel: 'embedded', close: async () => undefined };
   const loaded = { config, origins: new Map() };
   const log = createLogger('silent', '-');
-  const host: SourceHost = openSourceHost({ loaded, files: [], isResume: false }, servers, SYSTEM_CLOCK, log);
+  const host: SourceHost = openSourceHost({ loaded, files: [], isResume: false }, servers, { clock: SYSTEM_CLOCK, log });
   const run = await beginRun({ ...database, source: host.name, config, goesOn: true });
   const parts: SessionParts = {
     ...{ config, timeframes: TIMEFRAMES, servers, database, host, run, log },
@@ -95,7 +95,7 @@ async function startRig({ prefix, schema }: Place = newPlace()): Promise<Rig> {
   };
   const failures: string[] = [];
   const supervisor = createSupervisor({
-    ...{ host, clock: SYSTEM_CLOCK, log, timeframeCount: TIMEFRAMES.length },
+    ...{ host, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE, log, timeframeCount: TIMEFRAMES.length },
     open: (lanes) => openSession(parts, lanes),
     onSession: () => undefined,
     onFailure: (error) => failures.push(messageOf(error)),

@@ -6,9 +6,8 @@
  * Readers of what is committed see each bar once, whoever stops where; bars of a symbol go to one partition in the order of the ring. On
  * the embedded cluster the same calls are made, but nothing there hides what an aborted transaction has sent.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import * as L from '../../../schemas/layout.gen.ts';
-import type { Clock } from '../../core/clock.ts';
+import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
 import { readInt64 } from '../../core/int64.ts';
 import { createHistogram, encodeHistogram } from '../../core/latency.ts';
@@ -40,6 +39,8 @@ export interface BarPublisherOptions {
   readonly symbols: SymbolDictionary;
   readonly timeframes: readonly Timeframe[];
   readonly clock: Clock;
+  /** As in `TransactorOptions`. */
+  readonly pause?: Pause;
   /** Latencies are recorded only where event times follow the wall clock. */
   readonly isLive: boolean;
   readonly lingerMs: number;
@@ -108,7 +109,7 @@ interface Announced {
 
 /** @throws EngineError KERNEL_MISSING, KERNEL_LAYOUT */
 export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
-  const { clock, timeframes, transactions } = options;
+  const { clock, timeframes, transactions, pause = SYSTEM_PAUSE } = options;
   const backlog = createCommittedBacklog(createRing(options.committedRing, 0));
   const handOver = createBarHandover(options, backlog);
   const transactor = createTransactor(options);
@@ -244,7 +245,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
       for (;;) {
         const taken = poll();
         if (failure || (outstanding() === 0 && announced.length === 0) || clock.monotonicUs() >= endUs) return outstanding();
-        await sleep(taken > 0 ? 0 : DRAIN_REST_MS);
+        await pause(taken > 0 ? 0 : DRAIN_REST_MS);
       }
     },
     counters: () => ({ published, failed: transactor.failed }),

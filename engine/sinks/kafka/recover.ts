@@ -2,7 +2,7 @@
  * Brings publication to where the database is, before a session begins: whoever published these lanes before is fenced, the markers tell how
  * far the lanes are published, and what the outbox holds above them is published. Cut off anywhere and run again, it gives each message once.
  */
-import type { Clock } from '../../core/clock.ts';
+import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError } from '../../core/errors.ts';
 import type { OutboxRow } from '../messages.ts';
 import { deadLetterKey } from './dlq.ts';
@@ -23,6 +23,8 @@ export interface RecoveryOptions {
   readonly brokers: string;
   readonly prefix: string;
   readonly clock: Clock;
+  /** As in `TransactorOptions`. */
+  readonly pause?: Pause;
   /** As in `TransactorOptions`. */
   readonly retryFirstMs?: number;
   /** Of the session that begins. */
@@ -54,7 +56,9 @@ interface Group {
 export async function recoverPublication(options: RecoveryOptions): Promise<Recovery> {
   const { library, brokers } = options;
   const transactor = createTransactor({ ...options, lingerMs: 0 });
-  const late = setTimeout(() => void transactor.close(), RECOVERY_TIMEOUT_MS);
+  const done = new AbortController();
+  const close = (): Promise<void> => transactor.close();
+  (options.pause ?? SYSTEM_PAUSE)(RECOVERY_TIMEOUT_MS, done.signal).then(close, () => undefined);
   try {
     // First the session's own id: who claims the lanes from now on fences it, and with it everything below.
     await transactor.open();
@@ -75,8 +79,8 @@ export async function recoverPublication(options: RecoveryOptions): Promise<Reco
     const text = `outbox: not published in ${RECOVERY_TIMEOUT_MS} ms: ${[...transactor.failed.keys()].at(-1) ?? 'no answer'}`;
     throw new EngineError('KAFKA_UNREACHABLE', text, { cause: error, retryable: true });
   } finally {
-    clearTimeout(late);
-    await transactor.close();
+    done.abort();
+    await close();
   }
 }
 

@@ -10,8 +10,7 @@
  * Fencing alone does not say that somebody else owns the lanes: brokers also fence who left a transaction open beyond its timeout, as in a
  * long outage. The database knows, and is asked each time the id was initialised.
  */
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import type { Clock } from '../../core/clock.ts';
+import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
 import { clientTrouble, connectClient, disconnectProducer, PRODUCER_TOPIC_SETTINGS, transactionalSettings } from './client.ts';
 import { disconnectConsumer, type Markers, openMarkerClient, readMarkers, type TransactionOptions } from './marker.ts';
@@ -63,6 +62,8 @@ export interface TransactorOptions {
   readonly library: Rdkafka;
   readonly brokers: string;
   readonly clock: Clock;
+  /** By default the timers of the thread. */
+  readonly pause?: Pause;
   readonly lingerMs: number;
   /** Wait before the first further attempt; it doubles up to 5 s until one succeeds. 100 ms unless given. */
   readonly retryFirstMs?: number;
@@ -97,7 +98,7 @@ export interface Transactor {
 }
 
 export function createTransactor(options: TransactorOptions): Transactor {
-  const { library, brokers, clock, transactions, retryFirstMs = RETRY_FIRST_MS } = options;
+  const { library, brokers, clock, transactions, retryFirstMs = RETRY_FIRST_MS, pause = SYSTEM_PAUSE } = options;
   const failed = new Map<string, number>();
   const closing = new AbortController();
   let producer: Producer | undefined;
@@ -131,7 +132,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
       if (!error.isRetriable) throw error;
       if (clock.monotonicUs() >= endUs) throw new OutOfPatience(error.message, { cause: error });
       setHealth(false, error.message);
-      await sleep(CALL_REST_MS);
+      await pause(CALL_REST_MS);
     }
   };
 
@@ -160,7 +161,9 @@ export function createTransactor(options: TransactorOptions): Transactor {
     try {
       markerClient ??= await openMarkerClient(library, brokers, transactions.markerGroup);
       const next = await connect();
-      await call((done) => next.initTransactions(CALL_TIMEOUT_MS, done));
+      await call((done) => next.initTransactions(CALL_TIMEOUT_MS, done)).catch((error: unknown) => {
+        throw error instanceof EngineError ? error : notInitialised(transactions, error);
+      });
       if (!(await transactions.isOwner())) throw fenced(transactions);
       setHealth(true, 'connected');
     } catch (error) {
@@ -198,7 +201,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
     async rest(isFull) {
       throwIfClosing();
       current.poll();
-      await (isFull ? sleep(QUEUE_REST_MS) : nextTurn());
+      await pause(isFull ? QUEUE_REST_MS : 0);
     },
   });
 
@@ -228,7 +231,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
         await dispose();
       }
     } else await dispose();
-    await sleep(retryMs, undefined, { signal: closing.signal }).catch(() => throwIfClosing());
+    await pause(retryMs, closing.signal).catch(() => throwIfClosing());
     retryMs = Math.min(retryMs * 2, RETRY_LAST_MS);
   };
 
@@ -320,6 +323,12 @@ function codeOf(error: unknown): unknown {
 
 function fenced({ transactionalId, lanes }: TransactionOptions): EngineError {
   return new EngineError('FENCED', `publisher ${transactionalId}: lanes ${lanes.join(', ')} belong to another engine now`);
+}
+
+/** Whoever took the id over meanwhile shows when the database is asked for the owner of the lanes, at the next attempt. */
+function notInitialised({ transactionalId }: TransactionOptions, cause: unknown): EngineError {
+  const text = `publisher ${transactionalId}: not initialised: ${messageOf(cause)}`;
+  return new EngineError('PUBLISHER_FAILED', text, { cause, retryable: true });
 }
 
 function closed({ transactionalId }: TransactionOptions): EngineError {

@@ -6,7 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as L from '../../../schemas/layout.gen.ts';
 import type { Timeframe } from '../../market/timeframes.ts';
 import { type BarValues, isQuoteRecord, mergeDelta, readBar, writeBar } from './bar-record.ts';
-import type { EpochBatch } from './collect.ts';
+import { type EpochBatch, tableIndex } from './collect.ts';
 import type { Connection } from './connection.ts';
 import { BAR_WORDS, createRecordList, type RecordList } from './record-list.ts';
 import { tableName } from './tables.ts';
@@ -18,18 +18,25 @@ export interface Amendments {
   readonly last: RecordList;
 }
 
-export interface AmendContext {
+export interface RowContext {
   readonly timeframes: readonly Timeframe[];
   /** Only its rows are amended. */
   readonly run: number;
   symbolName(symbolIndex: number): string;
 }
 
-interface Bucket {
+/** Which row a bucket is. */
+export interface BucketKey {
   readonly symbolIndex: number;
   readonly timeframeIndex: number;
   readonly isQuote: boolean;
   readonly tsStartNs: bigint;
+}
+
+/** The rows of this run that buckets of one table have, in the order asked for. */
+export type ReadRows = (wanted: readonly BucketKey[]) => Promise<readonly (BarValues | undefined)[]>;
+
+interface Bucket extends BucketKey {
   /** Index of the bucket's latest delta: the place of its last revision. */
   lastIndex: number;
   values: BarValues | undefined;
@@ -43,8 +50,8 @@ export function createAmendments(): Amendments {
   return { revisions: createRecordList(), last: createRecordList() };
 }
 
-/** Fills `into` from the deltas of a batch. Reads rows through `client`, within the transaction that will replace them. */
-export async function amend(client: Connection, context: AmendContext, batch: EpochBatch, into: Amendments): Promise<void> {
+/** Fills `into` from the deltas of a batch. Reads rows within the transaction that will replace them. */
+export async function amend(readRows: ReadRows, batch: Pick<EpochBatch, 'finals' | 'deltas'>, into: Amendments): Promise<void> {
   const { deltas } = batch;
   const { revisions, last } = into;
   revisions.clear();
@@ -61,7 +68,7 @@ export async function amend(client: Connection, context: AmendContext, batch: Ep
     const bucket = buckets.get(keyOf(batch.finals, index));
     if (bucket !== undefined) bucket.values = readBar(batch.finals, index);
   }
-  await readRows(client, context, [...buckets.values()]);
+  await fillFromRows(readRows, [...buckets.values()]);
 
   revisions.append(deltas.i32, 0, deltas.length);
   for (let index = 0; index < deltas.length; index += 1) {
@@ -93,26 +100,36 @@ function bucketOf(list: RecordList, index: number): Bucket {
 }
 
 /** Reads the rows of buckets that have no values yet, table by table. */
-async function readRows(client: Connection, context: AmendContext, buckets: readonly Bucket[]): Promise<void> {
-  const byTable = new Map<string, Bucket[]>();
+async function fillFromRows(readRows: ReadRows, buckets: readonly Bucket[]): Promise<void> {
+  const byTable = new Map<number, Bucket[]>();
   for (const bucket of buckets) {
     if (bucket.values !== undefined) continue;
-    const table = tableName(context.timeframes, bucket.timeframeIndex, bucket.isQuote);
+    const table = tableIndex(bucket.timeframeIndex, bucket.isQuote);
     const wanted = byTable.get(table);
     if (wanted === undefined) byTable.set(table, [bucket]);
     else wanted.push(bucket);
   }
-  for (const [table, wanted] of byTable) {
+  for (const wanted of byTable.values()) {
     for (let start = 0; start < wanted.length; start += KEYS_PER_SELECT) {
-      await readSome(client, context, table, wanted.slice(start, start + KEYS_PER_SELECT));
+      const some = wanted.slice(start, start + KEYS_PER_SELECT);
+      const rows = await readRows(some);
+      for (const [index, bucket] of some.entries()) bucket.values = rows[index];
     }
   }
 }
 
 type Row = [position: string, ...values: (string | number | null)[]];
 
-async function readSome(client: Connection, context: AmendContext, table: string, wanted: readonly Bucket[]): Promise<void> {
-  const isQuote = wanted[0]?.isQuote ?? false;
+/** Reads rows through a connection. */
+export function rowReader(client: Connection, context: RowContext): ReadRows {
+  return (wanted) => selectRows(client, context, wanted);
+}
+
+async function selectRows(client: Connection, context: RowContext, wanted: readonly BucketKey[]): Promise<(BarValues | undefined)[]> {
+  const first = wanted[0];
+  if (first === undefined) return [];
+  const { isQuote } = first;
+  const table = tableName(context.timeframes, first.timeframeIndex, isQuote);
   const columns = isQuote
     ? 'bid_o, bid_h, bid_l, bid_c, n, rev, late, first_ns, last_ns, ask_o, ask_h, ask_l, ask_c'
     : 'o, h, l, c, n_trades, rev, late, first_ns, last_ns, vol, notional';
@@ -128,10 +145,9 @@ async function readSome(client: Connection, context: AmendContext, table: string
     ],
     rowMode: 'array',
   });
-  for (const [position, ...values] of rows) {
-    const bucket = wanted[Number(position) - 1];
-    if (bucket !== undefined) bucket.values = valuesOf(values, isQuote);
-  }
+  const found = new Array<BarValues | undefined>(wanted.length).fill(undefined);
+  for (const [position, ...values] of rows) found[Number(position) - 1] = valuesOf(values, isQuote);
+  return found;
 }
 
 /** Whole numbers come as text where they may be long, doubles as numbers. */

@@ -10,7 +10,7 @@ import type { SymbolDictionary, SymbolEntry } from '../../market/instruments.ts'
 import type { Timeframe } from '../../market/timeframes.ts';
 import { TIMEFRAMES_LIMIT } from '../../memory/region.ts';
 import type { ToWriter } from '../messages.ts';
-import { type Amendments, amend } from './amend.ts';
+import { type Amendments, amend, type RowContext, rowReader } from './amend.ts';
 import { type EpochBatch, tableIndex } from './collect.ts';
 import type { Connection } from './connection.ts';
 import { binaryRows, copyChunks, textRows } from './copy.ts';
@@ -79,7 +79,7 @@ export async function commitEpoch(
   }
   const symbolsStored = await storeInstruments(client, context, work.symbolsStored);
   // Read before first revisions are written, so that a row of an earlier run is not taken for this epoch's.
-  await amend(client, amendContext(context), batch, amendments);
+  await amend(rowReader(client, rowContext(context)), batch, amendments);
   const bytes = (await writeFinals(client, context, batch, isUpsert)) + (await writeLast(client, context, amendments.last));
   await storeLateTicks(client, context, batch.lates);
   await storeOffsets(client, context, work.message, work.databaseEpoch);
@@ -105,7 +105,7 @@ function openRowsContext(context: TransactionContext, { message }: EpochWork): O
   };
 }
 
-function amendContext({ timeframes, run, symbols }: TransactionContext): Parameters<typeof amend>[1] {
+function rowContext({ timeframes, run, symbols }: TransactionContext): RowContext {
   return { timeframes, run, symbolName: (symbolIndex) => entryOf(symbols, symbolIndex).name };
 }
 

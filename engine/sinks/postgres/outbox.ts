@@ -4,7 +4,7 @@
  */
 import * as L from '../../../schemas/layout.gen.ts';
 import type { BarEncoder } from '../../kernel/encode.ts';
-import type { WriterStart } from '../messages.ts';
+import type { OutboxRow, WriterStart } from '../messages.ts';
 import { createBinaryRows } from './binary-rows.ts';
 import type { Connection } from './connection.ts';
 import { BINARY_HEADER, BINARY_TRAILER, copyChunks } from './copy.ts';
@@ -45,44 +45,66 @@ interface LaneText {
   part: number;
 }
 
-/** Binary rows, with header and trailer. Lines of a lane are in the order in which they are to be sent: first revisions before those that amend them. */
-export function* outboxRows(context: OutboxContext, { batch, amendments, message }: EpochWork, databaseEpoch: number): Generator<Buffer> {
+/** Binary rows, with header and trailer. */
+function* outboxRows(context: OutboxContext, work: EpochWork, databaseEpoch: number): Generator<Buffer> {
   const rows = createBinaryRows();
   const source = Buffer.from(context.source);
-  const rowOf = (kind: 'bars' | 'dlq', text: LaneText): Buffer => {
+  yield BINARY_HEADER;
+  for (const { lane, kind, part, lines } of outboxParts(context, work)) {
     rows.beginRow(COLUMN_COUNT);
     rows.text(source);
-    rows.int4(text.lane);
+    rows.int4(lane);
     rows.int8(BigInt(databaseEpoch));
     rows.text(Buffer.from(kind));
-    rows.int4(text.part);
+    rows.int4(part);
+    rows.text(lines);
+    yield rows.take();
+  }
+  yield BINARY_TRAILER;
+}
+
+export interface OutboxPart extends Pick<OutboxRow, 'lane' | 'kind' | 'part'> {
+  /** Valid until the next one is asked for. */
+  readonly lines: Buffer;
+}
+
+/** The messages of an epoch. Lines of a lane are in the order in which they are to be sent: first revisions before those that amend them. */
+export function* outboxParts(
+  context: Pick<OutboxContext, 'encoder' | 'laneOfSymbol'>,
+  { batch, amendments, message }: Pick<EpochWork, 'batch' | 'amendments' | 'message'>,
+): Generator<OutboxPart> {
+  const partOf = (kind: OutboxPart['kind'], text: LaneText): OutboxPart => {
     // Without the last newline: they join lines.
-    rows.text(text.bytes.subarray(0, text.length - 1));
+    const { lane, part } = text;
+    const lines = text.bytes.subarray(0, text.length - 1);
     text.part += 1;
     text.length = 0;
-    return rows.take();
+    return { lane, kind, part, lines };
   };
-  yield BINARY_HEADER;
   const bars = new Map<number, LaneText>();
   for (const list of [batch.finals, amendments.revisions]) {
     for (let start = 0; start < list.length; start += BARS_PER_LOOK) {
       addBars(bars, context, list, start);
-      for (const text of bars.values()) if (text.length > PART_BYTES) yield rowOf('bars', text);
+      for (const text of bars.values()) if (text.length > PART_BYTES) yield partOf('bars', text);
     }
   }
-  for (const text of bars.values()) if (text.length > 0) yield rowOf('bars', text);
+  for (const text of bars.values()) if (text.length > 0) yield partOf('bars', text);
   const letters = new Map<number, LaneText>();
   for (const { lane, json } of message.letters) {
     const text = textOf(letters, lane);
     addLine(text, Buffer.from(json));
-    if (text.length > PART_BYTES) yield rowOf('dlq', text);
+    if (text.length > PART_BYTES) yield partOf('dlq', text);
   }
-  for (const text of letters.values()) if (text.length > 0) yield rowOf('dlq', text);
-  yield BINARY_TRAILER;
+  for (const text of letters.values()) if (text.length > 0) yield partOf('dlq', text);
 }
 
 /** Adds the payloads of the next trade bars of a list; quote bars have none. */
-function addBars(texts: Map<number, LaneText>, { encoder, laneOfSymbol }: OutboxContext, list: RecordList, start: number): void {
+function addBars(
+  texts: Map<number, LaneText>,
+  { encoder, laneOfSymbol }: Pick<OutboxContext, 'encoder' | 'laneOfSymbol'>,
+  list: RecordList,
+  start: number,
+): void {
   const count = Math.min(BARS_PER_LOOK, list.length - start);
   encoder.i32.set(list.i32.subarray(start * BAR_WORDS, (start + count) * BAR_WORDS), encoder.inputI32Index);
   const { bytes, ends } = encoder.json(count);

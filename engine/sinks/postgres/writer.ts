@@ -7,8 +7,7 @@
  * Runs in a thread of its own; the loop rests between looks so that socket events get their turn. Nothing in it blocks, so that a simulation
  * can run it on one thread with its own clock, rests and committer.
  */
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { type Clock, SYSTEM_CLOCK } from '../../core/clock.ts';
+import { type Clock, type Pause, SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { assert, EngineError, messageOf } from '../../core/errors.ts';
 import { createBarEncoder } from '../../kernel/encode.ts';
 import { openSymbols } from '../../market/instruments.ts';
@@ -41,8 +40,7 @@ const REST_MS = 1;
 /** What the writer is joined to; by default Postgres and the timers of its thread. */
 export interface WriterSeams {
   readonly committer?: Committer;
-  /** Rests for so many ms; 0 only lets others have their turn. */
-  pause?(ms: number): Promise<unknown>;
+  readonly pause?: Pause;
 }
 
 export function createPostgresWriter(
@@ -52,7 +50,7 @@ export function createPostgresWriter(
   seams: WriterSeams = {},
 ): PostgresWriter {
   const counters = new Float64Array(start.counters);
-  const pause = seams.pause ?? ((ms: number): Promise<unknown> => (ms === 0 ? nextTurn() : sleep(ms)));
+  const { pause = SYSTEM_PAUSE } = seams;
   const committedRing = start.committedRing === undefined ? undefined : createRing(start.committedRing, 0);
   const latency = createWriterLatency(start, post, clock);
   const messages: EpochMessage[] = [];

@@ -1,0 +1,95 @@
+/**
+ * `npm run sim -- [--seeds N] [--seed S] [--sabotage NAME]`: simulates engines, servers and mishaps, a seed at a time, and compares what is
+ * left with what the ticks must come to. Exits with 0 when nothing differs; with `--sabotage` when something does.
+ */
+import { parseArgs } from 'node:util';
+import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import { bugsOf } from './sabotage.ts';
+import { type SimResult, simulate } from './simulate.ts';
+
+const SEEDS = 1000;
+const SHOWN_MAX = 5;
+const SHOWN_CHARS = 900;
+const PROGRESS_SECONDS = 10;
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+interface SimOptions {
+  readonly seeds: number;
+  readonly first: number;
+  readonly sabotage: string | undefined;
+}
+
+/** @throws EngineError USAGE */
+function parseOptions(args: readonly string[], environment: Readonly<Record<string, string | undefined>>): SimOptions {
+  const options = { seeds: { type: 'string' }, seed: { type: 'string' }, sabotage: { type: 'string' } } as const;
+  let values: { seeds?: string | undefined; seed?: string | undefined; sabotage?: string | undefined };
+  try {
+    values = parseArgs({ args: [...args], options }).values;
+  } catch (cause) {
+    throw new EngineError('USAGE', `sim: ${messageOf(cause)}`, { cause });
+  }
+  const whole = (name: string, text: string): number => {
+    const value = Number(text);
+    if (text !== '' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
+    throw new EngineError('USAGE', `--${name} '${text}': expected a whole number, 0 to ${2 ** 31 - 1}`);
+  };
+  const seed = values.seed ?? environment['SEED'];
+  const seeds = values.seeds ?? (seed === undefined ? String(SEEDS) : '1');
+  return { seeds: whole('seeds', seeds), first: whole('seed', seed ?? '1'), sabotage: values.sabotage };
+}
+
+function show({ seed, differences, story }: SimResult): void {
+  print(`seed ${seed}: ${differences.length} differences`);
+  for (const line of story) print(`    ${line}`);
+  for (const { what, expected, found } of differences.slice(0, SHOWN_MAX)) {
+    print(`  ${what}`);
+    print(`    expected ${expected.slice(0, SHOWN_CHARS)}`);
+    print(`    found    ${found.slice(0, SHOWN_CHARS)}`);
+  }
+  print(`  again: SEED=${seed} npm run sim`);
+}
+
+async function main(): Promise<number> {
+  const { seeds, first, sabotage } = parseOptions(process.argv.slice(2), process.env);
+  const bugs = bugsOf(sabotage);
+  const startedMs = performance.now();
+  const sums = { steps: 0, bars: 0, messages: 0, transactions: 0, sessions: 0 };
+  const failed: number[] = [];
+  let shownSec = 0;
+  let done = 0;
+  for (let seed = first; seed < first + seeds; seed += 1) {
+    const result = await simulate(seed, bugs);
+    done += 1;
+    for (const name of ['steps', 'bars', 'messages', 'transactions', 'sessions'] as const) sums[name] += result[name];
+    if (result.differences.length > 0) {
+      failed.push(seed);
+      show(result);
+      if (sabotage !== undefined) break;
+    }
+    const seconds = (performance.now() - startedMs) / 1000;
+    if (seconds - shownSec < PROGRESS_SECONDS) continue;
+    shownSec = seconds;
+    print(`${done} of ${seeds} seeds, ${(done / seconds).toFixed(1)} a second, ${failed.length} failed`);
+  }
+  const seconds = (performance.now() - startedMs) / 1000;
+  const { user, system } = process.cpuUsage();
+  const cpuMs = (user + system) / 1000 / done;
+  print(
+    `${done} seeds from ${first} in ${seconds.toFixed(1)} s, ${(done / seconds).toFixed(1)} a second; ${cpuMs.toFixed(1)} ms of CPU each`,
+  );
+  print(
+    `${sums.steps} turns, ${sums.sessions} sessions, ${sums.transactions} transactions, ${sums.bars} bars, ${sums.messages} messages compared`,
+  );
+  print(failed.length === 0 ? 'no differences' : `${failed.length} seeds differ: ${failed.slice(0, 20).join(', ')}`);
+  const isFound = failed.length > 0;
+  return isFound === (sabotage !== undefined) ? 0 : 1;
+}
+
+process.exitCode = await main().catch((error: unknown) => {
+  if (!(error instanceof EngineError)) throw error;
+  print(error.message);
+  return 2;
+});
