@@ -7,7 +7,7 @@ import { INSTRUMENT_KIND, REFUSAL, TICK_KIND } from '../../schemas/records.ts';
 import { isInSession, type Session } from '../market/calendar.ts';
 import { type InstrumentBook, isSymbolName } from '../market/instrument-book.ts';
 import { murmur2Part } from '../market/murmur2.ts';
-import { decodeJsonTick, QUANTITY_MAX_LOTS } from './json-tick.ts';
+import { decodeJsonTick, type JsonTickResult, QUANTITY_MAX_LOTS } from './json-tick.ts';
 import { decodePacked, type PackedSymbol, type PackedTick } from './packed.ts';
 import type { InstrumentSpec } from './source.ts';
 
@@ -45,7 +45,8 @@ export interface IngestOracle {
   register(spec: InstrumentSpec): number;
   /** Offers one record as a source would stage it; returns 0 or the refusal code. */
   offer(record: TickRecord, partition: number): number;
-  offerJson(message: Uint8Array, partition: number): number;
+  /** `decoded` is what the message decodes to, where the caller has it already. */
+  offerJson(message: Uint8Array, partition: number, decoded?: JsonTickResult): number;
   /** Returns [record index or -1, refusal code] of what was refused. */
   offerPacked(message: Uint8Array, partition: number): [number, number][];
 }
@@ -93,8 +94,8 @@ export function createIngestOracle(options: OracleOptions): IngestOracle {
     refused: state.refused,
     register: (spec) => register(state, spec),
     offer: (record, partition) => offer(state, record, partition),
-    offerJson(message, partition) {
-      const { tick, refusal } = decodeJsonTick(message);
+    offerJson(message, partition, decoded = decodeJsonTick(message)) {
+      const { tick, refusal } = decoded;
       if (!tick) return refuse(state, refusal);
       const symbolIndex = register(state, { symbol: tick.symbol, kind: 'trade', priceDecimals: 2, lotDecimals: 0, partition });
       if (symbolIndex < 0) return refuse(state, -symbolIndex);

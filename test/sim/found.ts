@@ -60,9 +60,13 @@ function partitionsOf(store: Store): Found['partitions'] {
   }));
 }
 
-function fieldsOfValues({ prices, ask, ...values }: BarValues, isQuote: boolean): BarFields {
+function fieldsOfValues(values: BarValues, isQuote: boolean): BarFields {
+  const { prices, ask } = values;
   return {
-    ...prices,
+    open: prices.open,
+    high: prices.high,
+    low: prices.low,
+    close: prices.close,
     ask: isQuote && ask ? [ask.open, ask.high, ask.low, ask.close] : undefined,
     volumeLots: values.volumeLots,
     count: values.tradeCount,

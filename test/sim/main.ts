@@ -1,7 +1,10 @@
 /**
- * `npm run sim -- [--seeds N] [--seed S] [--sabotage NAME]`: simulates engines, servers and mishaps, a seed at a time, and compares what is
- * left with what the ticks must come to. Exits with 0 when nothing differs; with `--sabotage` when something does.
+ * `npm run sim -- [--seeds N] [--seed S] [--jobs J] [--sabotage NAME]`: simulates engines, servers and mishaps, a seed at a time, and
+ * compares what is left with what the ticks must come to; with J jobs in as many processes. Exits with 0 when nothing differs; with
+ * `--sabotage` when something does.
  */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { bugsOf } from './sabotage.ts';
@@ -19,13 +22,14 @@ function print(line: string): void {
 interface SimOptions {
   readonly seeds: number;
   readonly first: number;
+  readonly jobs: number;
   readonly sabotage: string | undefined;
 }
 
 /** @throws EngineError USAGE */
 function parseOptions(args: readonly string[], environment: Readonly<Record<string, string | undefined>>): SimOptions {
-  const options = { seeds: { type: 'string' }, seed: { type: 'string' }, sabotage: { type: 'string' } } as const;
-  let values: { seeds?: string | undefined; seed?: string | undefined; sabotage?: string | undefined };
+  const options = { seeds: { type: 'string' }, seed: { type: 'string' }, jobs: { type: 'string' }, sabotage: { type: 'string' } } as const;
+  let values: { [Name in keyof typeof options]?: string | undefined };
   try {
     values = parseArgs({ args: [...args], options }).values;
   } catch (cause) {
@@ -38,7 +42,12 @@ function parseOptions(args: readonly string[], environment: Readonly<Record<stri
   };
   const seed = values.seed ?? environment['SEED'];
   const seeds = values.seeds ?? (seed === undefined ? String(SEEDS) : '1');
-  return { seeds: whole('seeds', seeds), first: whole('seed', seed ?? '1'), sabotage: values.sabotage };
+  return {
+    seeds: whole('seeds', seeds),
+    first: whole('seed', seed ?? '1'),
+    jobs: Math.max(1, whole('jobs', values.jobs ?? '1')),
+    sabotage: values.sabotage,
+  };
 }
 
 function show({ seed, differences, story }: SimResult): void {
@@ -52,8 +61,35 @@ function show({ seed, differences, story }: SimResult): void {
   print(`  again: SEED=${seed} npm run sim`);
 }
 
+/** Shares the seeds out among processes; the greatest of their exit codes. */
+async function runJobs({ seeds, first, jobs }: SimOptions): Promise<number> {
+  const startedMs = performance.now();
+  const shares = Array.from({ length: jobs }, (_, job) => ({
+    from: first + Math.floor((seeds * job) / jobs),
+    to: first + Math.floor((seeds * (job + 1)) / jobs),
+  }));
+  const codes = shares.map(
+    ({ from, to }) =>
+      new Promise<number>((resolve) => {
+        const args = [fileURLToPath(import.meta.url), '--seeds', String(to - from), '--seed', String(from)];
+        const child = spawn(process.execPath, args, { stdio: 'inherit' });
+        child.on('exit', (code) => resolve(code ?? 1));
+      }),
+  );
+  const code = Math.max(...(await Promise.all(codes)));
+  print(
+    `${seeds} seeds in ${jobs} processes: ${((performance.now() - startedMs) / 1000).toFixed(1)} s, ${code === 0 ? 'no differences' : 'differences, see above'}`,
+  );
+  return code;
+}
+
 async function main(): Promise<number> {
-  const { seeds, first, sabotage } = parseOptions(process.argv.slice(2), process.env);
+  const options = parseOptions(process.argv.slice(2), process.env);
+  if (options.jobs > 1 && options.sabotage === undefined) return await runJobs(options);
+  return await runSeeds(options);
+}
+
+async function runSeeds({ seeds, first, sabotage }: SimOptions): Promise<number> {
   const bugs = bugsOf(sabotage);
   const startedMs = performance.now();
   const sums = { steps: 0, bars: 0, messages: 0, transactions: 0, sessions: 0 };

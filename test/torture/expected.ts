@@ -172,9 +172,10 @@ function offer(work: Work, partition: number, { offset, value, isPacked }: Topic
       refuse(recordIndex, refusal, recordIndex < 0 ? value : value.subarray(at, at + PACKED_RECORD_BYTES));
     }
   } else {
-    const { tick } = decodeJsonTick(value);
+    const decoded = decodeJsonTick(value);
+    const { tick } = decoded;
     if (tick) learn(tick.symbol, 'trade', 2, 0);
-    refuse(-1, work.ingest.offerJson(value, partition), value);
+    refuse(-1, work.ingest.offerJson(value, partition, decoded), value);
   }
 }
 

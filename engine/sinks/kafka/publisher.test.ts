@@ -200,3 +200,12 @@ it('refuses an outbox line that is no message', async () => {
     'outbox lane 0, epoch 1, bars, part 2: expected JSON with symbol, tf, found {"symbol":"A"}',
   );
 });
+
+it('says what may be tried again when the brokers refuse its id at the start', async () => {
+  const broker = createScriptedBroker(['fenced', 'done', 'done', 'done']);
+  const { publisher } = createRig(broker, 16);
+  await expect(publisher.connect()).rejects.toMatchObject({ code: 'PUBLISHER_FAILED', retryable: true });
+  await publisher.connect();
+  expect(publisher.health().isUp).toBe(true);
+  await publisher.close();
+});
