@@ -1,10 +1,12 @@
-// Adds up what the gate ran: vitest's JSON report and the golden table. The last line is the verdict; the exit code follows it.
+// Adds up what the gate ran: vitest's JSON report, the golden table, the simulation and the torture's rounds. The last line is the
+// verdict; the exit code follows it.
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
-const [testsPath, goldenPath, skippedPath, failedSteps] = process.argv.slice(2);
-const read = (path) => {
+const [folder, failedSteps] = process.argv.slice(2);
+const read = (name) => {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(join(folder, name), 'utf8');
   } catch {
     return '';
   }
@@ -12,31 +14,50 @@ const read = (path) => {
 
 let passed = 0;
 let failed = 0;
-const skipped = read(skippedPath)
+const add = (good, bad) => {
+  passed += good;
+  failed += bad;
+};
+
+function addTests() {
+  const report = read('tests.json');
+  if (report === '') return add(0, 1);
+  const { testResults, numFailedTestSuites = 0 } = JSON.parse(report);
+  const before = failed;
+  for (const file of testResults) {
+    if (file.status === 'failed' && file.assertionResults.length === 0) add(0, 1);
+    for (const { status } of file.assertionResults) add(status === 'passed' ? 1 : 0, status === 'failed' ? 1 : 0);
+  }
+  if (failed === before) add(0, numFailedTestSuites);
+}
+
+function addGolden() {
+  const text = read('golden.txt');
+  const holding = /^golden: all (\d+) comparisons hold/m.exec(text);
+  const failing = /^golden: (\d+) of (\d+) comparisons fail/m.exec(text);
+  if (holding) add(Number(holding[1]), 0);
+  else if (failing) add(Number(failing[2]) - Number(failing[1]), Number(failing[1]));
+  else add(0, 1);
+}
+
+/** All seeds are one check, a round of torture is one each. */
+function addTrials() {
+  const isSimGood = /^\d+ seeds in .* s, no differences$/m.test(read('sim.txt'));
+  add(isSimGood ? 1 : 0, isSimGood ? 0 : 1);
+  const torture = read('torture.txt');
+  const differences = [...torture.matchAll(/ messages, (\d+) differences; caught up/g)].map(([, count]) => Number(count));
+  const bad = differences.filter((count) => count > 0).length;
+  add(differences.length - bad, bad);
+  if (!/^torture: \d+ rounds, /m.test(torture)) add(0, 1);
+}
+
+addTests();
+addGolden();
+addTrials();
+if (failed === 0) add(0, Number(failedSteps));
+const skipped = read('skipped.txt')
   .split('\n')
   .filter((line) => line !== '');
-const report = read(testsPath);
-if (report === '') failed += 1;
-else {
-  const { testResults, numFailedTestSuites = 0 } = JSON.parse(report);
-  for (const file of testResults) {
-    if (file.status === 'failed' && file.assertionResults.length === 0) failed += 1;
-    for (const test of file.assertionResults) {
-      if (test.status === 'passed') passed += 1;
-      else if (test.status === 'failed') failed += 1;
-    }
-  }
-  if (numFailedTestSuites > 0 && failed === 0) failed += numFailedTestSuites;
-}
-const golden = read(goldenPath);
-const holding = /^golden: all (\d+) comparisons hold/m.exec(golden);
-const failing = /^golden: (\d+) of (\d+) comparisons fail/m.exec(golden);
-if (holding) passed += Number(holding[1]);
-else if (failing) {
-  failed += Number(failing[1]);
-  passed += Number(failing[2]) - Number(failing[1]);
-} else failed += 1;
-if (Number(failedSteps) > 0 && failed === 0) failed = Number(failedSteps);
 console.log(`\n${skipped.length} skipped${skipped.length > 0 ? `:\n${skipped.map((name) => `  ${name}`).join('\n')}` : ''}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
