@@ -1,25 +1,11 @@
 /**
- * Every binary record of the engine, declared once. `npm run gen` turns this table into `layout.gen.ts`: byte offsets and
+ * Every binary record of ticks and bars, declared once (those of orders are in order-records.ts). `npm run gen` turns this table into `layout.gen.ts`: byte offsets and
  * typed-array indices that the kernels (asc) and the engine (tsc) both import, and the layout hash that both sides compare
  * when a kernel is loaded.
  *
  * All records are little-endian and naturally aligned. Times are nanoseconds since the Unix epoch, in UTC.
  */
-export type FieldType = 'i32' | 'u32' | 'i64' | 'u64' | 'f64' | 'bytes';
-
-export interface Field {
-  readonly name: string;
-  readonly type: FieldType;
-  readonly offset: number;
-  readonly doc: string;
-}
-
-export interface RecordType {
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly doc: string;
-  readonly fields: readonly Field[];
-}
+import type { RecordType } from './record-type.ts';
 
 /** What a slot of the tick ring carries. */
 export const TICK_KIND = {

@@ -3,12 +3,13 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KNOBS } from '../config/knobs.ts';
 import { renderEnvExample, renderKnobReference } from '../config/render.ts';
-import { renderLayout } from '../schemas/render.ts';
+import { ORDER_LAYOUT, renderLayout, TICK_LAYOUT } from '../schemas/render.ts';
 
 /** Writes the generated files below `root`, or with `check` only compares them. Returns the exit code. */
 export function generate(root: string, check: boolean): number {
   const files: readonly (readonly [string, string])[] = [
-    ['schemas/layout.gen.ts', renderLayout()],
+    ['schemas/layout.gen.ts', renderLayout(TICK_LAYOUT)],
+    ['schemas/order-layout.gen.ts', renderLayout(ORDER_LAYOUT)],
     ['.env.example', renderEnvExample(KNOBS)],
     ['docs/reference/knobs.md', renderKnobReference(KNOBS)],
   ];
