@@ -46,6 +46,52 @@ export interface OrderAttributes {
   readonly isAllOrNone?: boolean;
 }
 
+/** What a symbol allows, and how it begins. Bounds are inclusive. */
+export interface BookInstrument {
+  readonly phase: number;
+  readonly tickStep: number;
+  readonly lotStep: number;
+  readonly minLots: number;
+  readonly maxLots: number;
+  readonly lowerTicks: number;
+  readonly upperTicks: number;
+  /** Last trade price, or `ORDER_LIMIT_PRICE_NONE`. */
+  readonly lastTicks: number;
+}
+
+/** Pre-trade limits of an owner; 0 in a limit: none. */
+export interface OwnerLimits {
+  readonly isBlocked: boolean;
+  readonly maxOpenOrders: number;
+  readonly maxOrderLots: number;
+  /** |price| in ticks x quantity in lots, of one order. */
+  readonly maxNotional: bigint;
+}
+
+/** An order that stands, as listings give it. What its type has not is 0. */
+export interface RestingOrder {
+  readonly orderId: bigint;
+  readonly book: 'displayed' | 'allOrNone' | 'stop';
+  readonly side: 0 | 1;
+  readonly priceTicks: number;
+  readonly stopTicks: number;
+  readonly leavesLots: number;
+  /** What the level counts: the slice of an iceberg, else the leaves. */
+  readonly shownLots: number;
+  readonly displayLots: number;
+  readonly trailTicks: number;
+  readonly expiryNs: bigint;
+  readonly owner: number;
+  readonly attributes: number;
+}
+
+/** A price of one side of the displayed book: what is shown there. */
+export interface BookLevel {
+  readonly priceTicks: number;
+  readonly quantityLots: bigint;
+  readonly orders: number;
+}
+
 export const BUY = 0;
 export const SELL = 1;
 
@@ -86,6 +132,24 @@ export function attributesOf(parts: OrderAttributes): number {
     (parts.isPostOnly ? L.ORDER_BITS_POST_ONLY : 0) |
     (parts.isAllOrNone ? L.ORDER_BITS_ALL_OR_NONE : 0)
   );
+}
+
+/** The command that puts a listed order back where it was. */
+export function restoreOf(symbolIndex: number, order: RestingOrder): OrderCommand {
+  return newCommand({
+    kind: L.COMMAND_KIND_RESTORE,
+    symbolIndex,
+    orderId: order.orderId,
+    priceTicks: order.priceTicks,
+    quantityLots: order.leavesLots,
+    stopTicks: order.stopTicks,
+    displayLots: order.displayLots,
+    trailTicks: order.trailTicks,
+    shownLots: order.shownLots,
+    expiryNs: order.expiryNs,
+    owner: order.owner,
+    attributes: order.attributes,
+  });
 }
 
 export function sideOf(attributes: number): 0 | 1 {
