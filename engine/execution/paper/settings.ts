@@ -19,6 +19,7 @@ export type LatencyLeg = z.infer<typeof latencyLeg>;
 /** Billionths: of the notional for a rate, of the currency for an amount. */
 const billionths = z.number().int().min(0).max(1_000_000_000_000_000);
 const signedRate = z.number().int().min(-1_000_000_000).max(1_000_000_000);
+const signedNanos = z.number().int().min(-1_000_000_000_000).max(1_000_000_000_000);
 
 const indiaEquity = z.strictObject({
   kind: z.literal('indiaEquity'),
@@ -48,8 +49,8 @@ const makerTaker = z.strictObject({
   /** Below 0: a rebate. */
   makerRate: signedRate,
   takerRate: signedRate,
-  makerNanosPerUnit: signedRate.default(0),
-  takerNanosPerUnit: signedRate.default(0),
+  makerNanosPerUnit: signedNanos.default(0),
+  takerNanosPerUnit: signedNanos.default(0),
 });
 const feeSchedule = z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('none') }), makerTaker, indiaEquity, alpaca]);
 export type FeeSettings = z.infer<typeof feeSchedule>;
