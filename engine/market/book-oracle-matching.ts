@@ -75,9 +75,13 @@ function limitOf(symbol: BookSymbol, order: Order): number {
 /** The prices an order can take at, best first. */
 function pricesFor(symbol: BookSymbol, taker: Order): number[] {
   const limitTicks = limitOf(symbol, taker);
-  const side = opposite(taker.side);
-  const makers = [...ordersOf(symbol, 'displayed', side), ...ordersOf(symbol, 'allOrNone', side)];
-  const prices = new Set(makers.map((maker) => maker.priceTicks).filter((price) => isWithin(taker.side, price, limitTicks)));
+  const prices = new Set<number>();
+  for (const book of ['displayed', 'allOrNone'] as const) {
+    for (const maker of ordersOf(symbol, book, opposite(taker.side))) {
+      if (!isWithin(taker.side, maker.priceTicks, limitTicks)) break;
+      prices.add(maker.priceTicks);
+    }
+  }
   return [...prices].sort((one, other) => (taker.side === BUY ? one - other : other - one));
 }
 

@@ -30,7 +30,6 @@ import {
   type Order,
   opposite,
   orderOf,
-  ordersOf,
   type RegionShape,
   type Side,
   shrink,
@@ -136,10 +135,8 @@ function everySymbol(region: BookRegion): BookSymbol[] {
 }
 
 function expire(region: BookRegion, symbol: BookSymbol): void {
-  for (const order of standingOrders(symbol)) {
-    if (timeInForceOf(order.attributes) === L.TIME_IN_FORCE_GTD && order.expiryNs <= region.nowNs)
-      remove(region, symbol, order, L.ORDER_REASON_TIME_PASSED);
-  }
+  const isDue = (order: Order): boolean => timeInForceOf(order.attributes) === L.TIME_IN_FORCE_GTD && order.expiryNs <= region.nowNs;
+  for (const order of standingOrders(symbol).filter(isDue)) remove(region, symbol, order, L.ORDER_REASON_TIME_PASSED);
 }
 
 function perform(region: BookRegion, command: OrderCommand): void {
