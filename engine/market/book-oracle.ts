@@ -238,6 +238,8 @@ function replace(region: BookRegion, command: OrderCommand): void {
   const { symbol, order } = found;
   const type = typeOf(order.attributes);
   const terms = {
+    orderId: order.orderId,
+    displayLots: order.displayLots,
     attributes: order.attributes,
     owner: order.owner,
     quantityLots: command.quantityLots,
