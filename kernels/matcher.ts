@@ -10,8 +10,8 @@ import {
   COMMAND_KIND_REPLACE, COMMAND_KIND_RESTORE, COMMAND_KIND_TIME, EVENT_KIND_PHASE, EVENT_KIND_TOP, MASS_SCOPE_BY_OWNER, MASS_SCOPE_BY_SIDE,
   MASS_SCOPE_BY_SYMBOL, ORDER_COMMAND_ATTRIBUTES, ORDER_COMMAND_DISPLAY_LOTS, ORDER_COMMAND_KIND, ORDER_COMMAND_PRICE_TICKS,
   ORDER_COMMAND_QUANTITY_LOTS, ORDER_COMMAND_SIZE, ORDER_COMMAND_STOP_TICKS, ORDER_COMMAND_SYMBOL_INDEX, ORDER_COMMAND_TS_NS,
-  ORDER_EVENT_QUANTITY_LOTS, ORDER_LAYOUT_HASH, ORDER_LIMIT_PRICE_NONE, ORDER_REASON_MALFORMED, ORDER_REASON_UNKNOWN_SYMBOL, PHASE_CLOSED,
-  PHASE_CONTINUOUS, PHASE_HALTED,
+  ORDER_EVENT_QUANTITY_LOTS, ORDER_LAYOUT_HASH, ORDER_LIMIT_PRICE_NONE, ORDER_LIMIT_SLICES_MAX, ORDER_REASON_MALFORMED, ORDER_REASON_UNKNOWN_SYMBOL,
+  PHASE_CLOSED,  PHASE_CONTINUOUS, PHASE_HALTED,
 } from "../schemas/order-layout.gen";
 import { uncross } from "./lib/book-auction";
 import { cancelOrder, moveOrder, reduceOrder, replaceOrder } from "./lib/book-change";
@@ -21,7 +21,7 @@ import { newOrder, restoreOrder } from "./lib/book-new";
 import { slicesOf } from "./lib/book-orders";
 import {
   AT_COMMAND_BASE, AT_COMMANDS, AT_EVENT_BASE, AT_EVENT_CAPACITY, AT_EVENT_COUNT, AT_EVENT_MASK, AT_FORMAT, AT_ORDERS, AT_OWNERS, AT_PAGES,
-  AT_SYMBOLS, AT_TIME_NS, emptyRegion, owners, placeRegion, region, regionEnd, SYMBOL_INDEX, symbolAt, symbolCount, symbols, SYMBOL_BYTES,
+  AT_SLICES, AT_SYMBOLS, AT_TIME_NS, emptyRegion, owners, placeRegion, region, regionEnd, SYMBOL_INDEX, symbolAt, symbolCount, symbols, SYMBOL_BYTES,
 } from "./lib/book-region";
 import { cancelAll, endDay, expire, listLevels, listOrders } from "./lib/book-sweep";
 import { isSettled, settle } from "./lib/book-settle";
@@ -88,10 +88,14 @@ export function run(at: usize, count: i32): i32 {
   return done;
 }
 
-/** Events that the slices of the command's own order may add. */
+/** The most slices that a command may add to those of the region, as far as the region admits them. */
 function slicesOfCommand(command: usize): i32 {
+  const slices = load<i32>(region, AT_SLICES);
   const display = load<i32>(command, ORDER_COMMAND_DISPLAY_LOTS);
-  return display == 0 ? 0 : 2 * min(slicesOf(max(load<i32>(command, ORDER_COMMAND_QUANTITY_LOTS), 0), max(display, 1)), 0x10000);
+  const isReplace = load<i32>(command, ORDER_COMMAND_KIND) == COMMAND_KIND_REPLACE;
+  if (display <= 0 && !(isReplace && slices != 0)) return 0;
+  const lots = max(load<i32>(command, ORDER_COMMAND_QUANTITY_LOTS), 0);
+  return min(slicesOf(lots, isReplace ? 1 : display), ORDER_LIMIT_SLICES_MAX - slices);
 }
 
 function step(command: usize): void {

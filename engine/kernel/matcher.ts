@@ -6,7 +6,7 @@
  * can make, `run` stops before it, so a command is never cut in two.
  */
 import * as L from '../../schemas/order-layout.gen.ts';
-import { EngineError } from '../core/errors.ts';
+import { assert, EngineError } from '../core/errors.ts';
 import {
   type BookInstrument,
   type BookLevel,
@@ -227,7 +227,7 @@ function faceOf(memory: WebAssembly.Memory, address: number, { kernel, options }
     },
     apply(command) {
       writeCommand(commands.view, 0, command);
-      kernel.run(commandBase, 1);
+      assert(kernel.run(commandBase, 1) === 1, 'the events of one command have room');
       return Array.from({ length: eventCount() }, (_, index) => readEvent(events.view, index * L.ORDER_EVENT_SIZE));
     },
     list: (symbolIndex) =>

@@ -28,9 +28,9 @@ export function openEvents(): void {
   eventMask = load<u32>(region, AT_EVENT_MASK);
 }
 
-/** Whether all that one command can make still fits. */
-export function hasEventRoom(more: i32): bool {
-  return nextEvent + <usize>(eventsOfCommand() + more) * ORDER_EVENT_SIZE <= eventsEnd;
+/** Whether all that one command can make, which adds so many slices, still fits. */
+export function hasEventRoom(slices: i32): bool {
+  return nextEvent + <usize>(eventsOfCommand() + 2 * slices) * ORDER_EVENT_SIZE <= eventsEnd;
 }
 
 export function closeEvents(): void {

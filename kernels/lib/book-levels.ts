@@ -1,13 +1,17 @@
 // Pages and levels: where a price stands, which level is the best, which is the next one, and putting orders on and off.
 import {
   AT_FREE_PAGE, AT_FREE_PAGE_COUNT, AT_NO_LEVEL, AT_PAGES_TOP, BEST_KEY, BEST_LEVEL, FIRST_PAGE, inversion, LAST_PAGE, LEVEL, LEVEL_LOTS,
-  levelsOfPage, NEXT, NO_KEY, PAGE_BOOK, PAGE_HEADER_BYTES, PAGE_KEY, PAGE_LEVELS, PAGE_LEVELS_SHIFT, PAGE_NEXT, PAGE_PREVIOUS, PAGE_SUMMARY,
+  levels, levelsOfPage, NEXT, NO_KEY, PAGE_BOOK, PAGE_HEADER_BYTES, PAGE_KEY, PAGE_LEVELS, PAGE_LEVELS_SHIFT, PAGE_NEXT, PAGE_PREVIOUS, PAGE_SUMMARY,
   PAGE_TICKS_SHIFT, PAGE_WORDS, pageCache, pageCacheMask, pageOfLevel, PREVIOUS, priceOfKey, region, SHOWN, sideOfLevel,
 } from "./book-region";
 
 const SLOT_MASK: u32 = 511;
 const SIDE_SHIFT: usize = 13;
 const LEVEL_SHIFT: usize = 4;
+
+function slotOfLevel(level: usize): u32 {
+  return <u32>((level - levels) >> LEVEL_SHIFT) & SLOT_MASK;
+}
 
 /** The page of a key: the same number for both sides. */
 export function pageKeyOf(key: u32, side: u32): u32 {
@@ -104,7 +108,7 @@ function freePage(page: usize): void {
 export function keyOfLevel(level: usize): u32 {
   const side = sideOfLevel(level);
   const first = ((load<u32>(pageOfLevel(level), PAGE_KEY) << PAGE_TICKS_SHIFT) ^ inversion(side)) & ~SLOT_MASK;
-  return first | (<u32>(level >> LEVEL_SHIFT) & SLOT_MASK);
+  return first | slotOfLevel(level);
 }
 
 export function priceOfLevel(level: usize): i32 {
@@ -143,7 +147,7 @@ export function unlink(order: usize): void {
   store<i64>(level, load<i64>(level, LEVEL_LOTS) - <i64>load<i32>(order, SHOWN), LEVEL_LOTS);
   const page = pageOfLevel(level);
   const side = sideOfLevel(level);
-  const slot = <u32>(level >> LEVEL_SHIFT) & SLOT_MASK;
+  const slot = slotOfLevel(level);
   // Only the level stands on both sides of the last order. Without branches, as half the levels hold one order and half hold more.
   const isEmpty = <u64>(next == previous);
   const word = page + (<usize>side << 6) + (<usize>(slot >> 6) << 3);
@@ -200,7 +204,7 @@ function bestFrom(page: usize, side: u32): usize {
 export function worseLevel(level: usize): usize {
   const page = pageOfLevel(level);
   const side = sideOfLevel(level);
-  const slot = <u32>(level >> LEVEL_SHIFT) & SLOT_MASK;
+  const slot = slotOfLevel(level);
   const index = slot >> 6;
   const bits = wordOf(page, side, index) & ((<u64>-1 << <u64>(slot & 63)) << 1);
   if (bits != 0) return levelAt(page, side, (index << 6) | <u32>ctz(bits));
@@ -214,7 +218,7 @@ export function worseLevel(level: usize): usize {
 export function betterLevel(level: usize): usize {
   let page = pageOfLevel(level);
   const side = sideOfLevel(level);
-  const slot = <u32>(level >> LEVEL_SHIFT) & SLOT_MASK;
+  const slot = slotOfLevel(level);
   let index = slot >> 6;
   const bits = wordOf(page, side, index) & ((<u64>1 << <u64>(slot & 63)) - 1);
   if (bits != 0) return levelAt(page, side, (index << 6) | (63 - <u32>clz(bits)));

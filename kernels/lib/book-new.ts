@@ -3,7 +3,8 @@ import {
   BOOK_INSTRUMENT_LAST_TICKS, EVENT_KIND_ACCEPTED, ORDER_BITS_ALL_OR_NONE, ORDER_BITS_POST_ONLY, ORDER_COMMAND_ATTRIBUTES,
   ORDER_COMMAND_DISPLAY_LOTS, ORDER_COMMAND_EXPIRY_NS, ORDER_COMMAND_ORDER_ID, ORDER_COMMAND_OWNER, ORDER_COMMAND_PRICE_TICKS,
   ORDER_COMMAND_QUANTITY_LOTS, ORDER_COMMAND_SHOWN_LOTS, ORDER_COMMAND_STOP_TICKS, ORDER_COMMAND_SYMBOL_INDEX, ORDER_COMMAND_TRAIL_TICKS,
-  ORDER_EVENT_OTHER_ID, ORDER_EVENT_OTHER_OWNER, ORDER_EVENT_QUANTITY_LOTS, ORDER_LIMIT_PRICE_NONE, ORDER_LIMIT_QUANTITY_MAX,
+  ORDER_EVENT_OTHER_ID, ORDER_EVENT_OTHER_OWNER, ORDER_EVENT_QUANTITY_LOTS, ORDER_LIMIT_PRICE_MAX, ORDER_LIMIT_PRICE_NONE,
+  ORDER_LIMIT_QUANTITY_MAX,
   ORDER_REASON_DISPLAY_INVALID, ORDER_REASON_DUPLICATE_ID, ORDER_REASON_EXPIRY_PASSED, ORDER_REASON_MALFORMED, ORDER_REASON_NO_LIQUIDITY,
   ORDER_REASON_OWNER_UNKNOWN, ORDER_REASON_PRICE_OUT_OF_RANGE, ORDER_REASON_PRICE_POOL_FULL, ORDER_REASON_QUANTITY_NOT_POSITIVE,
   ORDER_REASON_QUANTITY_TOO_LARGE, ORDER_REASON_STOP_INVALID, ORDER_REASON_UNKNOWN_SYMBOL, ORDER_REASON_UNSUPPORTED_COMBINATION,
@@ -148,9 +149,11 @@ export function newOrder(symbol: usize, command: usize): void {
 
 function checkRestore(symbol: usize, command: usize): i32 {
   if (symbol == 0) return ORDER_REASON_UNKNOWN_SYMBOL;
-  const reason = checkIdentity(command);
-  if (reason != 0) return reason;
   const attributes = load<u32>(command, ORDER_COMMAND_ATTRIBUTES);
+  const display = load<i32>(command, ORDER_COMMAND_DISPLAY_LOTS);
+  let reason = checkIdentity(command);
+  if (reason == 0) reason = checkCombination(attributes, display, load<i64>(command, ORDER_COMMAND_EXPIRY_NS));
+  if (reason != 0) return reason;
   const type = typeOf(attributes);
   if (!isLasting(attributes) || type == ORDER_TYPE_MARKET_TO_LIMIT) return ORDER_REASON_UNSUPPORTED_COMBINATION;
   const lots = load<i32>(command, ORDER_COMMAND_QUANTITY_LOTS);
@@ -160,7 +163,8 @@ function checkRestore(symbol: usize, command: usize): i32 {
   const trigger = load<i32>(command, ORDER_COMMAND_STOP_TICKS);
   if (hasLimit(type) && !isInRange(limit)) return ORDER_REASON_PRICE_OUT_OF_RANGE;
   if (isStopType(type) && !isInRange(trigger)) return ORDER_REASON_STOP_INVALID;
-  const display = load<i32>(command, ORDER_COMMAND_DISPLAY_LOTS);
+  const trail = load<i32>(command, ORDER_COMMAND_TRAIL_TICKS);
+  if (type == ORDER_TYPE_TRAILING_STOP && (trail < 1 || trail > ORDER_LIMIT_PRICE_MAX)) return ORDER_REASON_STOP_INVALID;
   const shown = load<i32>(command, ORDER_COMMAND_SHOWN_LOTS);
   if (display < 0 || (display > 0 && (shown < 1 || shown > min(display, lots)))) return ORDER_REASON_DISPLAY_INVALID;
   if (display > 0 && checkSlices(0, slicesOf(lots, display)) != 0) return ORDER_REASON_DISPLAY_INVALID;
