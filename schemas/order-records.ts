@@ -96,8 +96,8 @@ export const ORDER_REASON = {
   timePassed: 35,
 } as const;
 
-/** Bounds that hold everywhere: prices are within plus and minus `priceMax`, quantities and leaves 1 to `quantityMax`. */
-export const ORDER_LIMIT = { priceMax: 0x3fffffff, quantityMax: 0x40000000, priceNone: -0x80000000 } as const;
+/** Bounds that hold everywhere: prices are within plus and minus `priceMax`, quantities and leaves 1 to `quantityMax`, slices of all icebergs of a region together `slicesMax`. */
+export const ORDER_LIMIT = { priceMax: 0x3fffffff, quantityMax: 0x40000000, priceNone: -0x80000000, slicesMax: 0x10000 } as const;
 
 /** Bits of an owner's flags. */
 export const OWNER_FLAG = { isBlocked: 1 } as const;

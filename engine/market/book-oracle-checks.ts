@@ -33,7 +33,7 @@ export function checkNew(region: BookRegion, command: OrderCommand): number {
     checkPrice(symbol, command) ||
     checkStop(symbol, command) ||
     checkTrail(symbol, command) ||
-    checkDisplay(symbol, command) ||
+    checkDisplay(region, symbol, command) ||
     checkExpiry(region, command) ||
     checkOwner(region, command) ||
     checkOwnerOrders(region, command.owner) ||
@@ -48,8 +48,8 @@ export function checkNew(region: BookRegion, command: OrderCommand): number {
 export function checkRestore(region: BookRegion, command: OrderCommand): number {
   const symbol = region.symbols.get(command.symbolIndex);
   if (!symbol) return L.ORDER_REASON_UNKNOWN_SYMBOL;
-  const malformed = checkId(region, command) || checkAttributes(command.attributes);
-  if (malformed) return malformed;
+  const refused = checkId(region, command) || checkAttributes(command.attributes) || checkCombination(command);
+  if (refused) return refused;
   const type = typeOf(command.attributes);
   if (type === L.ORDER_TYPE_MARKET || type === L.ORDER_TYPE_MARKET_TO_LIMIT || !isStanding(timeInForceOf(command.attributes)))
     return L.ORDER_REASON_UNSUPPORTED_COMBINATION;
@@ -57,10 +57,11 @@ export function checkRestore(region: BookRegion, command: OrderCommand): number 
   if (command.quantityLots > L.ORDER_LIMIT_QUANTITY_MAX) return L.ORDER_REASON_QUANTITY_TOO_LARGE;
   if (isLimited(type) && !isInRange(command.priceTicks)) return L.ORDER_REASON_PRICE_OUT_OF_RANGE;
   const book = bookOf(command.attributes);
-  if (book === 'stop' && !isInRange(command.stopTicks)) return L.ORDER_REASON_STOP_INVALID;
+  const isTrailWrong = type === L.ORDER_TYPE_TRAILING_STOP && (command.trailTicks < 1 || command.trailTicks > L.ORDER_LIMIT_PRICE_MAX);
+  if (book === 'stop' && (isTrailWrong || !isInRange(command.stopTicks))) return L.ORDER_REASON_STOP_INVALID;
   const shownMax = Math.min(command.displayLots, command.quantityLots);
   const isShownWrong = command.displayLots !== 0 && (command.shownLots < 1 || command.shownLots > shownMax);
-  if (command.displayLots < 0 || isShownWrong) return L.ORDER_REASON_DISPLAY_INVALID;
+  if (command.displayLots < 0 || isShownWrong || checkSlices(region, command)) return L.ORDER_REASON_DISPLAY_INVALID;
   if (command.owner !== 0 && command.owner >= region.shape.owners) return L.ORDER_REASON_OWNER_UNKNOWN;
   return checkPools(region, symbol, { book, priceTicks: book === 'stop' ? command.stopTicks : command.priceTicks });
 }
@@ -155,9 +156,19 @@ export function trailedTicks(symbol: BookSymbol, order: { readonly attributes: n
 }
 
 /** C9. */
-function checkDisplay(symbol: BookSymbol, { displayLots, quantityLots }: OrderCommand): number {
+function checkDisplay(region: BookRegion, symbol: BookSymbol, command: OrderCommand): number {
+  const { displayLots, quantityLots } = command;
   const isFine = displayLots === 0 || (displayLots >= 1 && displayLots <= quantityLots && displayLots % symbol.instrument.lotStep === 0);
-  return isFine ? FINE : L.ORDER_REASON_DISPLAY_INVALID;
+  return isFine ? checkSlices(region, command) : L.ORDER_REASON_DISPLAY_INVALID;
+}
+
+/** C9: the slices of the other icebergs of the region and of this one, with the leaves it would have. */
+function checkSlices(region: BookRegion, iceberg: { orderId: bigint; displayLots: number; quantityLots: number }): number {
+  if (iceberg.displayLots === 0) return FINE;
+  let slices = Math.ceil(iceberg.quantityLots / iceberg.displayLots);
+  for (const order of region.orders.values())
+    if (order.displayLots !== 0 && order.orderId !== iceberg.orderId) slices += Math.ceil(order.leavesLots / order.displayLots);
+  return slices > L.ORDER_LIMIT_SLICES_MAX ? L.ORDER_REASON_DISPLAY_INVALID : FINE;
 }
 
 /** C10. */
@@ -190,12 +201,13 @@ function checkTerms(region: BookRegion, symbol: BookSymbol, terms: Terms): numbe
   return notional > limits.maxNotional ? L.ORDER_REASON_OWNER_NOTIONAL_LIMIT : FINE;
 }
 
-/** A3: what a replacement must meet of C6, C7, C8 and C11. */
-export function checkReplacement(region: BookRegion, symbol: BookSymbol, terms: Terms): number {
+/** A3: what a replacement must meet of C6, C7, C8, C9 and C11. */
+export function checkReplacement(region: BookRegion, symbol: BookSymbol, terms: Terms & { orderId: bigint; displayLots: number }): number {
   return (
     checkQuantity(symbol, terms.quantityLots) ||
     checkPrice(symbol, terms) ||
     checkStop(symbol, terms) ||
+    checkSlices(region, terms) ||
     checkOwner(region, terms) ||
     checkTerms(region, symbol, terms)
   );

@@ -19,12 +19,12 @@ import {
   type Side,
   stand,
 } from './book-oracle-region.ts';
-import { BUY, isAllOrNone, SELL, selfMatchOf, timeInForceOf, typeOf } from './order-command.ts';
+import { BUY, isAllOrNone, isPostOnly, SELL, selfMatchOf, timeInForceOf, typeOf } from './order-command.ts';
 
-/** An order that is in no book meets the market (O1 to O6), or gathers when nothing matches; what may stand stands. */
+/** An order that is in no book meets the market (O1 to O6), or only stands: when nothing matches, and when it is post-only (O7). */
 export function arrive(region: BookRegion, symbol: BookSymbol, order: Order): void {
   if (bookOf(order.attributes) === 'stop') arriveStop(region, symbol, order);
-  else if (symbol.instrument.phase !== L.PHASE_CONTINUOUS) stand(region, symbol, order);
+  else if (symbol.instrument.phase !== L.PHASE_CONTINUOUS || isPostOnly(order.attributes)) stand(region, symbol, order);
   else if (isAllOrNone(order.attributes)) arriveAllOrNone(region, symbol, order);
   else meetMarket(region, symbol, order);
 }
@@ -75,9 +75,13 @@ function limitOf(symbol: BookSymbol, order: Order): number {
 /** The prices an order can take at, best first. */
 function pricesFor(symbol: BookSymbol, taker: Order): number[] {
   const limitTicks = limitOf(symbol, taker);
-  const side = opposite(taker.side);
-  const makers = [...ordersOf(symbol, 'displayed', side), ...ordersOf(symbol, 'allOrNone', side)];
-  const prices = new Set(makers.map((maker) => maker.priceTicks).filter((price) => isWithin(taker.side, price, limitTicks)));
+  const prices = new Set<number>();
+  for (const book of ['displayed', 'allOrNone'] as const) {
+    for (const maker of ordersOf(symbol, book, opposite(taker.side))) {
+      if (!isWithin(taker.side, maker.priceTicks, limitTicks)) break;
+      prices.add(maker.priceTicks);
+    }
+  }
   return [...prices].sort((one, other) => (taker.side === BUY ? one - other : other - one));
 }
 

@@ -21,7 +21,6 @@ const TYPE_MASK = 7 << L.ORDER_BITS_TYPE_SHIFT;
 
 export type Side = 0 | 1;
 export type BookName = RestingOrder['book'];
-export const BOOK_NAMES: readonly BookName[] = ['displayed', 'allOrNone', 'stop'];
 export const SIDES: readonly Side[] = [BUY, SELL];
 
 export interface RegionShape {
@@ -186,7 +185,8 @@ export function opposite(side: Side): Side {
 
 /** The books in order: displayed, all-or-none, stop; in each buys, then sells. */
 export function standingOrders(symbol: BookSymbol): Order[] {
-  return BOOK_NAMES.flatMap((book) => SIDES.flatMap((side) => ordersOf(symbol, book, side)));
+  const { displayed, allOrNone, stop } = symbol.books;
+  return [...displayed[BUY], ...displayed[SELL], ...allOrNone[BUY], ...allOrNone[SELL], ...stop[BUY], ...stop[SELL]];
 }
 
 function pageOf(symbolIndex: number, book: BookName, priceTicks: number): string {
@@ -213,8 +213,9 @@ export function stand(
   order.shownLots = shownLots;
   const orders = ordersOf(symbol, book, order.side);
   const place = rank(book, order.side, priceTicks);
-  const worse = orders.findIndex((other) => rank(book, order.side, standingTicks(other)) > place);
-  orders.splice(worse < 0 ? orders.length : worse, 0, order);
+  let index = orders.length;
+  while (index > 0 && rank(book, order.side, standingTicks(orders[index - 1]!)) > place) index -= 1;
+  orders.splice(index, 0, order);
   region.orders.set(order.orderId, order);
   const page = pageOf(symbol.symbolIndex, book, priceTicks);
   region.pages.set(page, (region.pages.get(page) ?? 0) + 1);

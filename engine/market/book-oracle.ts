@@ -30,7 +30,6 @@ import {
   type Order,
   opposite,
   orderOf,
-  ordersOf,
   type RegionShape,
   type Side,
   shrink,
@@ -136,10 +135,8 @@ function everySymbol(region: BookRegion): BookSymbol[] {
 }
 
 function expire(region: BookRegion, symbol: BookSymbol): void {
-  for (const order of standingOrders(symbol)) {
-    if (timeInForceOf(order.attributes) === L.TIME_IN_FORCE_GTD && order.expiryNs <= region.nowNs)
-      remove(region, symbol, order, L.ORDER_REASON_TIME_PASSED);
-  }
+  const isDue = (order: Order): boolean => timeInForceOf(order.attributes) === L.TIME_IN_FORCE_GTD && order.expiryNs <= region.nowNs;
+  for (const order of standingOrders(symbol).filter(isDue)) remove(region, symbol, order, L.ORDER_REASON_TIME_PASSED);
 }
 
 function perform(region: BookRegion, command: OrderCommand): void {
@@ -241,6 +238,8 @@ function replace(region: BookRegion, command: OrderCommand): void {
   const { symbol, order } = found;
   const type = typeOf(order.attributes);
   const terms = {
+    orderId: order.orderId,
+    displayLots: order.displayLots,
     attributes: order.attributes,
     owner: order.owner,
     quantityLots: command.quantityLots,
@@ -352,6 +351,6 @@ function restore(region: BookRegion, command: OrderCommand): void {
     return;
   }
   const order = orderOf(command);
-  if (order.displayLots === 0) stand(region, symbol, order);
+  if (order.displayLots === 0 || typeOf(order.attributes) === L.ORDER_TYPE_STOP_LIMIT) stand(region, symbol, order);
   else stand(region, symbol, order, command.shownLots);
 }
