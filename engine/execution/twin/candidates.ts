@@ -2,7 +2,8 @@
 import { createPrng, type Prng } from '../../core/prng.ts';
 import { BOOK_FLAG, type BookBatch } from '../../market/book-message.ts';
 import { isBetter, type MarketListener, opposite, type Side } from '../paper/market.ts';
-import { type BookOrder, createOrderMarket, type OrderMarket, type OrderWatcher } from '../paper/order-market.ts';
+import type { BookOrder } from '../paper/order-ladders.ts';
+import { createOrderMarket, type OrderMarket, type OrderWatcher } from '../paper/order-market.ts';
 
 /** A real order and its fate. */
 export interface Candidate {

@@ -16,7 +16,7 @@ function twinsOf(style: FlowStyle, commands: number, settings: readonly object[]
 describe(`twins on a seeded flow, SEED=${SEED}`, () => {
   for (const style of STYLES) {
     it(`600 of 600 do as their originals did when every order is shown, ${style}`, async () => {
-      const { runs } = await twinsOf(style, 20_000, [{ model: 'exact' }]);
+      const { runs } = await twinsOf(style, 6000, [{ model: 'exact' }]);
       const run = runs[0]!;
       expect(describeErrors(run, 5)).toEqual([]);
       expect(scoreTwins(run.twins)).toMatchObject({ filledCount: 300, onTimeCount: 300, cancelledCount: 300, falseCount: 0 });
@@ -30,7 +30,7 @@ describe(`twins on a seeded flow, SEED=${SEED}`, () => {
     it(`with sizes of levels alone, models err as their assumption says, ${style}`, async () => {
       const { runs } = await twinsOf(
         style,
-        20_000,
+        6000,
         QUEUE_MODELS.map((model) => ({ model })),
       );
       const scores = new Map(runs.map((run) => [run.settings.model, scoreTwins(run.twins)]));
@@ -47,7 +47,7 @@ describe(`twins on a seeded flow, SEED=${SEED}`, () => {
 
   it('a later arrival makes some twins miss their turn, and none is filled before it', async () => {
     const entry = { kind: 'constant', ns: 50_000_000 };
-    const { runs } = await twinsOf('executions', 10_000, [{ entry }, {}]);
+    const { runs } = await twinsOf('executions', 5000, [{ entry }, {}]);
     const [late, prompt] = runs.map((run) => scoreTwins(run.twins));
     expect(prompt).toMatchObject({ onTimeCount: 300 });
     expect(late!.onTimeCount).toBeLessThan(300);
@@ -67,7 +67,7 @@ describe(`twins on a seeded flow, SEED=${SEED}`, () => {
 
   it('the same seed draws the same orders, another seed others', async () => {
     const idsOf = ({ survey }: TwinResult) => survey.candidates.map((candidate) => candidate.id);
-    const open = () => Promise.resolve(openSeededFlow({ seed: SEED, commands: 10_000, style: 'executions' }));
+    const open = () => Promise.resolve(openSeededFlow({ seed: SEED, commands: 5000, style: 'executions' }));
     const draw = async (seed: number) => idsOf(await runTwins(open, { orders: 60, seed, settings: [] }));
     expect(await draw(1)).toEqual(await draw(1));
     expect(await draw(1)).not.toEqual(await draw(2));
