@@ -15,7 +15,7 @@ export interface OrderWatcher {
   added(order: BookOrder, tsNs: bigint, isSnapshot: boolean): void;
   traded(order: BookOrder, lots: number, tsNs: bigint): void;
   withdrawn(order: BookOrder, lots: number, tsNs: bigint): void;
-  /** Its owner gave it another price, a larger size or another id: it is another order now. */
+  /** Its owner changed it other than by making it smaller. */
   replaced(order: BookOrder): void;
 }
 
@@ -109,12 +109,15 @@ export function createOrderMarket(listener: MarketListener, watcher?: OrderWatch
   }
 
   function modify(order: BookOrder, priceTicks: number, lots: number): void {
+    const isEcho = order.echoLots > 0;
     order.echoLots = 0;
     if (priceTicks === order.priceTicks && lots <= order.leavesLots && lots > 0) {
       const gone = order.leavesLots - lots;
       const traded = openTrades.claimUnnamed(order.side, order.priceTicks, gone);
       trade(order, traded);
       withdraw(order, gone - traded);
+      // Nothing that is shown has changed, and yet its owner did something.
+      if (gone === 0 && !isEcho) watcher?.replaced(order);
     } else renew(order, order.id, priceTicks, lots);
   }
 

@@ -10,6 +10,8 @@ export type FlowStyle = 'executions' | 'trades';
 export interface Publisher {
   /** Orders that are shown now. */
   ids(): readonly bigint[];
+  /** Price of an order that is shown. */
+  priceOf(id: bigint): number;
   publish(command: OrderCommand, events: readonly OrderEvent[]): BookMessage[];
 }
 
@@ -37,7 +39,8 @@ interface Entering {
   readonly publicId: bigint | undefined;
 }
 
-export function createPublisher(style: FlowStyle): Publisher {
+/** @param hidesMoves a move to the same price is shown as a change that changes nothing */
+export function createPublisher(style: FlowStyle, hidesMoves: boolean): Publisher {
   const shown = new Map<bigint, Shown>();
   const order: bigint[] = [];
   const placeOf = new Map<bigint, number>();
@@ -147,6 +150,7 @@ export function createPublisher(style: FlowStyle): Publisher {
           say(BOOK_ACTION.cancel, state);
           hide(event.orderId);
         }
+        if (entering?.orderId === event.orderId) entering = undefined;
       }
     }
     if (style === 'trades') echo(before);
@@ -169,6 +173,10 @@ export function createPublisher(style: FlowStyle): Publisher {
       state.lots = lots;
       return undefined;
     }
+    if (hidesMoves && command.priceTicks === state.priceTicks && state.lots === sliceOf(state)) {
+      say(BOOK_ACTION.modify, state);
+      return undefined;
+    }
     say(BOOK_ACTION.cancel, state);
     hide(event.orderId);
     const { side, displayLots, publicId } = state;
@@ -177,14 +185,19 @@ export function createPublisher(style: FlowStyle): Publisher {
 
   function rest(entering: Entering): void {
     const { orderId, side, priceTicks, displayLots, leavesLots } = entering;
-    const lots = displayLots === 0 ? leavesLots : Math.min(displayLots, leavesLots);
+    const lots = sliceOf(entering);
     const publicId = entering.publicId === undefined ? orderId : style === 'trades' ? entering.publicId : nextPublicId++;
     const state: Shown = { publicId, side, priceTicks, lots, leavesLots, displayLots, isStale: false };
     show(orderId, state);
     say(BOOK_ACTION.add, state);
   }
 
-  return { ids: () => order, publish };
+  return { ids: () => order, priceOf: (id) => shown.get(id)!.priceTicks, publish };
+}
+
+/** What an order shows when it has just come to the end of its level. */
+function sliceOf({ displayLots, leavesLots }: Pick<Shown, 'displayLots' | 'leavesLots'>): number {
+  return displayLots === 0 ? leavesLots : Math.min(displayLots, leavesLots);
 }
 
 /** The order of a command that was accepted, if what is left of it can rest. */

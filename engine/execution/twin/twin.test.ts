@@ -13,6 +13,17 @@ function twinsOf(style: FlowStyle, commands: number, settings: readonly object[]
   return runTwins(open, { orders: 600, seed, settings: settings.map(parsePaperSettings) });
 }
 
+describe('experiment', () => {
+  it('hidden', async () => {
+    for (const seed of [1, 2, 3]) {
+      const open = () => Promise.resolve(openSeededFlow({ seed, commands: 20000, style: 'trades', hasHiddenMoves: true }));
+      const { runs } = await runTwins(open, { orders: 4000, seed, settings: QUEUE_MODELS.map((model) => parsePaperSettings({ model })) });
+      for (const run of runs)
+        console.log(describeRun(run).join('\n'), describeErrors(run, run.settings.model === 'exact' ? 0 : 0).join('\n'));
+    }
+  });
+});
+
 describe(`twins on a seeded flow, SEED=${SEED}`, () => {
   for (const style of STYLES) {
     it(`600 of 600 do as their originals did when every order is shown, ${style}`, async () => {
