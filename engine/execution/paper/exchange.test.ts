@@ -40,17 +40,52 @@ describe('an order in the real queue', () => {
     expect(filledLots(order)).toBe(3);
   });
 
-  it('does not trade while somebody stands before it, and says so', () => {
+  it('does not trade by a trade of nobody that is shown while somebody stands before it, and says so', () => {
     const script = createScript();
     script.add(1, 0, 100, 5);
     const order = script.send({ quantityLots: 4 });
-    script.add(2, 0, 100, 6);
-    script.execute(2, 2);
+    script.say({ action: BOOK_ACTION.trade, side: BOOK_SIDE.sell, priceTicks: 100, quantityLots: 2 });
     expect(order.fills).toEqual([]);
     expect(explainOrder(order, 'exact')).toBe(
       'resting, 0 of 4 lots filled: reached the venue 0 ns after it was sent; queue by exact: 5 lots ahead at entry, 5 lots now, 0 lots withdrawn ahead; ' +
         '2 lots traded at its price, 0 lots beyond it, 2 lots of them while others still stood before it',
     );
+    script.cancel(1, 5);
+    script.say({ action: BOOK_ACTION.trade, side: BOOK_SIDE.sell, priceTicks: 100, quantityLots: 2 });
+    expect(filledLots(order)).toBe(2);
+  });
+
+  it('trades when an order behind it does: whoever took has come by its place, though somebody before it was passed over', () => {
+    const script = createScript();
+    script.add(1, 0, 100, 5);
+    const order = script.send({ quantityLots: 4 });
+    script.add(2, 0, 100, 6);
+    script.execute(2, 2);
+    expect(order.fills).toMatchObject([{ quantityLots: 2, cause: 'turn', aheadLots: 5 }]);
+  });
+
+  it('a real order that a twin stands for proves nothing by its own trade', () => {
+    const script = createScript();
+    script.add(1, 0, 100, 5);
+    const twin = script.send({ quantityLots: 6 }, script.exchange.openAccount(2n));
+    script.add(2, 0, 100, 6);
+    script.execute(2, 2);
+    expect(twin.fills).toEqual([]);
+    script.cancel(1, 5);
+    script.execute(2, 2);
+    expect(filledLots(twin)).toBe(2);
+  });
+
+  it('a change that shows nothing loses a place once a later order has traded before it', () => {
+    const script = createScript();
+    script.add(1, 0, 100, 5);
+    script.add(2, 0, 100, 3);
+    const before = script.send({});
+    script.say({ action: BOOK_ACTION.modify, orderId: 1n, side: BOOK_SIDE.buy, priceTicks: 100, quantityLots: 5 });
+    const after = script.send({}, script.exchange.openAccount());
+    expect([before, after].map((order) => order.queue.aheadLots)).toEqual([8, 8]);
+    script.execute(2, 1);
+    expect([before, after].map((order) => order.queue.aheadLots)).toEqual([2, 7]);
   });
 
   it('keeps its place when an order before it gets smaller, gains when that one is moved or grows', () => {

@@ -54,6 +54,8 @@ export interface MarketListener {
   traded(change: BookChange): void;
   /** They left untraded. */
   withdrawn(change: BookChange): void;
+  /** An order turns out to have lost its place: it stands at `rank` now, at the same price with the same lots. */
+  sentBack(change: BookChange, rank: number): void;
   /** A level's size is another. */
   changed(side: Side, priceTicks: number): void;
   /** All that belongs to one moment has been told. */

@@ -10,7 +10,12 @@ export interface BookOrder {
   /** Less every lot that is known to have traded. */
   leavesLots: number;
   /** Place by arrival; lower is earlier. */
-  readonly rank: number;
+  rank: number;
+  /**
+   * The place it has if its last change, which showed nothing, cost it its place: some venues tell of the change and not of the place.
+   * Undefined when there was none.
+   */
+  doubtfulRank: number | undefined;
   /** Lots known to have traded that the book has not yet lost. */
   echoLots: number;
   /** What each account of ours has taken of it; none most of the time. */
@@ -36,6 +41,10 @@ export interface OrderLadders {
   /** Sizes with no known order at a price: one order, first of its level. */
   addUnknown(side: Side, priceTicks: number, lots: number): void;
   unknownAt(side: Side, priceTicks: number): BookOrder | undefined;
+  /** Orders of a level before `rank` whose place is in doubt. */
+  doubtful(side: Side, priceTicks: number, rank: number): BookOrder[];
+  /** The doubt was right: the order stands where it would have come when it was changed. */
+  sendBack(order: BookOrder, rank: number): void;
   /** Which side a trade at a price has hit, when the feed does not say. */
   sideHit(priceTicks: number): Side | undefined;
   clear(): void;
@@ -100,11 +109,34 @@ export function createOrderLadders(changed: (side: Side, priceTicks: number) => 
         changed(side, priceTicks);
         return;
       }
-      const order = { id: UNKNOWN_ID, side, priceTicks, leavesLots: lots, rank: UNKNOWN_RANK, echoLots: 0, taken: undefined };
+      const order = {
+        id: UNKNOWN_ID,
+        side,
+        priceTicks,
+        leavesLots: lots,
+        rank: UNKNOWN_RANK,
+        doubtfulRank: undefined,
+        echoLots: 0,
+        taken: undefined,
+      };
       const level = rest(order);
       if (level.orders.size > 1) level.orders = new Set([order, ...level.orders]);
     },
     unknownAt,
+    doubtful(side, priceTicks, rank) {
+      const found: BookOrder[] = [];
+      for (const order of ladders[side].get(priceTicks)?.orders ?? []) {
+        if (order.rank >= rank) break;
+        if (order.doubtfulRank !== undefined) found.push(order);
+      }
+      return found;
+    },
+    sendBack(order, rank) {
+      const level = ladders[order.side].get(order.priceTicks);
+      order.rank = rank;
+      order.doubtfulRank = undefined;
+      if (level !== undefined) level.orders = new Set([...level.orders].sort((one, other) => one.rank - other.rank));
+    },
     sideHit: (priceTicks) => sideHit(ladders, priceTicks),
     clear() {
       for (const side of [0, 1] as const) {

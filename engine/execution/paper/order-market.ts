@@ -37,6 +37,8 @@ export function createOrderMarket(listener: MarketListener, watcher?: OrderWatch
   const orders = new Map<bigint, BookOrder>();
   const ladders = createOrderLadders((side, priceTicks) => listener.changed(side, priceTicks));
   const openTrades = createOpenTrades();
+  /** Makers that traded in this moment, each the last of its level so far. */
+  const makers: BookOrder[] = [];
   const change: Change = { side: 0, priceTicks: 0, lots: 0, rank: 0, orderId: 0n };
   let nextRank = UNKNOWN_RANK + 1;
   let lastNs = 0n;
@@ -60,8 +62,30 @@ export function createOrderMarket(listener: MarketListener, watcher?: OrderWatch
   function trade(order: BookOrder, lots: number): void {
     if (lots <= 0) return;
     ladders.lower(order, lots);
+    noteMaker(order);
     listener.traded(changeOf(order, lots));
     watcher?.traded(order, lots, lastNs);
+  }
+
+  function noteMaker(order: BookOrder): void {
+    const last = makers.at(-1);
+    if (last === undefined || last.side !== order.side || last.priceTicks !== order.priceTicks) makers.push(order);
+    else if (last.rank < order.rank) makers[makers.length - 1] = order;
+  }
+
+  /**
+   * An order that was passed over and whose place was in doubt has lost it. This is looked at after the moment, so that no order of ours
+   * gains by the very trade that shows it. Who keeps its place and is passed over was not allowed to trade with that taker.
+   */
+  function sendBackPassed(): void {
+    for (const maker of makers) {
+      for (const order of ladders.doubtful(maker.side, maker.priceTicks, maker.rank)) {
+        const rank = order.doubtfulRank ?? order.rank;
+        listener.sentBack(changeOf(order, order.leavesLots), rank);
+        ladders.sendBack(order, rank);
+      }
+    }
+    makers.length = 0;
   }
 
   function withdraw(order: BookOrder, lots: number): void {
@@ -72,7 +96,16 @@ export function createOrderMarket(listener: MarketListener, watcher?: OrderWatch
   }
 
   function add(id: bigint, side: Side, priceTicks: number, lots: number): BookOrder {
-    const order: BookOrder = { id, side, priceTicks, leavesLots: lots, rank: nextRank++, echoLots: 0, taken: undefined };
+    const order: BookOrder = {
+      id,
+      side,
+      priceTicks,
+      leavesLots: lots,
+      rank: nextRank++,
+      doubtfulRank: undefined,
+      echoLots: 0,
+      taken: undefined,
+    };
     orders.set(id, order);
     ladders.rest(order);
     return order;
@@ -116,8 +149,10 @@ export function createOrderMarket(listener: MarketListener, watcher?: OrderWatch
       const traded = openTrades.claimUnnamed(order.side, order.priceTicks, gone);
       trade(order, traded);
       withdraw(order, gone - traded);
-      // Nothing that is shown has changed, and yet its owner did something.
-      if (gone === 0 && !isEcho) watcher?.replaced(order);
+      if (gone === 0 && !isEcho) {
+        order.doubtfulRank = nextRank++;
+        watcher?.replaced(order);
+      }
     } else renew(order, order.id, priceTicks, lots);
   }
 
@@ -146,6 +181,7 @@ export function createOrderMarket(listener: MarketListener, watcher?: OrderWatch
     });
     hasNews = false;
     listener.settled(lastNs);
+    if (makers.length > 0) sendBackPassed();
   }
 
   function enter(batch: BookBatch, index: number): void {

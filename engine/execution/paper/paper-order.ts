@@ -64,6 +64,8 @@ export interface QueuePlace {
   /** Of the moment that is being told. */
   momentAtLots: number;
   momentThroughLots: number;
+  /** Of both: what orders that stand behind ours are known to have traded, so that the taker must have come by our place. */
+  momentProvenLots: number;
 }
 
 export interface PaperFill {
@@ -108,6 +110,7 @@ export function createQueuePlace(): QueuePlace {
     outOfTurnLots: 0,
     momentAtLots: 0,
     momentThroughLots: 0,
+    momentProvenLots: 0,
   };
 }
 

@@ -119,7 +119,7 @@ describe('paper orders', () => {
         const batch = await flowOf(seed, style);
         expect(bookOf(play(batch, plans, 'exact', isOneAccount).exchange)).toEqual(bookOf(play(batch, [], 'exact', isOneAccount).exchange));
       }),
-      runs(15),
+      runs(8),
     );
   });
 
@@ -147,7 +147,7 @@ describe('paper orders', () => {
           }
         },
       ),
-      runs(15),
+      runs(8),
     );
   });
 
@@ -174,7 +174,7 @@ describe('paper orders', () => {
           expect(lots).toBeLessThanOrEqual(tradedLots(batch, 0, best, { fromNs: tsNs, toNs: tsNs }));
         }
       }),
-      runs(15),
+      runs(8),
     );
   });
 
@@ -193,7 +193,7 @@ describe('paper orders', () => {
           }
         }
       }),
-      runs(10),
+      runs(6),
     );
   });
 
@@ -216,7 +216,13 @@ describe('paper orders', () => {
 
 describe('a market of sizes', () => {
   const createMarket = (kind: 'levels' | 'quotes'): DepthMarket =>
-    createDepthMarket(kind, { traded: () => undefined, withdrawn: () => undefined, changed: () => undefined, settled: () => undefined });
+    createDepthMarket(kind, {
+      traded: () => undefined,
+      withdrawn: () => undefined,
+      sentBack: () => undefined,
+      changed: () => undefined,
+      settled: () => undefined,
+    });
 
   it('keeps its prices in order, whatever comes', () => {
     const change = fc.record({

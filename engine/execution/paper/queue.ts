@@ -14,19 +14,23 @@ export function enterQueue(order: PaperOrder, model: QueueModel, market: MarketV
   queue.aheadLots = queue.aheadAtEntryLots ?? 0;
   queue.momentAtLots = 0;
   queue.momentThroughLots = 0;
+  queue.momentProvenLots = 0;
 }
 
 /** Lots that traded on the order's side at its price or a worse one. */
 export function noteTrade(order: PaperOrder, model: QueueModel, change: BookChange): void {
   const { queue } = order;
   const { lots } = change;
+  const isHidden = change.orderId === order.world.hiddenId;
+  // A real order that is not there in this world proves nothing: what it got must come to ours by the queue.
+  if (change.orderId !== 0n && !isHidden && (change.rank > queue.rank || change.priceTicks !== order.priceTicks))
+    queue.momentProvenLots += lots;
   if (change.priceTicks !== order.priceTicks) {
     queue.momentThroughLots += lots;
     queue.tradedThroughLots += lots;
     return;
   }
   queue.tradedAtLots += lots;
-  const isHidden = change.orderId === order.world.hiddenId;
   if (model !== 'exact' || isHidden || change.rank > queue.rank) queue.momentAtLots += lots;
   // Who stood there before the recording began was never counted as ahead.
   else if (change.rank >= 0) queue.aheadLots = Math.max(0, queue.aheadLots - lots);
@@ -53,13 +57,15 @@ export function settleQueue(order: PaperOrder, model: QueueModel, market: Market
   const { queue } = order;
   const atLots = queue.momentAtLots;
   const throughLots = queue.momentThroughLots;
+  const provenLots = queue.momentProvenLots;
   queue.momentAtLots = 0;
   queue.momentThroughLots = 0;
+  queue.momentProvenLots = 0;
   if (model !== 'exact') return settleEstimate(order, model, market, { atLots, throughLots });
   if (atLots + throughLots === 0) return NOTHING;
   if (queue.aheadLots === 0 && !isSomebodyBetter(order, market)) return { atLots, throughLots };
-  queue.outOfTurnLots += atLots + throughLots;
-  return NOTHING;
+  queue.outOfTurnLots += atLots + throughLots - provenLots;
+  return { atLots: Math.min(atLots, provenLots), throughLots: Math.max(0, provenLots - atLots) };
 }
 
 /** True when an order of the feed at a better price is still there: a trade by price and time would have gone to it. */

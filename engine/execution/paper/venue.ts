@@ -81,6 +81,10 @@ export function createVenue<Market extends MarketView>(
     withdrawn(change) {
       for (const order of ladders[change.side].get(change.priceTicks) ?? []) noteWithdrawal(order, model, change);
     },
+    sentBack(change, rank) {
+      for (const order of ladders[change.side].get(change.priceTicks) ?? [])
+        if (rank > order.queue.rank) noteWithdrawal(order, model, change);
+    },
     changed(side, priceTicks) {
       if (ladders[opposite(side)].prices.length > 0) mayCross = true;
       if (model !== 'exact') for (const order of ladders[side].get(priceTicks) ?? []) touched.add(order);

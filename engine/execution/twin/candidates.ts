@@ -47,7 +47,13 @@ interface Reservoir {
   offer(candidate: Candidate): void;
 }
 
-const SILENT: MarketListener = { traded: () => undefined, withdrawn: () => undefined, changed: () => undefined, settled: () => undefined };
+const SILENT: MarketListener = {
+  traded: () => undefined,
+  withdrawn: () => undefined,
+  sentBack: () => undefined,
+  changed: () => undefined,
+  settled: () => undefined,
+};
 
 /** Draws up to half of `orders` from the filled and half from the cancelled orders; the same seed draws the same from the same feed. */
 export function createSurveyor(orders: number, seed: number): Surveyor {

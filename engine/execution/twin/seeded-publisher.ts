@@ -24,8 +24,6 @@ interface Shown {
   lots: number;
   leavesLots: number;
   readonly displayLots: number;
-  /** `trades`: lots the public book does not yet know to be gone. */
-  isStale: boolean;
 }
 
 /** What a command leaves of the order that it brings or moves. */
@@ -45,6 +43,8 @@ export function createPublisher(style: FlowStyle, hidesMoves: boolean): Publishe
   const order: bigint[] = [];
   const placeOf = new Map<bigint, number>();
   let nextPublicId = 1_000_000n;
+  /** Orders whose trades the public book does not show yet, the last to be refreshed last. */
+  const stale = new Set<bigint>();
   let messages: BookMessage[] = [];
   let tsNs = 0n;
 
@@ -80,12 +80,11 @@ export function createPublisher(style: FlowStyle, hidesMoves: boolean): Publishe
   }
 
   /** The next slice of an iceberg came to the end of its level. */
-  function refresh(state: Shown, lots: number): void {
+  function refresh(id: bigint, state: Shown, lots: number): void {
     state.lots = lots;
-    if (style === 'trades') {
-      state.isStale = true;
-      return;
-    }
+    stale.delete(id);
+    stale.add(id);
+    if (style === 'trades') return;
     state.publicId = nextPublicId++;
     say(BOOK_ACTION.add, state);
   }
@@ -98,7 +97,7 @@ export function createPublisher(style: FlowStyle, hidesMoves: boolean): Publishe
       const taker = { publicId: event.orderId, side: opposite(maker.side), priceTicks: event.priceTicks, lots };
       if (!extendTrade(event.priceTicks, lots)) say(BOOK_ACTION.trade, taker);
       say(BOOK_ACTION.fill, { ...maker, lots });
-      maker.isStale = true;
+      stale.add(event.otherId);
     }
     maker.lots -= lots;
     maker.leavesLots = event.otherLeavesLots;
@@ -119,9 +118,9 @@ export function createPublisher(style: FlowStyle, hidesMoves: boolean): Publishe
 
   /** What the trades did to the book: those that are gone are cancelled, the others modified. */
   function echo(before: ReadonlyMap<bigint, number>): void {
-    for (const [id, state] of [...shown]) {
-      if (!state.isStale) continue;
-      state.isStale = false;
+    for (const id of stale) {
+      const state = shown.get(id);
+      if (state === undefined) continue;
       if (state.leavesLots > 0) say(BOOK_ACTION.modify, state);
       else {
         say(BOOK_ACTION.cancel, { ...state, lots: before.get(id)! });
@@ -132,6 +131,7 @@ export function createPublisher(style: FlowStyle, hidesMoves: boolean): Publishe
 
   function publish(command: OrderCommand, events: readonly OrderEvent[]): BookMessage[] {
     messages = [];
+    stale.clear();
     tsNs = command.tsNs;
     const before = new Map([...shown].map(([id, state]) => [id, state.lots]));
     let entering: Entering | undefined;
@@ -142,7 +142,7 @@ export function createPublisher(style: FlowStyle, hidesMoves: boolean): Publishe
         if (entering !== undefined) entering.leavesLots = event.leavesLots;
       } else if (event.kind === L.EVENT_KIND_REFRESHED) {
         const state = shown.get(event.orderId);
-        if (state !== undefined) refresh(state, event.quantityLots);
+        if (state !== undefined) refresh(event.orderId, state, event.quantityLots);
       } else if (event.kind === L.EVENT_KIND_REPLACED) entering = replace(command, event) ?? entering;
       else if (event.kind === L.EVENT_KIND_CANCELLED) {
         const state = shown.get(event.orderId);
@@ -187,7 +187,7 @@ export function createPublisher(style: FlowStyle, hidesMoves: boolean): Publishe
     const { orderId, side, priceTicks, displayLots, leavesLots } = entering;
     const lots = sliceOf(entering);
     const publicId = entering.publicId === undefined ? orderId : style === 'trades' ? entering.publicId : nextPublicId++;
-    const state: Shown = { publicId, side, priceTicks, lots, leavesLots, displayLots, isStale: false };
+    const state: Shown = { publicId, side, priceTicks, lots, leavesLots, displayLots };
     show(orderId, state);
     say(BOOK_ACTION.add, state);
   }
