@@ -82,9 +82,9 @@ program
 
 program
   .command('feed')
-  .description('replay order-by-order files (DBN, ITCH 5.0, LOBSTER) and say what they hold')
+  .description('replay order-by-order files (DBN, ITCH 5.0, LOBSTER) or depth frames (Binance) and say what they hold')
   .argument('<files...>', 'read one after the other, a snapshot first')
-  .option('--format <format>', 'dbn, itch or lobster, instead of recognising it')
+  .option('--format <format>', 'dbn, itch, lobster or binance, instead of recognising it')
   .option('--symbol <symbol>', 'only this symbol')
   .option('--tick-size <decimal>', 'one tick, instead of finding it out')
   .option('--date <date>', 'day of files that only tell the time of the day, YYYY-MM-DD')

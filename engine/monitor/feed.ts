@@ -2,7 +2,7 @@
 import { SYSTEM_CLOCK } from '../core/clock.ts';
 import { formatScaled } from '../core/decimal.ts';
 import { EngineError } from '../core/errors.ts';
-import { openBookFeed } from '../ingest/book-feed/open.ts';
+import { isDepthFile, openBookFeed } from '../ingest/book-feed/open.ts';
 import type { BookFeedOptions } from '../ingest/book-feed/options.ts';
 import { createMatcher } from '../kernel/matcher.ts';
 import {
@@ -17,6 +17,7 @@ import {
   readMessage,
 } from '../market/book-message.ts';
 import { createFeedBook, type FeedBook, type SymbolBook } from '../market/feed-book.ts';
+import { depthLines, replayDepth } from './feed-depth.ts';
 import { createPredictor, type Prediction } from './feed-predict.ts';
 
 export interface FeedRunOptions extends BookFeedOptions {
@@ -73,6 +74,13 @@ export interface FeedReport {
  * @throws EngineError FEED_FILE, FEED_FORMAT, FEED_OPTION, FEED_PREDICT
  */
 export async function runFeed(files: readonly string[], options: FeedRunOptions, say: (line: string) => void): Promise<number> {
+  const [first] = files;
+  if (options.format === 'binance' || (options.format === undefined && first !== undefined && (await isDepthFile(first)))) {
+    const depth = await replayDepth(files);
+    if (options.json) say(JSON.stringify(depth, null, 1));
+    else for (const line of depthLines(depth)) say(line);
+    return 0;
+  }
   const report = await replayFeed(files, options);
   if (options.json) say(JSON.stringify(report, null, 1));
   else for (const line of linesOf(report)) say(line);
