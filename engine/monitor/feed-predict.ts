@@ -44,9 +44,8 @@ export interface Prediction {
   readonly lots: number;
   readonly exactLots: number;
   readonly misses: Readonly<Record<Miss, MissCount>>;
-  /** Orders put right after an event, and those that lost their place by it. */
+  /** Levels that were put right after an event, every order in its place. */
   readonly corrected: number;
-  readonly misplaced: number;
 }
 
 export interface Predictor {
@@ -89,7 +88,6 @@ export function createPredictor(matcher: PredictionMatcher): Predictor {
       price: { events: 0, lots: 0 },
     } satisfies Record<Miss, MissCount>,
     corrected: 0,
-    misplaced: 0,
   };
   const real = createFeedBook();
   const one = createBookBatch(1);
@@ -201,23 +199,28 @@ export function createPredictor(matcher: PredictionMatcher): Predictor {
       predicted.push({ event, shown, fills: event.side === BOOK_SIDE.none ? [] : predict(event) });
     }
     const cancelled = new Set(messages.filter(({ action }) => action === BOOK_ACTION.cancel).map(({ orderId }) => orderId));
-    for (const { event, fills, shown } of predicted) judge(prediction, { event, fills, shown, cancelled });
+    const wrong = predicted.filter(({ event, fills, shown }) => !judge(prediction, { event, fills, shown, cancelled }));
     for (const message of messages) apply(message);
-    for (const { event, fills } of predicted) {
-      for (const fill of fills) correct(event, fill);
+    for (const { event, fills } of wrong) {
+      if (event.side === BOOK_SIDE.none) continue;
+      const makers = [...fills, ...event.fills];
+      for (const priceTicks of new Set(makers.map((fill) => fill.priceTicks))) correct(event, { priceTicks, makers });
     }
   };
-  /** An order that was wrongly taken from is put back. */
-  const correct = (event: TradeEvent, { makerId, priceTicks }: Fill): void => {
+  /** Puts the orders of a level where they are in the venue's book. */
+  const correct = (event: TradeEvent, { priceTicks, makers }: { priceTicks: number; makers: readonly Fill[] }): void => {
+    const side = 1 - event.side;
     const symbol = real.symbol(event.symbolIndex);
-    const isUnknown = makerId >= UNKNOWN_BASE;
-    const order = isUnknown ? firstUnknown(symbol.level(1 - event.side, priceTicks)?.first) : symbol.orders.get(makerId);
-    const held = bookOf(event.symbolIndex).get(makerId);
-    if (held?.leavesLots === order?.leavesLots) return;
+    const at = { ...event.message, side, priceTicks };
+    const orders: FeedOrder[] = [];
+    for (let order = symbol.level(side, priceTicks)?.first; order; order = order.after) orders.push(order);
+    const ids = new Set([
+      ...orders.map(({ orderId }) => orderId),
+      ...makers.map(({ makerId }) => (makerId >= UNKNOWN_BASE ? 0n : makerId)),
+    ]);
+    for (const id of ids) if (bookOf(event.symbolIndex).get(keyOf(id, at))?.priceTicks === priceTicks) putRight(at, id, undefined);
+    for (const order of orders) putRight(at, order.orderId, order);
     prediction.corrected += 1;
-    if (order) prediction.misplaced += 1;
-    const at = { ...event.message, side: 1 - event.side, priceTicks };
-    putRight(at, isUnknown ? 0n : makerId, order);
   };
   return {
     take(message) {
@@ -310,7 +313,8 @@ interface Judged {
 
 type MutablePrediction = { -readonly [K in keyof Prediction]: Prediction[K] };
 
-function judge(prediction: MutablePrediction, judged: Judged): void {
+/** Counts an event; true when it was foretold exactly. */
+function judge(prediction: MutablePrediction, judged: Judged): boolean {
   const { event, fills } = judged;
   const realFills = event.fills;
   const right = new Map<string, number>();
@@ -332,11 +336,12 @@ function judge(prediction: MutablePrediction, judged: Judged): void {
   prediction.exactLots += exactLots;
   if (isExact) {
     prediction.exactEvents += 1;
-    return;
+    return true;
   }
   const miss = prediction.misses[reasonOf(judged)];
   miss.events += 1;
   miss.lots += event.lots - exactLots;
+  return false;
 }
 
 function isSameFill(fill: Fill, predicted: Fill | undefined): boolean {

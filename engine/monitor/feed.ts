@@ -230,7 +230,7 @@ function predictionLines(prediction: Prediction): string[] {
         ([reason, { events, lots }]) =>
           `  missed, ${reason.padEnd(14)} ${events.toLocaleString('en')} events, ${lots.toLocaleString('en')} lots`,
       ),
-    `  orders put right afterwards     ${prediction.corrected.toLocaleString('en')}, of which lost their place ${prediction.misplaced.toLocaleString('en')}`,
+    `  levels put right afterwards     ${prediction.corrected.toLocaleString('en')}`,
   ];
 }
 
