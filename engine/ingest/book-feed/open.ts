@@ -8,6 +8,8 @@ import { openItchFeed } from './itch.ts';
 import { openLobsterFeed } from './lobster.ts';
 import type { BookFeedOptions } from './options.ts';
 
+const HEAD_BYTES = 64;
+
 type Opener = (files: readonly string[], options: BookFeedOptions) => Promise<BookFeed>;
 
 const FORMATS: Readonly<Record<string, Opener>> = { dbn: openDbnFeed, itch: openItchFeed, lobster: openLobsterFeed };
@@ -27,12 +29,24 @@ export async function openBookFeed(files: readonly string[], options: BookFeedOp
   throw new EngineError('FEED_FORMAT', `feed: files of ${[...formats].join(' and ')}; expected one format out of ${known}`);
 }
 
-/** @throws EngineError FEED_FILE, FEED_FORMAT */
-async function formatOf(path: string): Promise<string> {
+/**
+ * True for recorded frames of a depth stream, which hold levels and not orders: readDepthFrames reads them.
+ * @throws EngineError FEED_FILE
+ */
+export async function isDepthFile(path: string): Promise<boolean> {
+  return /^\d{13,19} \{/.test((await headOf(path)).toString('latin1'));
+}
+
+async function headOf(path: string): Promise<Buffer> {
   const source = await openBytes(path);
   const piece = await source.next();
   await source.close();
-  const head = Buffer.from(piece?.subarray(0, 64) ?? []);
+  return Buffer.from(piece?.subarray(0, HEAD_BYTES) ?? []);
+}
+
+/** @throws EngineError FEED_FILE, FEED_FORMAT */
+async function formatOf(path: string): Promise<string> {
+  const head = await headOf(path);
   if (head.toString('latin1', 0, 3) === 'DBN') return 'dbn';
   if (/_(message|orderbook)_\d+\.csv/.test(basename(path)) || /^\d+(\.\d+)?,[1-7],\d+,\d+,-?\d+,-?1[,\r\n]/.test(head.toString('latin1'))) {
     return 'lobster';
