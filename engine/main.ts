@@ -134,6 +134,10 @@ program
   .option('--settings <file>', 'JSON with the settings of the paper exchange')
   .option('--explain <count>', 'explain so many twins that did not do as their originals did', '0')
   .option('--seeded <commands>', 'instead of files: a flow of so many commands, matched by the plain book')
+  .option('--hidden-moves', 'in that flow one change in ten costs an order its place, and nobody can see it')
+  .option('--format <format>', 'read every file in this format instead of recognising it')
+  .option('--symbol <symbol>', 'only this instrument')
+  .option('--tick-size <decimal>', 'instead of the one found in the files')
   .option('--json', 'print one JSON object')
   .action(guarded((files: string[], flags: TwinFlags) => runTwinCommand(files, flags, say)));
 

@@ -15,6 +15,10 @@ export interface TwinFlags {
   readonly settings?: string;
   readonly explain: string;
   readonly seeded?: string;
+  readonly hiddenMoves?: boolean;
+  readonly format?: string;
+  readonly symbol?: string;
+  readonly tickSize?: string;
   readonly json?: boolean;
 }
 
@@ -26,7 +30,7 @@ export interface TwinFlags {
 export function runTwinCommand(files: string[], flags: TwinFlags, say: (line: string) => void): Promise<number> {
   const seed = parseCount('seed', flags.seed, { min: 0, max: 0xffffffff });
   return reportTwins(
-    opener(files, flags.seeded, seed),
+    opener(files, flags, seed),
     {
       orders: parseCount('orders', flags.orders, { min: 2, max: 1_000_000 }),
       seed,
@@ -38,11 +42,16 @@ export function runTwinCommand(files: string[], flags: TwinFlags, say: (line: st
   );
 }
 
-function opener(files: string[], seeded: string | undefined, seed: number): () => Promise<BookFeed> {
-  if (files.length > 0 && seeded === undefined) return () => openBookFeed(files, {});
-  if (files.length > 0 || seeded === undefined) throw new EngineError('TWIN_OPTIONS', 'twin: expected files or --seeded, one of the two');
+function opener(files: string[], flags: TwinFlags, seed: number): () => Promise<BookFeed> {
+  const { seeded, format, symbol, tickSize } = flags;
+  if (files.length > 0 === (seeded !== undefined))
+    throw new EngineError('TWIN_OPTIONS', 'twin: expected files or --seeded, one of the two');
+  if (seeded === undefined) {
+    const options = { ...(format && { format }), ...(symbol && { symbol }), ...(tickSize && { tickSize }) };
+    return () => openBookFeed(files, options);
+  }
   const commands = parseCount('seeded', seeded, { min: 1, max: 10_000_000 });
-  return () => Promise.resolve(openSeededFlow({ seed, commands, style: 'trades' }));
+  return () => Promise.resolve(openSeededFlow({ seed, commands, style: 'trades', hasHiddenMoves: flags.hiddenMoves ?? false }));
 }
 
 /**
