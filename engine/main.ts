@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { KnobsInvalid, type LoadedConfig, loadProcessConfig } from '../config/load.ts';
 import { EngineError, messageOf } from './core/errors.ts';
+import { type PaperFlags, runPaperCommand } from './execution/paper/command.ts';
 import { runTwinCommand, type TwinFlags } from './execution/twin/command.ts';
 import { type DlqOptions, listLetters, replayDlq, showLetter } from './monitor/dlq.ts';
 import { runExport } from './monitor/export.ts';
@@ -121,6 +122,18 @@ choosing(dlq.command('replay'))
   .option('--dry-run', 'only say what would be sent')
   .option('--yes', 'send')
   .action(guarded((options: DlqOptions) => replayDlq(load({}).config, options, say)));
+
+program
+  .command('paper')
+  .description('play requests against recorded order-by-order files without changing them, and say what came of each and why')
+  .argument('<files...>', 'recorded files, a snapshot first')
+  .requiredOption('--requests <file>', 'JSON lines: new, cancel, replace')
+  .option('--settings <file>', 'JSON with the settings of the paper exchange')
+  .option('--lot-size <decimal>', 'units in a lot, such as the multiplier of a future', '1')
+  .option('--format <format>', 'read every file in this format instead of recognising it')
+  .option('--symbol <symbol>', 'only this instrument')
+  .option('--tick-size <decimal>', 'instead of the one found in the files')
+  .action(guarded((files: string[], flags: PaperFlags) => runPaperCommand(files, flags, say)));
 
 program
   .command('twin')

@@ -5,6 +5,9 @@ import type { Side, World } from './market.ts';
 
 /** Why a request was refused or an order left without trading: the matcher's numbers, and from 100 on those only a paper exchange has. */
 export const PAPER_REASON = {
+  unknownSymbol: ORDER_REASON.unknownSymbol,
+  duplicateId: ORDER_REASON.duplicateId,
+  offTick: ORDER_REASON.offTick,
   malformed: ORDER_REASON.malformed,
   unsupportedCombination: ORDER_REASON.unsupportedCombination,
   quantityNotPositive: ORDER_REASON.quantityNotPositive,

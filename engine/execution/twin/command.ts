@@ -1,8 +1,8 @@
 /** `npm run twin`: its options, and where its messages come from. */
-import { readFileSync } from 'node:fs';
-import { EngineError, messageOf } from '../../core/errors.ts';
+import { EngineError } from '../../core/errors.ts';
 import { openBookFeed } from '../../ingest/book-feed/open.ts';
 import type { BookFeed } from '../../market/book-message.ts';
+import { readPaperSettings } from '../paper/command.ts';
 import { type PaperSettings, parsePaperSettings, QUEUE_MODELS } from '../paper/settings.ts';
 import { reportTwins } from './run.ts';
 import { openSeededFlow } from './seeded-flow.ts';
@@ -60,20 +60,10 @@ function opener(files: string[], flags: TwinFlags, seed: number): () => Promise<
  * @throws EngineError PAPER_SETTINGS
  */
 function twinSettings(model: string | undefined, file: string | undefined): PaperSettings[] {
-  const given = file === undefined ? {} : readSettings(file);
+  const given = file === undefined ? {} : readPaperSettings(file);
   const models: readonly string[] = model === 'all' ? QUEUE_MODELS : model === undefined ? [] : [model];
   if (models.length === 0) return [parsePaperSettings(given)];
   return models.map((each) => parsePaperSettings({ ...given, model: each }));
-}
-
-function readSettings(file: string): object {
-  try {
-    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed;
-  } catch (error) {
-    throw new EngineError('PAPER_SETTINGS', `paper settings '${file}': ${messageOf(error)}`, { cause: error });
-  }
-  throw new EngineError('PAPER_SETTINGS', `paper settings '${file}': expected a JSON object`);
 }
 
 /** A whole number from the command line. */
