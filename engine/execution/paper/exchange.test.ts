@@ -164,6 +164,9 @@ describe('an order that takes', () => {
     const second = script.send({ type: 'market', quantityLots: 6, timeInForce: 'ioc' });
     expect(second.fills.map((fill) => [fill.priceTicks, fill.quantityLots])).toEqual([[101, 3]]);
     expect(second).toMatchObject({ state: 'cancelled', reason: PAPER_REASON.remainder });
+    expect(explainOrder(second, 'exact')).toBe(
+      'cancelled (30 remainder), 3 of 6 lots filled: reached the venue 0 ns after it was sent; it never waited in a queue',
+    );
     expect(script.send({ type: 'market', timeInForce: 'ioc' })).toMatchObject({ state: 'cancelled', reason: PAPER_REASON.noLiquidity });
     // Another account has a market of its own; and what comes new is there for all.
     expect(filledLots(script.send({ type: 'market', quantityLots: 20, timeInForce: 'ioc' }, script.exchange.openAccount()))).toBe(9);

@@ -1,5 +1,5 @@
 /** Why an order of ours traded, or did not: the sentence behind the figures. */
-import { PAPER_REASON, type PaperFill, type PaperOrder, type PaperReason } from './paper-order.ts';
+import { NO_RANK, PAPER_REASON, type PaperFill, type PaperOrder, type PaperReason } from './paper-order.ts';
 import type { QueueModel } from './settings.ts';
 
 const REASON_NAMES = new Map<PaperReason, string>(
@@ -30,6 +30,7 @@ export function explainOrder(order: PaperOrder, model: QueueModel): string {
   if (order.arrivedNs === undefined) return `${head}: has not reached the venue`;
   const way = `reached the venue ${order.arrivedNs - order.sentNs} ns after it was sent`;
   if (order.state === 'refused') return `${head}: ${way}`;
+  if (queue.rank === NO_RANK) return `${head}: ${way}; it never waited in a queue`;
   const place = `queue by ${model}: ${aheadAtEntry(queue.aheadAtEntryLots)} ahead at entry, ${lots(queue.aheadLots)} now, ${lots(queue.withdrawnAheadLots)} withdrawn ahead`;
   const traded = `${lots(queue.tradedAtLots)} traded at its price, ${lots(queue.tradedThroughLots)} beyond it`;
   const outOfTurn = queue.outOfTurnLots === 0 ? '' : `, ${lots(queue.outOfTurnLots)} of them while others still stood before it`;

@@ -50,7 +50,7 @@ export type FillCause = keyof typeof FILL_CAUSE;
 
 /** What is known of an order's place, all in lots. Estimates may be fractions. */
 export interface QueuePlace {
-  /** Place by arrival among the feed's own orders. */
+  /** Place by arrival among the feed's own orders; NO_RANK for an order that never waited. */
   rank: number;
   /** Undefined while the feed has not shown the level. */
   aheadAtEntryLots: number | undefined;
@@ -101,9 +101,11 @@ export interface PaperOrder extends PaperRequest {
   readonly fills: PaperFill[];
 }
 
+export const NO_RANK = -1;
+
 export function createQueuePlace(): QueuePlace {
   return {
-    rank: 0,
+    rank: NO_RANK,
     aheadAtEntryLots: undefined,
     aheadLots: 0,
     shownLots: 0,

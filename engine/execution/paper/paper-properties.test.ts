@@ -24,14 +24,14 @@ interface Plan {
   readonly patience: number;
 }
 
-const COMMANDS = 1500;
+const COMMANDS = 800;
 const anyPlan: fc.Arbitrary<Plan> = fc.record({
   at: fc.integer({ min: 100, max: COMMANDS }),
   side: fc.constantFrom<Side>(0, 1),
   offsetTicks: fc.integer({ min: -4, max: 3 }),
   lots: fc.integer({ min: 1, max: 30 }),
   timeInForce: fc.constantFrom('gtc', 'gtc', 'gtc', 'ioc'),
-  patience: fc.integer({ min: 1, max: 1500 }),
+  patience: fc.integer({ min: 1, max: 800 }),
 });
 const anyPlans = fc.array(anyPlan, { minLength: 1, maxLength: 25 });
 const anyStyle = fc.constantFrom<FlowStyle>('executions', 'trades');
