@@ -1,5 +1,5 @@
 /** The plain book obeys every rule of docs/reference/matching.md. */
 import { createBookOracle } from '../engine/market/book-oracle.ts';
-import { describeBookChecks } from './contract/book-suite-checks.ts';
+import { describeBookRules } from './contract/book-suite.ts';
 
-describeBookChecks('plain book', createBookOracle);
+describeBookRules('plain book', createBookOracle);
