@@ -225,7 +225,7 @@ function anyInstrument({ baseTicks, tickStep, lotStep }: Ground): fc.Arbitrary<B
       bounds: pick([6, fc.constant(band(2 ** 31))], [2, fc.constant(band(6 * tickStep))], [1, fc.constant(band(2 * tickStep))]),
       lastTicks: pick(
         [2, fc.constant(L.ORDER_LIMIT_PRICE_NONE)],
-        [3, fc.integer({ min: -2, max: 2 }).map((steps) => baseTicks + steps * tickStep)],
+        [3, fc.integer({ min: -2, max: 2 }).map((steps) => Math.max(-PRICE_MAX, Math.min(PRICE_MAX, baseTicks + steps * tickStep)))],
       ),
     })
     .map(({ bounds, ...fields }) => ({ ...fields, ...bounds, tickStep, lotStep }));

@@ -48,8 +48,8 @@ export function checkNew(region: BookRegion, command: OrderCommand): number {
 export function checkRestore(region: BookRegion, command: OrderCommand): number {
   const symbol = region.symbols.get(command.symbolIndex);
   if (!symbol) return L.ORDER_REASON_UNKNOWN_SYMBOL;
-  const malformed = checkId(region, command) || checkAttributes(command.attributes);
-  if (malformed) return malformed;
+  const refused = checkId(region, command) || checkAttributes(command.attributes) || checkCombination(command);
+  if (refused) return refused;
   const type = typeOf(command.attributes);
   if (type === L.ORDER_TYPE_MARKET || type === L.ORDER_TYPE_MARKET_TO_LIMIT || !isStanding(timeInForceOf(command.attributes)))
     return L.ORDER_REASON_UNSUPPORTED_COMBINATION;
@@ -57,7 +57,8 @@ export function checkRestore(region: BookRegion, command: OrderCommand): number 
   if (command.quantityLots > L.ORDER_LIMIT_QUANTITY_MAX) return L.ORDER_REASON_QUANTITY_TOO_LARGE;
   if (isLimited(type) && !isInRange(command.priceTicks)) return L.ORDER_REASON_PRICE_OUT_OF_RANGE;
   const book = bookOf(command.attributes);
-  if (book === 'stop' && !isInRange(command.stopTicks)) return L.ORDER_REASON_STOP_INVALID;
+  const isTrailWrong = type === L.ORDER_TYPE_TRAILING_STOP && (command.trailTicks < 1 || command.trailTicks > L.ORDER_LIMIT_PRICE_MAX);
+  if (book === 'stop' && (isTrailWrong || !isInRange(command.stopTicks))) return L.ORDER_REASON_STOP_INVALID;
   const shownMax = Math.min(command.displayLots, command.quantityLots);
   const isShownWrong = command.displayLots !== 0 && (command.shownLots < 1 || command.shownLots > shownMax);
   if (command.displayLots < 0 || isShownWrong || checkSlices(region, command)) return L.ORDER_REASON_DISPLAY_INVALID;

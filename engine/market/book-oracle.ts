@@ -351,6 +351,6 @@ function restore(region: BookRegion, command: OrderCommand): void {
     return;
   }
   const order = orderOf(command);
-  if (order.displayLots === 0) stand(region, symbol, order);
+  if (order.displayLots === 0 || typeOf(order.attributes) === L.ORDER_TYPE_STOP_LIMIT) stand(region, symbol, order);
   else stand(region, symbol, order, command.shownLots);
 }
