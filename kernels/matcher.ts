@@ -19,6 +19,7 @@ import { isInRange, knownSymbol } from "./lib/book-check";
 import { closeEvents, emit, emitRejected, emitTop, hasEventRoom, isWanted, openEvents, saveTop } from "./lib/book-events";
 import { newOrder, restoreOrder } from "./lib/book-new";
 import { slicesOf } from "./lib/book-orders";
+import { quick } from "./lib/book-quick";
 import {
   AT_COMMAND_BASE, AT_COMMANDS, AT_EVENT_BASE, AT_EVENT_CAPACITY, AT_EVENT_COUNT, AT_EVENT_MASK, AT_FORMAT, AT_ORDERS, AT_OWNERS, AT_PAGES,
   AT_SLICES, AT_SYMBOLS, AT_TIME_NS, emptyRegion, owners, placeRegion, region, regionEnd, SYMBOL_INDEX, symbolAt, symbolCount, symbols, SYMBOL_BYTES,
@@ -100,6 +101,7 @@ function slicesOfCommand(command: usize): i32 {
 
 function step(command: usize): void {
   store<i64>(region, max(load<i64>(region, AT_TIME_NS), load<i64>(command, ORDER_COMMAND_TS_NS)), AT_TIME_NS);
+  if (quick(command)) return;
   const kind = load<i32>(command, ORDER_COMMAND_KIND);
   const isMass = kind == COMMAND_KIND_MASS_CANCEL;
   if (kind == COMMAND_KIND_RESTORE) restoreOrder(command);
