@@ -293,7 +293,7 @@ function bruteUncross(orders: readonly Gathered[], lastTicks: number): { priceTi
   const byVolume = rows.filter((row) => row.volume === volume);
   const least = Math.min(...byVolume.map((row) => Math.abs(row.surplus)));
   const left = byVolume.filter((row) => Math.abs(row.surplus) === least);
-  const [lowest, highest] = [left[0]!, left.at(-1)!];
+  const [lowest, highest] = [left[0]!, left[left.length - 1]!];
   if (left.every((row) => row.surplus > 0)) return { priceTicks: highest.priceTicks, volume };
   if (left.every((row) => row.surplus < 0)) return { priceTicks: lowest.priceTicks, volume };
   if (lastTicks === L.ORDER_LIMIT_PRICE_NONE) return { priceTicks: highest.priceTicks, volume };
