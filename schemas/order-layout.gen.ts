@@ -39,23 +39,23 @@ export const ORDER_EVENT_ORDER_ID = 8; // the order; top: lots at the best bid
 export const ORDER_EVENT_ORDER_ID_I64 = 1;
 export const ORDER_EVENT_OTHER_ID = 16; // trade: the maker; accepted: expiryNs; top: lots at the best ask
 export const ORDER_EVENT_OTHER_ID_I64 = 2;
-export const ORDER_EVENT_PRICE_TICKS = 24; // price; top: best bid or PRICE_NONE
+export const ORDER_EVENT_PRICE_TICKS = 24; // limit, or price of the trade; top: best bid or PRICE_NONE
 export const ORDER_EVENT_PRICE_TICKS_I32 = 6;
-export const ORDER_EVENT_QUANTITY_LOTS = 28; // traded; accepted: whole; refreshed: new slice; phase: PHASE
+export const ORDER_EVENT_QUANTITY_LOTS = 28; // traded; accepted: whole; cancelled, expired: what went; replaced: leaves before; refreshed: new slice; phase: PHASE
 export const ORDER_EVENT_QUANTITY_LOTS_I32 = 7;
 export const ORDER_EVENT_LEAVES_LOTS = 32; // left of the order, hidden part included
 export const ORDER_EVENT_LEAVES_LOTS_I32 = 8;
-export const ORDER_EVENT_OTHER_LEAVES_LOTS = 36; // trade: left of the maker; accepted, replaced: stopTicks; top: best ask or PRICE_NONE
+export const ORDER_EVENT_OTHER_LEAVES_LOTS = 36; // trade: left of the maker; top: best ask or PRICE_NONE; else the trigger, if the order has one
 export const ORDER_EVENT_OTHER_LEAVES_LOTS_I32 = 9;
 export const ORDER_EVENT_TS_NS = 40; // time of the region at the command
 export const ORDER_EVENT_TS_NS_I64 = 5;
 export const ORDER_EVENT_OWNER = 48; // of the order
 export const ORDER_EVENT_OWNER_I32 = 12;
-export const ORDER_EVENT_OTHER_OWNER = 52; // trade: of the maker; accepted: trailTicks
+export const ORDER_EVENT_OTHER_OWNER = 52; // trade: of the maker; accepted: trailTicks; replaced: 1 if the place is lost; rejected: kind of the command
 export const ORDER_EVENT_OTHER_OWNER_I32 = 13;
-export const ORDER_EVENT_DISPLAY_LOTS = 56; // accepted: shown slice, 0 for all
+export const ORDER_EVENT_DISPLAY_LOTS = 56; // of the order: shown slice, 0 for all
 export const ORDER_EVENT_DISPLAY_LOTS_I32 = 14;
-export const ORDER_EVENT_ATTRIBUTES = 60; // ORDER_BITS of the order as it was given
+export const ORDER_EVENT_ATTRIBUTES = 60; // ORDER_BITS of the order; the type is the one it has by now
 export const ORDER_EVENT_ATTRIBUTES_I32 = 15;
 
 // What a symbol of a book region allows; the host writes it before the first command of the symbol.
@@ -185,7 +185,8 @@ export const ORDER_REASON_TIME_PASSED = 35;
 export const ORDER_LIMIT_PRICE_MAX = 1073741823;
 export const ORDER_LIMIT_QUANTITY_MAX = 1073741824;
 export const ORDER_LIMIT_PRICE_NONE = -2147483648;
+export const ORDER_LIMIT_SLICES_MAX = 65536;
 
 export const OWNER_FLAG_IS_BLOCKED = 1;
 
-export const ORDER_LAYOUT_HASH = 2115587250;
+export const ORDER_LAYOUT_HASH = 743243103;

@@ -96,8 +96,8 @@ export const ORDER_REASON = {
   timePassed: 35,
 } as const;
 
-/** Bounds that hold everywhere: prices are within plus and minus `priceMax`, quantities and leaves 1 to `quantityMax`. */
-export const ORDER_LIMIT = { priceMax: 0x3fffffff, quantityMax: 0x40000000, priceNone: -0x80000000 } as const;
+/** Bounds that hold everywhere: prices are within plus and minus `priceMax`, quantities and leaves 1 to `quantityMax`, slices of all icebergs of a region together `slicesMax`. */
+export const ORDER_LIMIT = { priceMax: 0x3fffffff, quantityMax: 0x40000000, priceNone: -0x80000000, slicesMax: 0x10000 } as const;
 
 /** Bits of an owner's flags. */
 export const OWNER_FLAG = { isBlocked: 1 } as const;
@@ -137,20 +137,30 @@ export const ORDER_RECORDS: readonly RecordType[] = [
       { name: 'symbolIndex', type: 'i32', offset: 4, doc: 'book within the region' },
       { name: 'orderId', type: 'u64', offset: 8, doc: 'the order; top: lots at the best bid' },
       { name: 'otherId', type: 'u64', offset: 16, doc: 'trade: the maker; accepted: expiryNs; top: lots at the best ask' },
-      { name: 'priceTicks', type: 'i32', offset: 24, doc: 'price; top: best bid or PRICE_NONE' },
-      { name: 'quantityLots', type: 'i32', offset: 28, doc: 'traded; accepted: whole; refreshed: new slice; phase: PHASE' },
+      { name: 'priceTicks', type: 'i32', offset: 24, doc: 'limit, or price of the trade; top: best bid or PRICE_NONE' },
+      {
+        name: 'quantityLots',
+        type: 'i32',
+        offset: 28,
+        doc: 'traded; accepted: whole; cancelled, expired: what went; replaced: leaves before; refreshed: new slice; phase: PHASE',
+      },
       { name: 'leavesLots', type: 'i32', offset: 32, doc: 'left of the order, hidden part included' },
       {
         name: 'otherLeavesLots',
         type: 'i32',
         offset: 36,
-        doc: 'trade: left of the maker; accepted, replaced: stopTicks; top: best ask or PRICE_NONE',
+        doc: 'trade: left of the maker; top: best ask or PRICE_NONE; else the trigger, if the order has one',
       },
       { name: 'tsNs', type: 'i64', offset: 40, doc: 'time of the region at the command' },
       { name: 'owner', type: 'u32', offset: 48, doc: 'of the order' },
-      { name: 'otherOwner', type: 'u32', offset: 52, doc: 'trade: of the maker; accepted: trailTicks' },
-      { name: 'displayLots', type: 'i32', offset: 56, doc: 'accepted: shown slice, 0 for all' },
-      { name: 'attributes', type: 'i32', offset: 60, doc: 'ORDER_BITS of the order as it was given' },
+      {
+        name: 'otherOwner',
+        type: 'u32',
+        offset: 52,
+        doc: 'trade: of the maker; accepted: trailTicks; replaced: 1 if the place is lost; rejected: kind of the command',
+      },
+      { name: 'displayLots', type: 'i32', offset: 56, doc: 'of the order: shown slice, 0 for all' },
+      { name: 'attributes', type: 'i32', offset: 60, doc: 'ORDER_BITS of the order; the type is the one it has by now' },
     ],
   },
   {

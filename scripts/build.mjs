@@ -32,7 +32,7 @@ function run(what, script, args) {
 }
 
 mkdirSync(join(root, 'dist/kernels'), { recursive: true });
-const kernelSource = Math.max(newest(['kernels'], ['.ts']), statSync(join(root, 'schemas/layout.gen.ts')).mtimeMs);
+const kernelSource = Math.max(newest(['kernels'], ['.ts']), newest(['schemas'], ['layout.gen.ts']));
 for (const file of readdirSync(join(root, 'kernels'))) {
   if (!file.endsWith('.ts')) continue;
   const name = file.slice(0, -3);

@@ -1,0 +1,53 @@
+// Finds live orders by their id: open addressing with linear probing, at most half full. An entry is {high half of the hash, order}: the hash
+// tells the home of an entry without looking at its order, and a wrong order is hardly ever looked at.
+import { AT_LIVE, idMask, ids, idShift, ORDER_ID, region } from "./book-region";
+
+const MIX: u64 = 0x9e3779b97f4a7c15;
+
+function hashOf(id: u64): u32 {
+  return <u32>((id * MIX) >> 32);
+}
+
+function entryAt(slot: u32): usize {
+  return ids + (<usize>slot << 3);
+}
+
+/** The live order with an id, 0 when there is none. */
+export function findOrder(id: u64): usize {
+  const hash = hashOf(id);
+  let slot = hash >> idShift;
+  while (true) {
+    const entry = load<u64>(entryAt(slot));
+    const order = <usize>(entry >> 32);
+    if (order == 0 || (<u32>entry == hash && load<u64>(order, ORDER_ID) == id)) return order;
+    slot = (slot + 1) & idMask;
+  }
+}
+
+/** The id must not be in the table. */
+export function addId(order: usize): void {
+  const hash = hashOf(load<u64>(order, ORDER_ID));
+  let slot = hash >> idShift;
+  while (load<u32>(entryAt(slot), 4) != 0) slot = (slot + 1) & idMask;
+  store<u64>(entryAt(slot), <u64>hash | (<u64>order << 32));
+  store<i32>(region, load<i32>(region, AT_LIVE) + 1, AT_LIVE);
+}
+
+/** Takes the entry of a live order out; entries after it move up to where a search would find them. */
+export function removeId(order: usize): void {
+  let hole = hashOf(load<u64>(order, ORDER_ID)) >> idShift;
+  while (load<u32>(entryAt(hole), 4) != <u32>order) hole = (hole + 1) & idMask;
+  for (let slot = hole; ; ) {
+    slot = (slot + 1) & idMask;
+    const entry = load<u64>(entryAt(slot));
+    if (entry >> 32 == 0) break;
+    const home = <u32>entry >> idShift;
+    // The entry may not move before its home.
+    if (((slot - home) & idMask) >= ((slot - hole) & idMask)) {
+      store<u64>(entryAt(hole), entry);
+      hole = slot;
+    }
+  }
+  store<u64>(entryAt(hole), 0);
+  store<i32>(region, load<i32>(region, AT_LIVE) - 1, AT_LIVE);
+}

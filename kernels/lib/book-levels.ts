@@ -1,0 +1,254 @@
+// Pages and levels: where a price stands, which level is the best, which is the next one, and putting orders on and off.
+import {
+  AT_FREE_PAGE, AT_FREE_PAGE_COUNT, AT_NO_LEVEL, AT_PAGES_TOP, BEST_KEY, BEST_LEVEL, FIRST_PAGE, inversion, LAST_PAGE, LEVEL, LEVEL_LOTS,
+  levels, levelsOfPage, NEXT, NO_KEY, PAGE_BOOK, PAGE_HEADER_BYTES, PAGE_KEY, PAGE_LEVELS, PAGE_LEVELS_SHIFT, PAGE_NEXT, PAGE_PREVIOUS, PAGE_SUMMARY,
+  PAGE_TICKS_SHIFT, PAGE_WORDS, pageCache, pageCacheMask, pageOfLevel, PREVIOUS, priceOfKey, region, SHOWN, sideOfLevel,
+} from "./book-region";
+
+const SLOT_MASK: u32 = 511;
+const SIDE_SHIFT: usize = 13;
+const LEVEL_SHIFT: usize = 4;
+
+function slotOfLevel(level: usize): u32 {
+  return <u32>((level - levels) >> LEVEL_SHIFT) & SLOT_MASK;
+}
+
+/** The page of a key: the same number for both sides. */
+export function pageKeyOf(key: u32, side: u32): u32 {
+  return (key ^ inversion(side)) >> PAGE_TICKS_SHIFT;
+}
+
+function cacheEntry(book: usize, pageKey: u32): usize {
+  return pageCache + (<usize>((pageKey + (<u32>book >> 6) * 7) & pageCacheMask) << 4);
+}
+
+/** The page header of a page that is in use, 0 when it is not. */
+export function findPage(book: usize, pageKey: u32): usize {
+  const entry = cacheEntry(book, pageKey);
+  if (load<u64>(entry) == (<u64>book | (<u64>pageKey << 32))) return <usize>load<u32>(entry, 8);
+  return searchPage(book, pageKey);
+}
+
+function searchPage(book: usize, pageKey: u32): usize {
+  let page = <usize>load<u32>(book, FIRST_PAGE);
+  while (page != 0 && load<u32>(page, PAGE_KEY) < pageKey) page = <usize>load<u32>(page, PAGE_NEXT);
+  if (page == 0 || load<u32>(page, PAGE_KEY) != pageKey) return 0;
+  remember(book, pageKey, page);
+  return page;
+}
+
+function remember(book: usize, pageKey: u32, page: usize): void {
+  const entry = cacheEntry(book, pageKey);
+  store<u64>(entry, <u64>book | (<u64>pageKey << 32));
+  store<u32>(entry, <u32>page, 8);
+}
+
+/** Whether an order may come to stand there: the page is in use, or the pool has one left. */
+export function hasRoom(book: usize, key: u32, side: u32): bool {
+  return load<i32>(region, AT_FREE_PAGE_COUNT) != 0 || findPage(book, pageKeyOf(key, side)) != 0;
+}
+
+/** The page header of a page, which is taken from the pool if need be: there is room. */
+function needPage(book: usize, pageKey: u32): usize {
+  const found = findPage(book, pageKey);
+  return found != 0 ? found : takePage(book, pageKey);
+}
+
+function takePage(book: usize, pageKey: u32): usize {
+  let page = <usize>load<u32>(region, AT_FREE_PAGE);
+  if (page != 0) {
+    store<u32>(region, load<u32>(page, PAGE_NEXT), AT_FREE_PAGE);
+  } else {
+    page = <usize>load<u32>(region, AT_PAGES_TOP);
+    store<u32>(region, <u32>(page + PAGE_HEADER_BYTES), AT_PAGES_TOP);
+    setUpPage(page);
+  }
+  store<i32>(region, load<i32>(region, AT_FREE_PAGE_COUNT) - 1, AT_FREE_PAGE_COUNT);
+  store<u32>(page, <u32>book, PAGE_BOOK);
+  store<u32>(page, pageKey, PAGE_KEY);
+  let before: usize = 0;
+  let after = <usize>load<u32>(book, FIRST_PAGE);
+  while (after != 0 && load<u32>(after, PAGE_KEY) < pageKey) {
+    before = after;
+    after = <usize>load<u32>(after, PAGE_NEXT);
+  }
+  joinPages(book, before, page);
+  joinPages(book, page, after);
+  remember(book, pageKey, page);
+  return page;
+}
+
+/** Its levels point to themselves, as they do whenever a page goes back to the pool. */
+function setUpPage(page: usize): void {
+  const first = levelsOfPage(page);
+  memory.fill(page, 0, PAGE_HEADER_BYTES);
+  store<u32>(page, <u32>first, PAGE_LEVELS);
+  for (let level = first, end = first + (<usize>1 << PAGE_LEVELS_SHIFT); level < end; level += 1 << LEVEL_SHIFT) {
+    store<u64>(level, <u64>level | (<u64>level << 32));
+    store<i64>(level, 0, LEVEL_LOTS);
+  }
+}
+
+function joinPages(book: usize, before: usize, after: usize): void {
+  store<u32>(before != 0 ? before + PAGE_NEXT : book + FIRST_PAGE, <u32>after);
+  store<u32>(after != 0 ? after + PAGE_PREVIOUS : book + LAST_PAGE, <u32>before);
+}
+
+function freePage(page: usize): void {
+  const book = <usize>load<u32>(page, PAGE_BOOK);
+  joinPages(book, <usize>load<u32>(page, PAGE_PREVIOUS), <usize>load<u32>(page, PAGE_NEXT));
+  const entry = cacheEntry(book, load<u32>(page, PAGE_KEY));
+  if (load<u32>(entry, 8) == <u32>page) store<u64>(entry, 0);
+  store<u32>(page, load<u32>(region, AT_FREE_PAGE), PAGE_NEXT);
+  store<u32>(region, <u32>page, AT_FREE_PAGE);
+  store<i32>(region, load<i32>(region, AT_FREE_PAGE_COUNT) + 1, AT_FREE_PAGE_COUNT);
+}
+
+/** The key of a level: less is better. */
+export function keyOfLevel(level: usize): u32 {
+  const side = sideOfLevel(level);
+  const first = ((load<u32>(pageOfLevel(level), PAGE_KEY) << PAGE_TICKS_SHIFT) ^ inversion(side)) & ~SLOT_MASK;
+  return first | slotOfLevel(level);
+}
+
+export function priceOfLevel(level: usize): i32 {
+  return priceOfKey(keyOfLevel(level), sideOfLevel(level));
+}
+
+/** Puts an order, whose shown lots are set, at the end of the level of a key: there is room. */
+export function link(order: usize, book: usize, side: u32, key: u32): void {
+  const page = needPage(book, pageKeyOf(key, side));
+  const slot = key & SLOT_MASK;
+  const level = <usize>load<u32>(page, PAGE_LEVELS) + (<usize>side << SIDE_SHIFT) + (<usize>slot << LEVEL_SHIFT);
+  const last = <usize>load<u32>(level, PREVIOUS);
+  store<u64>(order, <u64>level | (<u64>last << 32));
+  store<u32>(last, <u32>order, NEXT);
+  store<u32>(level, <u32>order, PREVIOUS);
+  store<i64>(level, load<i64>(level, LEVEL_LOTS) + <i64>load<i32>(order, SHOWN), LEVEL_LOTS);
+  store<u32>(order, <u32>level, LEVEL);
+  const word = page + (<usize>side << 6) + (<usize>(slot >> 6) << 3);
+  store<u64>(word, load<u64>(word, PAGE_WORDS) | (<u64>1 << <u64>(slot & 63)), PAGE_WORDS);
+  const summary = page + (<usize>side << 2);
+  store<u32>(summary, load<u32>(summary, PAGE_SUMMARY) | (<u32>1 << (slot >> 6)), PAGE_SUMMARY);
+  const best = book + (<usize>side << 2);
+  const bestKey = load<u32>(best, BEST_KEY);
+  const isBetter = key < bestKey;
+  store<u32>(best, select<u32>(key, bestKey, isBetter), BEST_KEY);
+  store<u32>(best, select<u32>(<u32>level, load<u32>(best, BEST_LEVEL), isBetter), BEST_LEVEL);
+}
+
+/** Takes an order off its level. Its `LEVEL` stays as it was. */
+export function unlink(order: usize): void {
+  const next = <usize>load<u32>(order, NEXT);
+  const previous = <usize>load<u32>(order, PREVIOUS);
+  store<u32>(previous, <u32>next, NEXT);
+  store<u32>(next, <u32>previous, PREVIOUS);
+  const level = <usize>load<u32>(order, LEVEL);
+  store<i64>(level, load<i64>(level, LEVEL_LOTS) - <i64>load<i32>(order, SHOWN), LEVEL_LOTS);
+  const page = pageOfLevel(level);
+  const side = sideOfLevel(level);
+  const slot = slotOfLevel(level);
+  // Only the level stands on both sides of the last order. Without branches, as half the levels hold one order and half hold more.
+  const isEmpty = <u64>(next == previous);
+  const word = page + (<usize>side << 6) + (<usize>(slot >> 6) << 3);
+  const bits = load<u64>(word, PAGE_WORDS) & ~(isEmpty << <u64>(slot & 63));
+  store<u64>(word, bits, PAGE_WORDS);
+  const summary = page + (<usize>side << 2);
+  const left = load<u32>(summary, PAGE_SUMMARY) & ~((<u32>isEmpty & <u32>(bits == 0)) << (slot >> 6));
+  store<u32>(summary, left, PAGE_SUMMARY);
+  const best = <usize>load<u32>(page, PAGE_BOOK) + (<usize>side << 2);
+  if (<u32>isEmpty & (<u32>(load<u32>(best, BEST_LEVEL) == <u32>level) | <u32>(left == 0))) levelEmptied(page, side, level);
+}
+
+/** The best of its side, or the last of its side of a page, has gone. */
+function levelEmptied(page: usize, side: u32, level: usize): void {
+  const best = <usize>load<u32>(page, PAGE_BOOK) + (<usize>side << 2);
+  if (load<u32>(best, BEST_LEVEL) == <u32>level) {
+    const next = bestFrom(page, side);
+    store<u32>(best, <u32>(next != 0 ? next : region + AT_NO_LEVEL), BEST_LEVEL);
+    store<u32>(best, next != 0 ? keyOfLevel(next) : NO_KEY, BEST_KEY);
+  }
+  if (load<u64>(page, PAGE_SUMMARY) == 0) freePage(page);
+}
+
+function levelAt(page: usize, side: u32, slot: u32): usize {
+  return <usize>load<u32>(page, PAGE_LEVELS) + (<usize>side << SIDE_SHIFT) + (<usize>slot << LEVEL_SHIFT);
+}
+
+function summaryOf(page: usize, side: u32): u32 {
+  return load<u32>(page + (<usize>side << 2), PAGE_SUMMARY);
+}
+
+function wordOf(page: usize, side: u32, index: u32): u64 {
+  return load<u64>(page + (<usize>side << 6) + (<usize>index << 3), PAGE_WORDS);
+}
+
+/** The page with the next worse prices of a side, or the next better ones. */
+function worsePage(page: usize, side: u32): usize {
+  return <usize>load<u32>(page + (side != 0 ? PAGE_NEXT : PAGE_PREVIOUS));
+}
+
+function betterPage(page: usize, side: u32): usize {
+  return <usize>load<u32>(page + (side != 0 ? PAGE_PREVIOUS : PAGE_NEXT));
+}
+
+/** The best level that has orders, on this page or a worse one; 0: none. */
+function bestFrom(page: usize, side: u32): usize {
+  while (page != 0 && summaryOf(page, side) == 0) page = worsePage(page, side);
+  if (page == 0) return 0;
+  const index = <u32>ctz(summaryOf(page, side));
+  return levelAt(page, side, (index << 6) | <u32>ctz(wordOf(page, side, index)));
+}
+
+/** The next worse level of the same book and side that has orders; 0: none. The level itself may be empty, but its page is in use. */
+export function worseLevel(level: usize): usize {
+  const page = pageOfLevel(level);
+  const side = sideOfLevel(level);
+  const slot = slotOfLevel(level);
+  const index = slot >> 6;
+  const bits = wordOf(page, side, index) & ((<u64>-1 << <u64>(slot & 63)) << 1);
+  if (bits != 0) return levelAt(page, side, (index << 6) | <u32>ctz(bits));
+  const words = summaryOf(page, side) & (<u32>-2 << index);
+  if (words == 0) return bestFrom(worsePage(page, side), side);
+  const worse = <u32>ctz(words);
+  return levelAt(page, side, (worse << 6) | <u32>ctz(wordOf(page, side, worse)));
+}
+
+/** The next better level of the same book and side that has orders; 0: none. */
+export function betterLevel(level: usize): usize {
+  let page = pageOfLevel(level);
+  const side = sideOfLevel(level);
+  const slot = slotOfLevel(level);
+  let index = slot >> 6;
+  const bits = wordOf(page, side, index) & ((<u64>1 << <u64>(slot & 63)) - 1);
+  if (bits != 0) return levelAt(page, side, (index << 6) | (63 - <u32>clz(bits)));
+  let words = summaryOf(page, side) & ((<u32>1 << index) - 1);
+  while (words == 0) {
+    page = betterPage(page, side);
+    if (page == 0) return 0;
+    words = summaryOf(page, side);
+  }
+  index = 31 - <u32>clz(words);
+  return levelAt(page, side, (index << 6) | (63 - <u32>clz(wordOf(page, side, index))));
+}
+
+/** The best level of a side that has orders; 0: none. */
+export function bestLevel(book: usize, side: u32): usize {
+  const best = book + (<usize>side << 2);
+  return load<u32>(best, BEST_KEY) == NO_KEY ? 0 : <usize>load<u32>(best, BEST_LEVEL);
+}
+
+/** The first order of a side, 0 when it is empty. */
+export function firstOrder(book: usize, side: u32): usize {
+  const level = bestLevel(book, side);
+  return level != 0 ? <usize>load<u32>(level, NEXT) : 0;
+}
+
+/** The order after one that stands, in the order of its side; 0 after the last. */
+export function nextOrder(order: usize): usize {
+  const next = <usize>load<u32>(order, NEXT);
+  const level = <usize>load<u32>(order, LEVEL);
+  if (next != level) return next;
+  const worse = worseLevel(level);
+  return worse != 0 ? <usize>load<u32>(worse, NEXT) : 0;
+}
