@@ -4,6 +4,7 @@ import { KnobsInvalid, type LoadedConfig, loadProcessConfig } from '../config/lo
 import { EngineError, messageOf } from './core/errors.ts';
 import { type DlqOptions, listLetters, replayDlq, showLetter } from './monitor/dlq.ts';
 import { runExport } from './monitor/export.ts';
+import { type FeedRunOptions, runFeed } from './monitor/feed.ts';
 import { runGolden } from './monitor/golden.ts';
 import { runEngine } from './runtime/run.ts';
 
@@ -78,6 +79,21 @@ program
   .description('send every recorded set through the whole engine and compare with its reference answers')
   .option('--set <name>', 'only sets whose name contains this')
   .action(guarded((options: { set?: string }) => runGolden(load({}).config, options)));
+
+program
+  .command('feed')
+  .description('replay order-by-order files (DBN, ITCH 5.0, LOBSTER) or depth frames (Binance) and say what they hold')
+  .argument('<files...>', 'read one after the other, a snapshot first')
+  .option('--format <format>', 'dbn, itch, lobster or binance, instead of recognising it')
+  .option('--symbol <symbol>', 'only this symbol')
+  .option('--tick-size <decimal>', 'one tick, instead of finding it out')
+  .option('--date <date>', 'day of files that only tell the time of the day, YYYY-MM-DD')
+  .option('--predict', 'let the matcher foretell the trades')
+  .option('--orders <count>', 'live orders that a prediction has room for')
+  .option('--pages <count>', 'pages of 512 ticks that a prediction has room for')
+  .option('--symbols <count>', 'symbols that a prediction has room for')
+  .option('--json', 'print one JSON object')
+  .action(guarded((files: string[], options: FeedRunOptions) => runFeed(files, options, (line) => console.log(line))));
 
 const dlq = program.command('dlq').description('what was refused: list it, show a letter, send it again');
 const say = (line: string): void => console.log(line);
