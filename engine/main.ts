@@ -5,6 +5,7 @@ import { EngineError, messageOf } from './core/errors.ts';
 import { type DlqOptions, listLetters, replayDlq, showLetter } from './monitor/dlq.ts';
 import { runExport } from './monitor/export.ts';
 import { runGolden } from './monitor/golden.ts';
+import { runMatcherFlow } from './monitor/matcher-flow.ts';
 import { runEngine } from './runtime/run.ts';
 
 const EXIT_REFUSED = 2;
@@ -78,6 +79,12 @@ program
   .description('send every recorded set through the whole engine and compare with its reference answers')
   .option('--set <name>', 'only sets whose name contains this')
   .action(guarded((options: { set?: string }) => runGolden(load({}).config, options)));
+
+program
+  .command('matcher')
+  .description('send a file of XC-1 commands through the matcher and print what came of them as one JSON line')
+  .requiredOption('--flow <file>', 'NDJSON: op 0 limit, 1 immediate or cancel, 2 cancel, 3 move; id, side, px, qty')
+  .action(guarded((options: { flow: string }) => runMatcherFlow(options.flow)));
 
 const dlq = program.command('dlq').description('what was refused: list it, show a letter, send it again');
 const say = (line: string): void => console.log(line);
