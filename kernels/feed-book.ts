@@ -6,10 +6,10 @@
 import { LAYOUT_HASH } from "../schemas/layout.gen";
 import { ORDER_BITS_SIDE_SHIFT, ORDER_LAYOUT_HASH } from "../schemas/order-layout.gen";
 import { findOrder } from "./lib/book-ids";
-import { firstOrder, hasRoom, keyOfLevel, link, unlink } from "./lib/book-levels";
-import { makeLive, release, shrink, sideOf, takeOrder } from "./lib/book-orders";
+import { emptyBook, firstOrder, hasRoom, keyOfLevel, link, unlink } from "./lib/book-levels";
+import { emptyOrders, makeLive, release, shrink, sideOf, takeOrder } from "./lib/book-orders";
 import {
-  AT_LIVE, AT_ORDERS, ATTRIBUTES, DISPLAYED, keyOf, LEVEL, ORDER_ID, OWNER, placeRegion, region, SHOWN, symbolAt,
+  AT_LIVE, AT_ORDERS, ATTRIBUTES, DISPLAYED, keyOf, LEVEL, ORDER_ID, OWNER, placeRegion, region, SHOWN, symbolAt, symbolCount,
 } from "./lib/book-region";
 import {
   action, ACTION_ADD, ACTION_CANCEL, ACTION_CLEAR, ACTION_MODIFY, HEADER_BYTES, lots, placeInstruments, READ_BROKEN, READ_COUNTED, READ_MESSAGE,
@@ -161,9 +161,14 @@ function modify(id: u64): void {
   put(id);
 }
 
-/** Takes every order of the record's symbol off the book. */
+/** Takes every order of the record's symbol off the book. All orders of the region go at once. */
 function clearSymbol(): void {
   const book = symbolAt(symbol) + DISPLAYED;
+  if (symbolCount == 1) {
+    emptyBook(book);
+    emptyOrders();
+    return;
+  }
   for (let from: u32 = 0; from < 2; from++) {
     for (let order = firstOrder(book, from); order != 0; order = firstOrder(book, from)) remove(order);
   }
