@@ -21,6 +21,7 @@ import { EVENT_KIND, ORDER_REASON } from '../schemas/order-records.ts';
 import { runs, SEED } from './bar-arbitraries.ts';
 import { anySession, type BookSession, honestSession, setUp } from './order-arbitraries.ts';
 import { makeFlow } from './order-flow.ts';
+import { tangledSessions } from './tangled-sessions.ts';
 
 function open(session: BookSession): BookOracle {
   const book = createBookOracle(session.shape);
@@ -244,6 +245,10 @@ describe('plain book', () => {
     fc.assert(fc.property(honestSession, expectSound), runs(250));
   });
 
+  it('does so when orders set each other off', { timeout: 300_000 }, () => {
+    fc.assert(fc.property(tangledSessions(120), expectSound), runs(250));
+  });
+
   it('does so on a long flow like a market’s', { timeout: 120_000 }, () => {
     expectSound(makeFlow(SEED ?? 11, 1500));
   });
@@ -259,7 +264,7 @@ describe('plain book', () => {
 
   it('goes on from a restored listing as if nothing had been', { timeout: 300_000 }, () => {
     fc.assert(
-      fc.property(honestSession, fc.nat(150), (session, cut) => {
+      fc.property(fc.oneof(honestSession, tangledSessions(120)), fc.nat(150), (session, cut) => {
         expectRestorable(session, Math.min(cut, session.commands.length));
       }),
       runs(250),

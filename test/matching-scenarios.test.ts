@@ -1,23 +1,25 @@
-/** The plain book on the recorded matching scenarios: every event as worked out by hand. */
+/** The recorded matching scenarios: every event as worked out by hand. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadProcessConfig } from '../config/load.ts';
 import { PROJECT_ROOT } from '../engine/core/root.ts';
-import { type BookOracle, createBookOracle } from '../engine/market/book-oracle.ts';
 import { attributesOf, newCommand, SELL } from '../engine/market/order-command.ts';
 import * as L from '../schemas/order-layout.gen.ts';
+import { DESK_POOLS, type RuleBook } from './book-desk.ts';
 import { linesOf } from './book-text.ts';
-import { runScenario } from './matching-scenario.ts';
-import { SCENARIO_EVENTS } from './matching-scenarios.ts';
+import { BOOKS } from './books.ts';
+import { SCENARIO_EVENTS } from './scenario-events.ts';
+import { runScenario } from './scenario-runner.ts';
 
 const folder = join(PROJECT_ROOT, loadProcessConfig().config.DATA_DIR, 'matching-scenarios');
 const isThere = existsSync(folder);
 const textOf = (number: string): string => readFileSync(join(folder, `scenario-${number}.txt`), 'utf8');
-const open = (): BookOracle => createBookOracle({ symbols: 1, orders: 100, pages: 10, owners: 1 });
 const sell10 = newCommand({ orderId: 90n, priceTicks: 100, quantityLots: 10, attributes: attributesOf({ side: SELL }) });
 
-describe.skipIf(!isThere)(`plain book, matching scenarios${isThere ? '' : ' (skipped: no recorded data)'}`, () => {
+describe.skipIf(!isThere).each(BOOKS)(`matching scenarios on the %s${isThere ? '' : ' (skipped: no recorded data)'}`, (_, create) => {
+  const open = (): RuleBook => create(DESK_POOLS);
+
   it.each(Object.keys(SCENARIO_EVENTS))('scenario %s gives what the rules say', (number) => {
     expect(runScenario(open(), textOf(number))).toEqual(SCENARIO_EVENTS[number]);
   });
