@@ -6,6 +6,7 @@ import { type DlqOptions, listLetters, replayDlq, showLetter } from './monitor/d
 import { runExport } from './monitor/export.ts';
 import { type FeedRunOptions, runFeed } from './monitor/feed.ts';
 import { runGolden } from './monitor/golden.ts';
+import { runMatcherFlow } from './monitor/matcher-flow.ts';
 import { runEngine } from './runtime/run.ts';
 
 const EXIT_REFUSED = 2;
@@ -94,6 +95,12 @@ program
   .option('--symbols <count>', 'symbols that a prediction has room for')
   .option('--json', 'print one JSON object')
   .action(guarded((files: string[], options: FeedRunOptions) => runFeed(files, options, (line) => console.log(line))));
+
+program
+  .command('matcher')
+  .description('send a file of XC-1 commands through the matcher and print what came of them as one JSON line')
+  .requiredOption('--flow <file>', 'NDJSON: op 0 limit, 1 immediate or cancel, 2 cancel, 3 move; id, side, px, qty')
+  .action(guarded((options: { flow: string }) => runMatcherFlow(options.flow)));
 
 const dlq = program.command('dlq').description('what was refused: list it, show a letter, send it again');
 const say = (line: string): void => console.log(line);

@@ -12,6 +12,16 @@ function entryAt(slot: u32): usize {
   return ids + (<usize>slot << 3);
 }
 
+/** Where a search for an id begins. */
+export function homeEntry(id: u64): usize {
+  return entryAt(hashOf(id) >> idShift);
+}
+
+/** The order whose entry stands where a search for an id begins: nearly always the right one. 0: none. */
+export function orderAtHome(id: u64): usize {
+  return <usize>load<u32>(homeEntry(id), 4);
+}
+
 /** The live order with an id, 0 when there is none. */
 export function findOrder(id: u64): usize {
   const hash = hashOf(id);
