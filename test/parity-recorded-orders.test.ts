@@ -22,7 +22,7 @@ const POOLS = { symbols: 1, orders: 40_000, pages: 400, owners: 1 };
 /** Ids of orders that take: above those of the venues. */
 const TAKER_BASE = 2n ** 63n;
 /** The whole books are compared after so many messages. */
-const LIST_EVERY = 500;
+const LIST_EVERY = 4000;
 
 /** What a message makes somebody send; a report that follows from an order sent already sends nothing. */
 function commandsOf(batch: BookBatch, index: number, takerId: bigint): Partial<OrderCommand>[] {
@@ -43,7 +43,7 @@ function commandsOf(batch: BookBatch, index: number, takerId: bigint): Partial<O
 }
 
 describe.skipIf(!isThere)(`matcher kernel on recorded orders${isThere ? '' : ' (skipped: no recorded data)'}`, () => {
-  it.each(FILES)('agrees with the plain book on %s', { timeout: 120_000 }, async (_, path, least) => {
+  it.each(FILES)('agrees with the plain book on %s', { timeout: 300_000 }, async (_, path, least) => {
     const [oracle, matcher] = [createBookOracle(POOLS), createMatcher({ ...POOLS, commandCapacity: 64 })];
     for (const book of [oracle, matcher]) book.configure(0, FLOW_INSTRUMENT);
     const feed = await openBookFeed([join(folder, path)]);
