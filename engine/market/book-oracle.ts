@@ -33,6 +33,7 @@ import {
   type RegionShape,
   type Side,
   shrink,
+  sidesOf,
   stand,
   standingOrders,
 } from './book-oracle-region.ts';
@@ -134,8 +135,13 @@ function everySymbol(region: BookRegion): BookSymbol[] {
 }
 
 function expire(region: BookRegion, symbol: BookSymbol): void {
-  const isDue = (order: Order): boolean => timeInForceOf(order.attributes) === L.TIME_IN_FORCE_GTD && order.expiryNs <= region.nowNs;
-  for (const order of standingOrders(symbol).filter(isDue)) remove(region, symbol, order, L.ORDER_REASON_TIME_PASSED);
+  const due: Order[] = [];
+  for (const orders of sidesOf(symbol)) {
+    for (const order of orders) {
+      if (timeInForceOf(order.attributes) === L.TIME_IN_FORCE_GTD && order.expiryNs <= region.nowNs) due.push(order);
+    }
+  }
+  for (const order of due) remove(region, symbol, order, L.ORDER_REASON_TIME_PASSED);
 }
 
 function perform(region: BookRegion, command: OrderCommand): void {
