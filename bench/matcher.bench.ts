@@ -129,7 +129,7 @@ async function compareRuns(context: BenchContext, work: string, against: string,
 /** A matcher that runs the flow, each batch copied in, and the sums of a first pass that reads its events. */
 function createKernelRun({ flow, owners, isOneByOne }: KernelRun): () => Outcome {
   const records = recordsOf(flow, owners);
-  const orders = 2 ** Math.ceil(Math.log2(2 * flow.shape.resting));
+  const orders = Math.ceil(1.25 * flow.shape.resting);
   const matcher = createMatcher({ symbols: 1, orders, pages: 256, owners: owners + 1, commandCapacity: BATCH });
   matcher.setEventMask([L.EVENT_KIND_TRADE, L.EVENT_KIND_REJECTED]);
   const copyIn = (from: number, count: number): void => {

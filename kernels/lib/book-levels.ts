@@ -36,9 +36,10 @@ function searchPage(book: usize, pageKey: u32): usize {
   return page;
 }
 
-/** The level of a key, if its page is the one that the cache has; else some other place within the region. */
+/** The level of a key, if its page is the one that the cache has; else some other level. */
 export function likelyLevel(book: usize, side: u32, key: u32): usize {
   const page = <usize>load<u32>(cacheEntry(book, pageKeyOf(key, side)));
+  if (page == 0) return region + AT_NO_LEVEL;
   return <usize>load<u32>(page, PAGE_LEVELS) + (<usize>side << SIDE_SHIFT) + (<usize>(key & SLOT_MASK) << LEVEL_SHIFT);
 }
 
