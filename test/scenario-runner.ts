@@ -128,11 +128,12 @@ function modify(runner: Runner, orderId: number, priceTicks: number, quantityLot
 }
 
 /** The order goes, and another with a new id, price and quantity comes. */
-function replace(runner: Runner, [orderId, newId, priceTicks, quantityLots]: readonly number[]): void {
-  const { command } = orderAt(runner, orderId!);
-  change(runner, orderId!, { kind: L.COMMAND_KIND_CANCEL });
-  const next = { ...command, orderId: BigInt(newId!), priceTicks: priceTicks!, quantityLots: quantityLots! };
-  runner.orders.set(newId!, { command: next, executedLots: 0 });
+function replace(runner: Runner, numbers: readonly number[]): void {
+  const [orderId = 0, newId = 0, priceTicks = 0, quantityLots = 0] = numbers;
+  const { command } = orderAt(runner, orderId);
+  change(runner, orderId, { kind: L.COMMAND_KIND_CANCEL });
+  const next = { ...command, orderId: BigInt(newId), priceTicks, quantityLots };
+  runner.orders.set(newId, { command: next, executedLots: 0 });
   send(runner, next);
 }
 

@@ -82,15 +82,13 @@ function anyStep(baseTicks: number): fc.Arbitrary<Partial<OrderCommand>> {
   /** Which of the last orders is meant, replaced by its id when the session is put together. */
   const orderId = fc.bigInt({ min: 0n, max: BigInt(RECENT_MAX - 1) });
   const change = (kind: number): fc.Arbitrary<Partial<OrderCommand>> =>
-    fc
-      .tuple(order, orderId)
-      .map(([{ priceTicks, stopTicks, quantityLots }, id]) => ({
-        kind,
-        orderId: id,
-        priceTicks: priceTicks!,
-        stopTicks: stopTicks!,
-        quantityLots: quantityLots!,
-      }));
+    fc.tuple(order, orderId).map(([{ priceTicks = 0, stopTicks = 0, quantityLots = 0 }, id]) => ({
+      kind,
+      orderId: id,
+      priceTicks,
+      stopTicks,
+      quantityLots,
+    }));
   const phase = oneOf([5, L.PHASE_CONTINUOUS], [4, L.PHASE_CALL], [1, L.PHASE_HALTED], [1, L.PHASE_CLOSED]);
   return fc.oneof(
     { weight: 74, arbitrary: order },

@@ -33,7 +33,6 @@ import {
   type RegionShape,
   type Side,
   shrink,
-  sliceOf,
   stand,
   standingOrders,
 } from './book-oracle-region.ts';
@@ -292,7 +291,6 @@ function enterAgain(region: BookRegion, symbol: BookSymbol, order: Order, terms:
   order.priceTicks = terms.priceTicks;
   order.stopTicks = terms.stopTicks;
   order.leavesLots = terms.quantityLots;
-  order.shownLots = sliceOf(order.displayLots, order.leavesLots);
   emitOrder(region, L.EVENT_KIND_REPLACED, order, { quantityLots: before, otherOwner: 1 });
   arrive(region, symbol, order);
 }

@@ -32,6 +32,30 @@ export function findOrder(id: u64): usize {
   }
 }
 
+/** The entry of an id, or the empty one where it belongs. */
+export function placeOfId(id: u64): usize {
+  const hash = hashOf(id);
+  let slot = hash >> idShift;
+  while (true) {
+    const at = entryAt(slot);
+    const entry = load<u64>(at);
+    const order = <usize>(entry >> 32);
+    if (order == 0 || (<u32>entry == hash && load<u64>(order, ORDER_ID) == id)) return at;
+    slot = (slot + 1) & idMask;
+  }
+}
+
+/** The order of an entry, 0 when it is empty. */
+export function orderAtPlace(place: usize): usize {
+  return <usize>load<u32>(place, 4);
+}
+
+/** Fills an empty entry that is the place of the order's id. */
+export function fillPlace(place: usize, order: usize): void {
+  store<u64>(place, <u64>hashOf(load<u64>(order, ORDER_ID)) | (<u64>order << 32));
+  store<i32>(region, load<i32>(region, AT_LIVE) + 1, AT_LIVE);
+}
+
 /** The id must not be in the table. */
 export function addId(order: usize): void {
   const hash = hashOf(load<u64>(order, ORDER_ID));

@@ -54,6 +54,16 @@ export function describeBookCommands(name: string, create: CreateBook): void {
       expect(desk.reduce(2, 2 ** 30)).toEqual(['cancelled 2: 4, requested', 'top - / -']);
     });
 
+    it('A2, A4 a slice that is used in part does not grow when the order shrinks', () => {
+      const desk = openDesk(create);
+      desk.buy(1, '20@100', { displayLots: 6 });
+      desk.sell(2, '4@100');
+      desk.reduce(1, 4);
+      expect(desk.standing()).toEqual(['buy 1: 12@100 shows 2']);
+      desk.replace(1, '10@100');
+      expect(desk.standing()).toEqual(['buy 1: 10@100 shows 2']);
+    });
+
     it('A3, A4 replace keeps the place only at the same price with leaves that are not larger', () => {
       const desk = openDesk(create);
       for (const id of [1, 2, 3]) desk.buy(id, '5@100');
@@ -141,6 +151,10 @@ export function describeBookCommands(name: string, create: CreateBook): void {
       desk.buy(1, '5@100');
       expect(desk.replace(1, '5@600')).toEqual(['rejected 1: pricePoolFull']);
       expect(desk.move(1, 600)).toEqual(['rejected 1: pricePoolFull']);
+      desk.sell(2, '5@101');
+      desk.buy(3, '5@99', { isPostOnly: true });
+      expect(desk.replace(3, '5@600')).toEqual(['rejected 3: pricePoolFull']);
+      desk.cancel(2);
       expect(desk.replace(1, '9@511')).toEqual(['replaced 1: 9@511, place lost', 'top 9@511 / -']);
     });
 

@@ -1,4 +1,4 @@
-/** What every book of ours does after trades and between phases: docs/reference/matching.md, S1 to S3, A7, U1 to U3. */
+/** What every book of ours does after trades: docs/reference/matching.md, S1 to S3. */
 import { describe, expect, it } from 'vitest';
 import * as L from '../../schemas/order-layout.gen.ts';
 import { type CreateBook, type Desk, openDesk } from '../book-desk.ts';
@@ -43,6 +43,27 @@ export function describeBookSettling(name: string, create: CreateBook): void {
       expect(desk.sell(20, '3').slice(-3)).toEqual(['triggered 12', 'triggered 11', 'top 1@90 / 1@98']);
     });
 
+    it('S1 a sweep down triggers buy stops by its highest trade, a sweep up sell stops by its lowest', () => {
+      const down = openDesk(create, at100);
+      down.buy(1, '1@104');
+      down.buy(2, '1@98');
+      down.buy(3, '1@90 from 103');
+      expect(down.sell(4, '2').slice(-2)).toEqual(['triggered 3', 'top 1@90 / -']);
+      const up = openDesk(create, at100);
+      up.sell(1, '1@96');
+      up.sell(2, '1@102');
+      up.sell(3, '1@110 from 97');
+      expect(up.buy(4, '2').slice(-2)).toEqual(['triggered 3', 'top - / 1@110']);
+    });
+
+    it('S1, M7 the page that a trailing stop empties is room for it', () => {
+      const desk = openDesk(create, { instrument: { lastTicks: 5 }, pools: { pages: 2 } });
+      desk.sell(1, '5 trailing 10');
+      desk.buy(2, '1@1');
+      print(desk, 20, 10);
+      expect(desk.standing()).toEqual(['buy 2: 1@1', 'sell stop 1: 5 from 10']);
+    });
+
     it('S1 trailing stops move by the extreme of the sweep', () => {
       const desk = openDesk(create, at100);
       desk.sell(1, '1@110');
@@ -71,7 +92,7 @@ export function describeBookSettling(name: string, create: CreateBook): void {
       ]);
     });
 
-    it('S1, M7 a trailing stop that finds no page where it should stand goes; the page that it empties itself is room', () => {
+    it('S1, M7 a trailing stop that finds no page where it should stand goes', () => {
       const desk = openDesk(create, { instrument: { lastTicks: 514 }, pools: { pages: 2 } });
       desk.sell(1, '5 trailing 10');
       // From 504 to 515: its old page was its own, the displayed book has the other.
@@ -177,6 +198,27 @@ export function describeBookSettling(name: string, create: CreateBook): void {
       expect(desk.standing()).toEqual(['buy aon 3: 4@101', 'sell aon 4: 9@104']);
     });
 
+    it('S3 buys come before sells', () => {
+      const desk = openDesk(create);
+      const due = { timeInForce: L.TIME_IN_FORCE_GTD, expiryNs: 10n };
+      const newest = { ...AON, selfMatch: L.SELF_MATCH_CANCEL_NEWEST };
+      // Each all-or-none order is held up by an order of its owner that is due at 10.
+      desk.sell(1, '1@100', { ...due, owner: 1 });
+      desk.buy(2, '1@99', { ...due, owner: 2 });
+      desk.sell(3, '5@101');
+      desk.buy(4, '5@98');
+      desk.buy(5, '5@101', { ...newest, owner: 1 });
+      desk.sell(6, '7@98', { ...newest, owner: 2 });
+      // 6 could take 5 whole and two lots of 4, but 5 comes first and takes 3.
+      expect(desk.time(10n)).toEqual([
+        'expired 2: 1, timePassed',
+        'expired 1: 1, timePassed',
+        'trade 5 with 3: 5@101, left 0 and 0',
+        'top 5@98 / -',
+      ]);
+      expect(desk.standing()).toEqual(['buy 4: 5@98', 'sell aon 6: 7@98']);
+    });
+
     it('S3 the trades of an all-or-none order trigger stops', () => {
       const desk = openDesk(create, at100);
       desk.buy(1, '5@110', AON);
@@ -219,157 +261,6 @@ export function describeBookSettling(name: string, create: CreateBook): void {
         'trade 3 with 2: 5@101, left 0 and 0',
         'top - / -',
       ]);
-    });
-  });
-
-  describe(`${name}: phases`, () => {
-    const gather = (desk: Desk, orders: readonly (readonly [side: 'buy' | 'sell', id: number, terms: string])[]): void => {
-      for (const [side, id, terms] of orders) desk[side](id, terms);
-    };
-
-    it('A7 an unknown symbol or phase is refused', () => {
-      const desk = openDesk(create);
-      expect(desk.phase(L.PHASE_CALL, 1)).toEqual(['[1] rejected 0: unknownSymbol']);
-      for (const phase of [-1, 4, 2 ** 31 - 1]) expect(desk.phase(phase)).toEqual(['rejected 0: malformed']);
-      expect(desk.phase(L.PHASE_CALL)).toEqual(['phase call']);
-    });
-
-    it('U1 the price of most volume; U2 FIFO at one price, with slices', () => {
-      const desk = openDesk(create, { instrument: { phase: L.PHASE_CALL } });
-      gather(desk, [
-        ['buy', 1, '5@103'],
-        ['buy', 2, '5@101'],
-        ['sell', 4, '4@99'],
-        ['sell', 5, '5@101'],
-      ]);
-      desk.buy(3, '6@102', { displayLots: 2 });
-      // At 101: 16 buy, 9 sell; at 102 and 103 too, 11 and 5 buy; at 99: 4 sell. 9 trade at 101 and 102; the imbalance is 7 and 2.
-      expect(desk.phase(L.PHASE_CONTINUOUS)).toEqual([
-        'phase continuous',
-        'trade 1 with 4: 4@102, left 1 and 0',
-        'trade 1 with 5: 1@102, left 0 and 4',
-        'trade 3 with 5: 2@102, left 4 and 2',
-        'refreshed 3: 2 of 4',
-        'trade 3 with 5: 2@102, left 2 and 0',
-        'refreshed 3: 2 of 2',
-        'top 2@102 / -',
-      ]);
-      expect(desk.book.lastTicks(0)).toBe(102);
-    });
-
-    it('U1 ties: more to buy takes the highest, more to sell the lowest, else the nearest to last, the higher of two', () => {
-      const price = (orders: Parameters<typeof gather>[1], lastTicks: number): number => {
-        const desk = openDesk(create, { instrument: { phase: L.PHASE_CALL, lastTicks } });
-        gather(desk, orders);
-        desk.phase(L.PHASE_CONTINUOUS);
-        return desk.book.lastTicks(0);
-      };
-      const none = L.ORDER_LIMIT_PRICE_NONE;
-      expect(
-        price(
-          [
-            ['buy', 1, '9@104'],
-            ['sell', 2, '5@100'],
-          ],
-          none,
-        ),
-      ).toBe(104);
-      expect(
-        price(
-          [
-            ['buy', 1, '5@104'],
-            ['sell', 2, '9@100'],
-          ],
-          none,
-        ),
-      ).toBe(100);
-      const even = [
-        ['buy', 1, '5@104'],
-        ['sell', 2, '5@100'],
-      ] as const;
-      expect(price(even, none)).toBe(104);
-      expect(price(even, 101)).toBe(100);
-      expect(price(even, 102)).toBe(104);
-      expect(price(even, 103)).toBe(104);
-      expect(price(even, 1)).toBe(100);
-    });
-
-    it('U3 nothing crosses: no trades, and the last price stays', () => {
-      const desk = openDesk(create, { instrument: { phase: L.PHASE_CALL, lastTicks: 77 } });
-      gather(desk, [
-        ['buy', 1, '5@99'],
-        ['sell', 2, '5@100'],
-      ]);
-      expect(desk.phase(L.PHASE_CONTINUOUS)).toEqual(['phase continuous']);
-      expect(desk.book.lastTicks(0)).toBe(77);
-    });
-
-    it('U2 does not look at self-match; U3 all-or-none and stop orders take part only when trading is continuous', () => {
-      const desk = openDesk(create, at100);
-      desk.buy(1, '3@105', { isAllOrNone: true });
-      desk.buy(2, '1@90 from 102');
-      desk.phase(L.PHASE_CALL);
-      const own = { owner: 1, selfMatch: L.SELF_MATCH_CANCEL_BOTH };
-      desk.buy(3, '5@103', own);
-      desk.sell(4, '8@102', own);
-      expect(desk.phase(L.PHASE_CONTINUOUS)).toEqual([
-        'phase continuous',
-        'trade 3 with 4: 5@102, left 0 and 3',
-        'triggered 2',
-        'trade 1 with 4: 3@102, left 0 and 0',
-        'top 1@90 / -',
-      ]);
-    });
-
-    it('A7 to closed uncrosses too, then DAY orders of all books go', () => {
-      const desk = openDesk(create, at100);
-      const day = { timeInForce: L.TIME_IN_FORCE_DAY };
-      desk.buy(1, '3@120', { ...day, isAllOrNone: true });
-      desk.buy(2, '3 from 120', day);
-      desk.phase(L.PHASE_CALL);
-      desk.buy(3, '5@103', day);
-      desk.sell(4, '4@102', day);
-      expect(desk.phase(L.PHASE_CLOSED)).toEqual([
-        'phase closed',
-        'trade 3 with 4: 4@103, left 1 and 0',
-        'expired 3: 1, sessionEnd',
-        'expired 1: 3, sessionEnd',
-        'expired 2: 3, sessionEnd',
-        'top - / -',
-      ]);
-    });
-
-    it('A7 halted and call do not uncross; a book crossed in a call and then halted uncrosses when trading goes on', () => {
-      const desk = openDesk(create, { instrument: { phase: L.PHASE_CALL } });
-      gather(desk, [
-        ['buy', 1, '5@103'],
-        ['sell', 2, '5@100'],
-      ]);
-      expect(desk.phase(L.PHASE_CALL)).toEqual(['phase call']);
-      expect(desk.phase(L.PHASE_HALTED)).toEqual(['phase halted']);
-      expect(desk.phase(L.PHASE_CONTINUOUS)).toEqual(['phase continuous', 'trade 1 with 2: 5@103, left 0 and 0', 'top - / -']);
-    });
-
-    it('A7 stops that came in a call, whose trigger the last price has reached, act when trading is continuous', () => {
-      const desk = openDesk(create, { instrument: { phase: L.PHASE_CALL, lastTicks: 100 } });
-      gather(desk, [
-        ['buy', 1, '1@95 from 99'],
-        ['sell', 2, '1@105 from 101'],
-        ['buy', 3, '1 from 101'],
-      ]);
-      expect(desk.phase(L.PHASE_CONTINUOUS)).toEqual(['phase continuous', 'triggered 1', 'triggered 2', 'top 1@95 / 1@105']);
-      expect(desk.phase(L.PHASE_CONTINUOUS)).toEqual(['phase continuous']);
-    });
-
-    it('M4 a halt takes cancels and reductions, and nothing settles', () => {
-      const desk = openDesk(create, at100);
-      desk.sell(1, '5@100', { owner: 1 });
-      desk.sell(2, '5@101');
-      desk.buy(3, '5@101', { isAllOrNone: true, owner: 1, selfMatch: L.SELF_MATCH_CANCEL_NEWEST });
-      desk.phase(L.PHASE_HALTED);
-      expect(desk.reduce(1, 2)).toEqual(['replaced 1: 3@100, place kept', 'top - / 3@100']);
-      expect(desk.cancel(1)).toEqual(['cancelled 1: 3, requested', 'top - / 5@101']);
-      expect(desk.phase(L.PHASE_CONTINUOUS)).toEqual(['phase continuous', 'trade 3 with 2: 5@101, left 0 and 0', 'top - / -']);
     });
   });
 }

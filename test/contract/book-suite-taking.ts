@@ -36,6 +36,15 @@ export function describeBookTaking(name: string, create: CreateBook): void {
       ]);
     });
 
+    it('T1, T3 an all-or-none order that does not fit does not stand in the way of the next', () => {
+      const desk = openDesk(create);
+      desk.sell(1, '6@100', AON);
+      desk.sell(2, '3@100', AON);
+      desk.sell(3, '2@100', AON);
+      expect(desk.buy(4, '3@100', FOK)).toEqual(['accepted 4: buy 3@100', 'trade 4 with 2: 3@100, left 0 and 0']);
+      expect(desk.buy(5, '4@100').slice(0, 2)).toEqual(['accepted 5: buy 4@100', 'trade 5 with 3: 2@100, left 2 and 0']);
+    });
+
     it('T1 refreshed slices of a level come before its all-or-none orders', () => {
       const desk = openDesk(create);
       desk.sell(1, '6@100', { displayLots: 2 });

@@ -4,6 +4,7 @@ import { describeBookChecks } from './book-suite-checks.ts';
 import { describeBookCommands } from './book-suite-commands.ts';
 import { describeBookEvents } from './book-suite-events.ts';
 import { describeBookOrders } from './book-suite-orders.ts';
+import { describeBookPhases } from './book-suite-phases.ts';
 import { describeBookSettling } from './book-suite-settle.ts';
 import { describeBookTaking } from './book-suite-taking.ts';
 
@@ -13,6 +14,7 @@ export function describeBookRules(name: string, create: CreateBook): void {
   describeBookOrders(name, create);
   describeBookTaking(name, create);
   describeBookSettling(name, create);
+  describeBookPhases(name, create);
   describeBookCommands(name, create);
   describeBookEvents(name, create);
 }
