@@ -12,14 +12,9 @@ function entryAt(slot: u32): usize {
   return ids + (<usize>slot << 3);
 }
 
-/** Where a search for an id begins. */
-export function homeEntry(id: u64): usize {
-  return entryAt(hashOf(id) >> idShift);
-}
-
 /** The order whose entry stands where a search for an id begins: nearly always the right one. 0: none. */
 export function orderAtHome(id: u64): usize {
-  return <usize>load<u32>(homeEntry(id), 4);
+  return <usize>load<u32>(entryAt(hashOf(id) >> idShift), 4);
 }
 
 /** The live order with an id, 0 when there is none. */
@@ -29,7 +24,10 @@ export function findOrder(id: u64): usize {
   while (true) {
     const entry = load<u64>(entryAt(slot));
     const order = <usize>(entry >> 32);
-    if (order == 0 || (<u32>entry == hash && load<u64>(order, ORDER_ID) == id)) return order;
+    if (<u32>entry == hash) {
+      if (load<u64>(order, ORDER_ID) == id) return order;
+    }
+    if (order == 0) return 0;
     slot = (slot + 1) & idMask;
   }
 }

@@ -36,14 +36,11 @@ function searchPage(book: usize, pageKey: u32): usize {
   return page;
 }
 
-/**
- * The level of a key, if its page is the one that the cache has, else a level of another page; 0 when the cache has none. Never anything else
- * than a level: what it links to may be looked at.
- */
+/** The level of a key, if its page is the one that the cache has; else some other level. */
 export function likelyLevel(book: usize, side: u32, key: u32): usize {
   const page = <usize>load<u32>(cacheEntry(book, pageKeyOf(key, side)));
-  const level = <usize>load<u32>(page, PAGE_LEVELS) + (<usize>side << SIDE_SHIFT) + (<usize>(key & SLOT_MASK) << LEVEL_SHIFT);
-  return select<usize>(level, 0, page != 0);
+  if (page == 0) return region + AT_NO_LEVEL;
+  return <usize>load<u32>(page, PAGE_LEVELS) + (<usize>side << SIDE_SHIFT) + (<usize>(key & SLOT_MASK) << LEVEL_SHIFT);
 }
 
 /** Whether an order may come to stand there: the page is in use, or the pool has one left. */
