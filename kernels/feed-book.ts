@@ -4,7 +4,7 @@
 //
 //   counters after those of lib/dbn-record.ts (i32 each): 5 unknown order | 6 duplicate id | 7 too much taken | 8 side changed | 9 no room
 import { LAYOUT_HASH } from "../schemas/layout.gen";
-import { ORDER_BITS_SIDE_SHIFT, ORDER_LAYOUT_HASH, ORDER_LIMIT_PRICE_MAX, ORDER_LIMIT_QUANTITY_MAX } from "../schemas/order-layout.gen";
+import { ORDER_BITS_SIDE_SHIFT, ORDER_LAYOUT_HASH } from "../schemas/order-layout.gen";
 import { fillPlace, findOrder, orderAtPlace, placeOfId } from "./lib/book-ids";
 import { emptyBook, firstOrder, hasRoom, keyOfLevel, link, unlink } from "./lib/book-levels";
 import { emptyOrders, release, shrink, sideOf, takeOrder } from "./lib/book-orders";
@@ -12,19 +12,11 @@ import {
   AT_LIVE, AT_ORDERS, ATTRIBUTES, DISPLAYED, keyOf, LEVEL, ORDER_ID, OWNER, placeRegion, region, SHOWN, symbolAt, symbolCount,
 } from "./lib/book-region";
 import {
-  action, ACTION_ADD, ACTION_CANCEL, ACTION_CLEAR, ACTION_MODIFY, HEADER_BYTES, lastId, lastInverse, lastTick, lots, placeInstruments, READ_BROKEN, READ_COUNTED, READ_MESSAGE,
+  action, ACTION_ADD, ACTION_CANCEL, ACTION_CLEAR, ACTION_MODIFY, HEADER_BYTES, lots, placeInstruments, READ_BROKEN, READ_COUNTED, READ_MESSAGE,
   readRecord, side, symbol, ticks,
 } from "./lib/dbn-record";
 
 const STOP_DRAINED: i32 = 0;
-
-/** Length and type of an order-by-order record without a send time, as one half word. */
-const PLAIN_RECORD: u32 = 14 | (0xa0 << 8);
-/** Action and side as one half word: A and B, A and A. */
-const ADD_BUY: u32 = 0x4241;
-const ADD_SELL: u32 = 0x4141;
-/** Flags of records that are no order: top of book, and aggregated. */
-const NO_ORDER: u32 = 0x50;
 
 const COUNT_UNKNOWN: usize = 5;
 const COUNT_DUPLICATE: usize = 6;
@@ -83,11 +75,6 @@ export function follow(source: usize, bytes: u32): i32 {
       break;
     }
     if (length > bytes - at) break;
-    if (quickAdd(record)) {
-      at += length;
-      count += 1;
-      continue;
-    }
     const read = readRecord(record, length);
     if (read > READ_COUNTED) {
       stop = read;
@@ -100,37 +87,6 @@ export function follow(source: usize, bytes: u32): i32 {
   }
   consumed = at;
   return count;
-}
-
-/**
- * The short way of most records: an add of 56 bytes, without a fault, of the instrument before it. False: the record has to go the long way, where
- * every rule stands.
- */
-function quickAdd(record: usize): bool {
-  if (load<u16>(record) != PLAIN_RECORD || load<u32>(record, 4) != lastId || symbol < 0) return false;
-  const word = load<u32>(record, 36);
-  const letters = word >> 16;
-  if ((letters != ADD_BUY && letters != ADD_SELL) || (word & NO_ORDER)) return false;
-  const from = <u32>(letters == ADD_SELL);
-  const size = load<u32>(record, 32);
-  const price = load<i64>(record, 24);
-  const quotient = <f64>price * lastInverse;
-  if (size - 1 >= <u32>ORDER_LIMIT_QUANTITY_MAX || abs<f64>(quotient) > <f64>ORDER_LIMIT_PRICE_MAX) return false;
-  const whole = <i64>nearest<f64>(quotient);
-  if (whole * lastTick != price) return false;
-  const id = load<u64>(record, 16);
-  const place = placeOfId(id);
-  const book = symbolAt(symbol) + DISPLAYED;
-  const key = keyOf(<i32>whole, from);
-  const isFull = load<u32>(region, AT_LIVE) == load<u32>(region, AT_ORDERS);
-  if (orderAtPlace(place) != 0 || isFull || !hasRoom(book, key, from)) return false;
-  const order = takeOrder();
-  store<u64>(order, id, ORDER_ID);
-  store<i32>(order, <i32>size, SHOWN);
-  store<u64>(order, <u64>from << (32 + ORDER_BITS_SIDE_SHIFT), OWNER);
-  fillPlace(place, order);
-  link(order, book, from, key);
-  return true;
 }
 
 function apply(id: u64): void {

@@ -59,9 +59,9 @@ let instruments: usize = 0;
 let instrumentCount: i32 = 0;
 let counters: usize = 0;
 // The instrument of the last record: most files have one, and neighbours are mostly alike.
-export let lastId: u32 = 0;
-export let lastTick: i64 = 1;
-export let lastInverse: f64 = 1.0;
+let lastId: u32 = 0;
+let lastTick: i64 = 1;
+let lastInverse: f64 = 1.0;
 
 /** Says where the instruments and the counters are. */
 export function placeInstruments(instrumentsAt: usize, count: i32, countersAt: usize): void {
