@@ -5,11 +5,11 @@
 //   counters after those of lib/dbn-record.ts (i32 each): 5 unknown order | 6 duplicate id | 7 too much taken | 8 side changed | 9 no room
 import { LAYOUT_HASH } from "../schemas/layout.gen";
 import { ORDER_BITS_SIDE_SHIFT, ORDER_LAYOUT_HASH } from "../schemas/order-layout.gen";
-import { findOrder } from "./lib/book-ids";
-import { firstOrder, hasRoom, keyOfLevel, link, unlink } from "./lib/book-levels";
-import { makeLive, release, shrink, sideOf, takeOrder } from "./lib/book-orders";
+import { fillPlace, findOrder, orderAtPlace, placeOfId } from "./lib/book-ids";
+import { emptyBook, firstOrder, hasRoom, keyOfLevel, link, unlink } from "./lib/book-levels";
+import { emptyOrders, release, shrink, sideOf, takeOrder } from "./lib/book-orders";
 import {
-  AT_LIVE, AT_ORDERS, ATTRIBUTES, DISPLAYED, keyOf, LEVEL, ORDER_ID, OWNER, placeRegion, region, SHOWN, symbolAt,
+  AT_LIVE, AT_ORDERS, ATTRIBUTES, DISPLAYED, keyOf, LEVEL, ORDER_ID, OWNER, placeRegion, region, SHOWN, symbolAt, symbolCount,
 } from "./lib/book-region";
 import {
   action, ACTION_ADD, ACTION_CANCEL, ACTION_CLEAR, ACTION_MODIFY, HEADER_BYTES, lots, placeInstruments, READ_BROKEN, READ_COUNTED, READ_MESSAGE,
@@ -107,16 +107,18 @@ function remove(order: usize): void {
 }
 
 function add(id: u64): void {
-  const old = findOrder(id);
+  let place = placeOfId(id);
+  const old = orderAtPlace(place);
   if (old != 0) {
     count(COUNT_DUPLICATE);
     remove(old);
+    place = placeOfId(id);
   }
-  put(id);
+  put(id, place);
 }
 
-/** Puts the order of the last record at the end of its level. */
-function put(id: u64): void {
+/** Puts the order of the last record at the end of its level; `place` is where its id belongs. */
+function put(id: u64, place: usize): void {
   const book = symbolAt(symbol) + DISPLAYED;
   const key = keyOf(ticks, side);
   if (load<u32>(region, AT_LIVE) == load<u32>(region, AT_ORDERS) || !hasRoom(book, key, side)) {
@@ -126,9 +128,9 @@ function put(id: u64): void {
   const order = takeOrder();
   store<u64>(order, id, ORDER_ID);
   store<i32>(order, lots, SHOWN);
-  store<u32>(order, 0, OWNER);
-  store<u32>(order, <u32>side << ORDER_BITS_SIDE_SHIFT, ATTRIBUTES);
-  makeLive(order);
+  // Owner, nobody, and attributes are one word.
+  store<u64>(order, <u64>side << (32 + ORDER_BITS_SIDE_SHIFT), OWNER);
+  fillPlace(place, order);
   link(order, book, side, key);
 }
 
@@ -158,12 +160,17 @@ function modify(id: u64): void {
     return;
   }
   remove(order);
-  put(id);
+  put(id, placeOfId(id));
 }
 
-/** Takes every order of the record's symbol off the book. */
+/** Takes every order of the record's symbol off the book. All orders of the region go at once. */
 function clearSymbol(): void {
   const book = symbolAt(symbol) + DISPLAYED;
+  if (symbolCount == 1) {
+    emptyBook(book);
+    emptyOrders();
+    return;
+  }
   for (let from: u32 = 0; from < 2; from++) {
     for (let order = firstOrder(book, from); order != 0; order = firstOrder(book, from)) remove(order);
   }

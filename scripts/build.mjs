@@ -31,6 +31,19 @@ function run(what, script, args) {
   if (!isQuiet) console.log(`${what} (${((Date.now() - startedAt) / 1000).toFixed(1)} s)`);
 }
 
+/** Kernels whose hot path goes through many small functions have more of them inlined than asc does by itself. */
+const INLINING = {
+  matcher: [
+    '-O3',
+    '--enable-threads',
+    '--enable-simd',
+    '--enable-bulk-memory',
+    '--always-inline-max-function-size=150',
+    '--flexible-inline-max-function-size=300',
+    '--one-caller-inline-max-function-size=2000',
+  ],
+};
+
 mkdirSync(join(root, 'dist/kernels'), { recursive: true });
 const kernelSource = Math.max(newest(['kernels'], ['.ts']), newest(['schemas'], ['layout.gen.ts']));
 for (const file of readdirSync(join(root, 'kernels'))) {
@@ -57,6 +70,8 @@ for (const file of readdirSync(join(root, 'kernels'))) {
     '--use',
     'abort=',
   ]);
+  const inlining = INLINING[name];
+  if (inlining) run(`kernel ${name} inlined`, 'node_modules/binaryen/bin/wasm-opt', [wasm, '-o', wasm, ...inlining]);
 }
 if (!onlyKernels) {
   const source = newest(['schemas', 'config', 'engine', 'workers', 'bench', 'infra', 'test', 'scripts'], ['.ts']);

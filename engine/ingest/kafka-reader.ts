@@ -33,6 +33,9 @@ const RETRY_MS = 500;
 const PROBE_MS = 1000;
 const CONNECT_TIMEOUT_MS = 15_000;
 const LEAVING_READS = 5;
+/** A coordinator that has not answered a member on its way out for so many reads is not waited for. */
+const ANSWER_READS = 100;
+const ANSWER_TIMEOUT_MS = ANSWER_READS * READ_WAIT_MS;
 const DISCONNECT_TIMEOUT_MS = 3000;
 
 export interface ReaderHealth {
@@ -150,7 +153,7 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
     async close() {
       state.isStopped = true;
       endReading(context);
-      await leave(consumer);
+      await leave(context);
     },
   };
 }
@@ -296,18 +299,26 @@ function commit({ options, state, consumer }: ReaderContext, offsets: SourcePosi
 
 /**
  * Leaves the group, then disconnects. What the group asks comes with reads, and a client that closes with a question unanswered waits for
- * ever: so it reads for a moment between the two. One that waits all the same is left behind.
+ * ever: so it reads for a moment between the two, and until its coordinator has answered a question of its own.
+ *
+ * Disconnecting waits for every answer that the coordinator owes. It cannot be called off, and it holds a thread of the pool, without which
+ * no process ends. So a client whose coordinator is silent is not disconnected: the end of the process ends it, and its session times out.
  */
-async function leave(consumer: Consumer): Promise<void> {
+async function leave({ consumer, options }: ReaderContext): Promise<void> {
   if (!consumer.isConnected()) return;
   consumer.unsubscribe();
   consumer.setDefaultConsumeTimeout(READ_WAIT_MS);
-  for (let reads = 0; reads < LEAVING_READS; reads += 1) {
+  let isAnswered: boolean | undefined;
+  // Requests to a coordinator are answered in order: with this one, every commit before it.
+  consumer.committed([{ topic: options.topic, partition: 0 }], ANSWER_TIMEOUT_MS, (error) => {
+    isAnswered = !error;
+  });
+  for (let reads = 0; reads < LEAVING_READS || (isAnswered === undefined && reads < ANSWER_READS); reads += 1) {
     await new Promise<void>((resolve) => {
       consumer.consume(1, () => resolve());
     });
   }
-  await Promise.race([disconnect(consumer), sleep(DISCONNECT_TIMEOUT_MS)]);
+  if (isAnswered) await Promise.race([disconnect(consumer), sleep(DISCONNECT_TIMEOUT_MS)]);
 }
 
 function disconnect(consumer: Consumer): Promise<void> {

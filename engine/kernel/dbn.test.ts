@@ -62,7 +62,7 @@ describe('the DBN kernel', () => {
           const found: unknown[] = [];
           const batch = createBookBatch(capacity);
           for (let at = 0; at < bytes.length; ) {
-            at += decoder.put(bytes.subarray(at, at + chunk));
+            at += decoder.stage.put(bytes.subarray(at, at + chunk));
             for (let stop: number = DBN_STOP.full; stop === DBN_STOP.full; ) {
               batch.count = 0;
               stop = decoder.decode(batch);
@@ -71,7 +71,7 @@ describe('the DBN kernel', () => {
           }
           expect(found).toEqual(expected.messages);
           expect([...decoder.counters]).toEqual(expected.counters);
-          expect(decoder.end - decoder.start).toBe(bytes.length - expected.consumed);
+          expect(decoder.stage.end - decoder.stage.start).toBe(bytes.length - expected.consumed);
         },
       ),
       { seed, numRuns: 300 },
@@ -91,11 +91,11 @@ describe('the DBN kernel', () => {
       const bytes = Buffer.concat([good, ending, Buffer.alloc(16)]);
       const decoder = createDbnDecoder();
       for (const instrument of INSTRUMENTS) decoder.add(instrument);
-      decoder.put(bytes);
+      decoder.stage.put(bytes);
       const batch = createBookBatch(10);
       expect(decoder.decode(batch)).toBe(stop);
       const expected = decodeDbn(bytes, INSTRUMENTS, 10);
-      expect([batch.count, decoder.start, expected.stop, expected.consumed, expected.messages.length]).toEqual([1, 56, stop, 56, 1]);
+      expect([batch.count, decoder.stage.start, expected.stop, expected.consumed, expected.messages.length]).toEqual([1, 56, stop, 56, 1]);
     }
   });
 });

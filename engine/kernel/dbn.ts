@@ -1,5 +1,6 @@
 /** The DBN kernel and its memory: bytes go in, messages come out in columns. */
 import type { BookBatch } from '../market/book-message.ts';
+import { type ByteStage, createByteStage } from './dbn-stage.ts';
 import { createMemory, loadKernel } from './host.ts';
 
 /** Why a decoding call ended. */
@@ -31,12 +32,8 @@ export interface DbnInstrument {
 }
 
 export interface DbnDecoder {
-  /** Bytes from `start` to `end` are staged and not used up; the rest of it is free. Only the decoder moves them. */
-  readonly stage: Uint8Array;
-  readonly start: number;
-  readonly end: number;
-  /** Takes as much of `bytes` as there is room for; returns how much. */
-  put(bytes: Uint8Array): number;
+  /** Where bytes are put; only the decoder consumes them. */
+  readonly stage: ByteStage;
   /** Makes an instrument known, before the first record of it can be decoded. At most DBN_INSTRUMENTS_MAX. */
   add(instrument: DbnInstrument): void;
   /** Appends decoded messages to the batch; returns DBN_STOP. */
@@ -49,32 +46,13 @@ export interface DbnDecoder {
 export function createDbnDecoder(): DbnDecoder {
   const memory = createMemory(COLUMNS_AT + DBN_MESSAGES_MAX * COLUMN_BYTES);
   const kernel = loadKernel<DbnExports>('dbn', memory);
-  const stage = new Uint8Array(memory.buffer, STAGE_AT, DBN_STAGE_BYTES);
+  const stage = createByteStage(memory.buffer, STAGE_AT, DBN_STAGE_BYTES);
   const table = new DataView(memory.buffer, INSTRUMENTS_AT, DBN_INSTRUMENTS_MAX * 16);
   const known: DbnInstrument[] = [];
-  let start = 0;
-  let end = 0;
   kernel.place(INSTRUMENTS_AT, 0, COUNTERS_AT);
   return {
     stage,
-    get start() {
-      return start;
-    },
-    get end() {
-      return end;
-    },
     counters: new Int32Array(memory.buffer, COUNTERS_AT, COUNTER_COUNT),
-    put(bytes) {
-      if (start > 0) {
-        stage.copyWithin(0, start, end);
-        end -= start;
-        start = 0;
-      }
-      const taken = Math.min(bytes.length, DBN_STAGE_BYTES - end);
-      stage.set(taken === bytes.length ? bytes : bytes.subarray(0, taken), end);
-      end += taken;
-      return taken;
-    },
     add(instrument) {
       known.push(instrument);
       known.sort((left, right) => left.id - right.id);
@@ -87,9 +65,9 @@ export function createDbnDecoder(): DbnDecoder {
     },
     decode(batch) {
       const room = Math.min(batch.capacity - batch.count, DBN_MESSAGES_MAX);
-      const count = kernel.decode(STAGE_AT + start, end - start, COLUMNS_AT, room);
+      const count = kernel.decode(STAGE_AT + stage.start, stage.end - stage.start, COLUMNS_AT, room);
       appendColumns(batch, memory.buffer, { room, count });
-      start += kernel.consumedBytes();
+      stage.consume(kernel.consumedBytes());
       return kernel.stopReason();
     },
   };

@@ -3,6 +3,7 @@ import * as L from '../../schemas/order-layout.gen.ts';
 import { EngineError } from '../core/errors.ts';
 import type { BookInstrument } from '../market/order-command.ts';
 import type { DbnInstrument } from './dbn.ts';
+import { createByteStage } from './dbn-stage.ts';
 import { createMemory, loadKernel } from './host.ts';
 import { type Matcher, matcherBytes, openMatcher } from './matcher.ts';
 
@@ -72,33 +73,28 @@ export function createDbnFeedBook(shape: FeedBookShape): DbnFeedBook {
   if (kernel.orderLayoutHash() !== L.ORDER_LAYOUT_HASH) {
     throw new EngineError('KERNEL_LAYOUT', 'kernel feed-book: built for another order layout; run npm run build-kernels');
   }
-  const stage = new Uint8Array(memory.buffer, STAGE_AT, STAGE_BYTES);
+  const stage = createByteStage(memory.buffer, STAGE_AT, STAGE_BYTES);
   const table = new DataView(memory.buffer, INSTRUMENTS_AT, INSTRUMENTS_MAX * 16);
   const counters = new Int32Array(memory.buffer, COUNTERS_AT, COUNTER_NAMES.length);
   const known: DbnInstrument[] = [];
-  let held = 0;
   let messages = 0;
   kernel.open(REGION_AT);
   kernel.place(INSTRUMENTS_AT, 0, COUNTERS_AT);
   const applyStaged = (): void => {
-    messages += kernel.follow(STAGE_AT, held);
+    messages += kernel.follow(STAGE_AT + stage.start, stage.end - stage.start);
     const consumed = kernel.consumedBytes();
     const stop = kernel.stopReason();
     if (stop !== 0) {
-      const id = new DataView(memory.buffer, STAGE_AT + consumed).getUint32(4, true);
+      const id = new DataView(memory.buffer, STAGE_AT + stage.start + consumed).getUint32(4, true);
       throw new EngineError('FEED_FILE', stop === 2 ? `DBN: instrument ${id} is not known` : 'DBN: a record that cannot be');
     }
-    stage.copyWithin(0, consumed, held);
-    held -= consumed;
+    stage.consume(consumed);
   };
   return {
     matcher,
     take(bytes) {
       for (let from = 0; from < bytes.length; ) {
-        const taken = Math.min(bytes.length - from, STAGE_BYTES - held);
-        stage.set(bytes.subarray(from, from + taken), held);
-        held += taken;
-        from += taken;
+        from += stage.put(from === 0 ? bytes : bytes.subarray(from));
         applyStaged();
       }
     },

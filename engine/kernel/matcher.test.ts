@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import * as L from '../../schemas/order-layout.gen.ts';
 import { setUp } from '../../test/order-arbitraries.ts';
 import { makeFlow } from '../../test/order-flow.ts';
+import { createPrng, type Prng } from '../core/prng.ts';
 import {
   attributesOf,
   type BookInstrument,
@@ -56,6 +57,22 @@ describe('matcher', () => {
       expect(events).toEqual(expected.filter(({ kind }) => kinds.includes(kind)));
       expect(booksOf(matcher)).toEqual(booksOf(single));
     }
+  });
+
+  it('does the same in batches with many live orders, whatever the commands to come are', () => {
+    const commands = crowdedCommands(createPrng(Number(process.env['SEED'] ?? 3)));
+    const open = (): Matcher => {
+      const matcher = createMatcher({ ...OPTIONS, pages: 8 });
+      matcher.configure(0, { ...instrumentOf(0), phase: L.PHASE_CONTINUOUS });
+      return matcher;
+    };
+    const [single, batched] = [open(), open()];
+    const expected = commands.flatMap((command) => single.apply(command));
+    const events: OrderEvent[] = [];
+    runBatches(batched, commands, (event) => events.push(event));
+    expect(events).toEqual(expected);
+    expect(booksOf(batched)).toEqual(booksOf(single));
+    expect(single.list(0).length).toBeGreaterThan(1000);
   });
 
   it('writes the same bytes for the same input', () => {
@@ -154,6 +171,30 @@ describe('matcher', () => {
     expect(() => matcher.configure(0, { ...instrumentOf(0), tickStep: 0 })).toThrow('symbol 0, tickStep 0: expected a whole number from 1');
   });
 });
+
+/** Ten thousand orders that rest, then moves of them among commands that make no sense. */
+function crowdedCommands(prng: Prng): OrderCommand[] {
+  const orders = Array.from({ length: 10_000 }, (_, index) => {
+    const side = prng.nextBelow(2);
+    const priceTicks = side === 0 ? 9999 - prng.nextBelow(1000) : 10_001 + prng.nextBelow(1000);
+    return newCommand({ orderId: BigInt(index + 1), priceTicks, quantityLots: 1 + prng.nextBelow(9), attributes: attributesOf({ side }) });
+  });
+  const int32 = (): number => prng.nextUint32() | 0;
+  const changes = orders.map(({ priceTicks }) => {
+    const orderId = BigInt(1 + prng.nextBelow(10_000));
+    if (prng.nextBelow(4) > 0) return newCommand({ kind: L.COMMAND_KIND_MOVE, orderId, priceTicks });
+    const kind = [L.COMMAND_KIND_NEW, L.COMMAND_KIND_CANCEL, L.COMMAND_KIND_MOVE, L.COMMAND_KIND_REPLACE, -1][prng.nextBelow(5)];
+    return newCommand({
+      kind: kind ?? 0,
+      symbolIndex: prng.nextBelow(2) === 0 ? 0 : int32(),
+      orderId: BigInt(prng.nextUint32()) << 20n,
+      priceTicks: int32(),
+      quantityLots: int32(),
+      attributes: int32(),
+    });
+  });
+  return [...orders, ...changes];
+}
 
 function instrumentOf(symbol: number): BookInstrument {
   const instrument = flow.instruments[symbol];

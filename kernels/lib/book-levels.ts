@@ -36,14 +36,11 @@ function searchPage(book: usize, pageKey: u32): usize {
   return page;
 }
 
-/**
- * The level of a key, if its page is the one that the cache has, else a level of another page; 0 when the cache has none. Never anything else
- * than a level: what it links to may be looked at.
- */
+/** The level of a key, if its page is the one that the cache has; else some other level. */
 export function likelyLevel(book: usize, side: u32, key: u32): usize {
   const page = <usize>load<u32>(cacheEntry(book, pageKeyOf(key, side)));
-  const level = <usize>load<u32>(page, PAGE_LEVELS) + (<usize>side << SIDE_SHIFT) + (<usize>(key & SLOT_MASK) << LEVEL_SHIFT);
-  return select<usize>(level, 0, page != 0);
+  if (page == 0) return region + AT_NO_LEVEL;
+  return <usize>load<u32>(page, PAGE_LEVELS) + (<usize>side << SIDE_SHIFT) + (<usize>(key & SLOT_MASK) << LEVEL_SHIFT);
 }
 
 /** Whether an order may come to stand there: the page is in use, or the pool has one left. */
@@ -104,6 +101,28 @@ function freePage(page: usize): void {
   store<u32>(page, load<u32>(region, AT_FREE_PAGE), PAGE_NEXT);
   store<u32>(region, <u32>page, AT_FREE_PAGE);
   store<i32>(region, load<i32>(region, AT_FREE_PAGE_COUNT) + 1, AT_FREE_PAGE_COUNT);
+}
+
+/** Empties a book at once: its levels point to themselves and its pages go back to the pool. What becomes of its orders is the caller's matter. */
+export function emptyBook(book: usize): void {
+  for (let page = <usize>load<u32>(book, FIRST_PAGE); page != 0; page = <usize>load<u32>(book, FIRST_PAGE)) {
+    for (let side: u32 = 0; side < 2; side++) {
+      for (let words = summaryOf(page, side); words != 0; words &= words - 1) {
+        const index = <u32>ctz(words);
+        for (let bits = wordOf(page, side, index); bits != 0; bits &= bits - 1) {
+          const level = levelAt(page, side, (index << 6) | <u32>ctz(bits));
+          store<u64>(level, <u64>level | (<u64>level << 32));
+          store<i64>(level, 0, LEVEL_LOTS);
+        }
+        store<u64>(page + (<usize>side << 6) + (<usize>index << 3), 0, PAGE_WORDS);
+      }
+    }
+    store<u64>(page, 0, PAGE_SUMMARY);
+    freePage(page);
+  }
+  store<u64>(book, u64.MAX_VALUE, BEST_KEY);
+  store<u32>(book, <u32>(region + AT_NO_LEVEL), BEST_LEVEL);
+  store<u32>(book, <u32>(region + AT_NO_LEVEL), BEST_LEVEL + 4);
 }
 
 /** The key of a level: less is better. */

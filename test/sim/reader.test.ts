@@ -8,7 +8,9 @@ import { createGroup, createTickLog } from './group.ts';
 import { SimProducer } from './producer.ts';
 import { createOwner, createScheduler } from './scheduler.ts';
 
-it('does not begin to read what the group takes back while offsets are checked', async () => {
+/** A reader of one partition, alone in its group. `disconnects` counts how often its client was disconnected. */
+function setUp() {
+  const disconnects = { count: 0 };
   const scheduler = createScheduler(createPrng(1));
   const broker = createBroker(scheduler, { onCommitted: () => undefined }, { markersApart: false });
   const group = createGroup(scheduler, broker.server.owner, 1);
@@ -23,6 +25,11 @@ it('does not begin to read what the group takes back while offsets are checked',
     KafkaConsumer: class extends SimConsumer {
       constructor(settings: ConstructorParameters<Rdkafka['KafkaConsumer']>[0]) {
         super({ scheduler, broker, owner, group, log }, settings);
+      }
+
+      override disconnect(done: () => void): void {
+        disconnects.count += 1;
+        super.disconnect(done);
       }
     },
     AdminClient: {
@@ -45,6 +52,11 @@ it('does not begin to read what the group takes back while offsets are checked',
     while (!isDone) await scheduler.step();
     return await done;
   };
+  return { scheduler, broker, group, reader, finish, disconnects };
+}
+
+it('does not begin to read what the group takes back while offsets are checked', async () => {
+  const { scheduler, broker, group, reader, finish } = setUp();
   await finish(reader.join());
   expect(await finish(reader.assignment())).toEqual([0]);
 
@@ -61,4 +73,22 @@ it('does not begin to read what the group takes back while offsets are checked',
   expect(await finish(reader.assignment())).toEqual([0]);
   await finish(reader.begin(new Map([[0, 0n]])));
   expect(reader.partitions).toEqual([0]);
+});
+
+it('leaves its group and disconnects', async () => {
+  const { group, reader, finish, disconnects } = setUp();
+  await finish(reader.join());
+  await finish(reader.assignment());
+  await finish(reader.close());
+  expect(group.members).toEqual([]);
+  expect(disconnects.count).toBe(1);
+});
+
+it('does not disconnect while the coordinator is silent, which would hold a thread of the pool until it speaks', async () => {
+  const { broker, reader, finish, disconnects } = setUp();
+  await finish(reader.join());
+  await finish(reader.assignment());
+  broker.server.owner.isFrozen = true;
+  await finish(reader.close());
+  expect(disconnects.count).toBe(0);
 });

@@ -8,6 +8,8 @@ import { type BookFeedOptions, createRefusals, inferTickNanos, parseTickSize } f
 
 const DEFINITION_TICK_AT = 24;
 const DEFINITION_BYTES_MIN = 32;
+/** The stage counts as full when less than a piece fits. */
+const STAGE_MARGIN_BYTES = 8192;
 const UNDEFINED_PRICE = 0x7fff_ffff_ffff_ffffn;
 const REFUSAL_ORDER = [
   FEED_REFUSAL.offTick,
@@ -30,6 +32,7 @@ interface Current {
 /** @throws EngineError FEED_FILE, FEED_OPTION */
 export async function openDbnFeed(files: readonly string[], options: BookFeedOptions): Promise<BookFeed> {
   const decoder = createDbnDecoder();
+  const { stage } = decoder;
   const fixedTick = options.tickSize === undefined ? undefined : parseTickSize(options.tickSize);
   const instruments: FeedInstrument[] = [];
   const names = new Map<number, string>();
@@ -56,15 +59,15 @@ export async function openDbnFeed(files: readonly string[], options: BookFeedOpt
       else file.rest = piece;
     }
     if (file.isEnded) return false;
-    const taken = decoder.put(file.rest);
+    const taken = stage.put(file.rest);
     if (file.hasDefinitions && taken > 0) noteDefinitions(decoder, ticks);
     file.rest = file.rest.subarray(taken);
     return true;
   };
   const addInstrument = async (file: Current): Promise<void> => {
     // The first prices of an instrument tell its tick, so there should be many of them.
-    while (fixedTick === undefined && decoder.end - decoder.start < decoder.stage.length && (await fill(file)));
-    const staged = decoder.stage.subarray(decoder.start, decoder.end);
+    while (fixedTick === undefined && stage.end - stage.start < stage.bytes.length - STAGE_MARGIN_BYTES && (await fill(file)));
+    const staged = stagedOf(decoder);
     const id = new DataView(staged.buffer, staged.byteOffset).getUint32(4, true);
     if (instruments.length === DBN_INSTRUMENTS_MAX) {
       throw new EngineError('FEED_FILE', `${file.label}: instrument ${id} is one too many; at most ${DBN_INSTRUMENTS_MAX} can be followed`);
@@ -99,7 +102,7 @@ export async function openDbnFeed(files: readonly string[], options: BookFeedOpt
         if (stop === DBN_STOP.instrument) await addInstrument(current);
         else if (stop === DBN_STOP.broken) throw brokenRecord(current, decoder);
         else if (stop === DBN_STOP.drained && !(await fill(current))) {
-          if (decoder.end > decoder.start) throw new EngineError('FEED_FILE', `${current.label}: ends within a record`);
+          if (stage.end > stage.start) throw new EngineError('FEED_FILE', `${current.label}: ends within a record`);
           await current.source.close();
           current = undefined;
         }
@@ -114,8 +117,12 @@ export async function openDbnFeed(files: readonly string[], options: BookFeedOpt
   };
 }
 
+function stagedOf({ stage }: DbnDecoder): Uint8Array {
+  return stage.bytes.subarray(stage.start, stage.end);
+}
+
 function brokenRecord(file: Current, decoder: DbnDecoder): EngineError {
-  const [words = 0, type = 0] = decoder.stage.subarray(decoder.start);
+  const [words = 0, type = 0] = stagedOf(decoder);
   return new EngineError('FEED_FILE', `${file.label}: a record of type ${type} and ${words * 4} bytes cannot be; mbo has ${DBN_MBO_BYTES}`);
 }
 
@@ -141,7 +148,7 @@ async function readHeader(source: ByteSource, path: string): Promise<{ header: D
 
 /** Notes the tick of every definition among the bytes that were staged last; a definition cut in two is seen when its rest is there. */
 function noteDefinitions(decoder: DbnDecoder, ticks: Map<number, number>): void {
-  for (const { record, length } of recordsOf(decoder.stage.subarray(decoder.start, decoder.end))) {
+  for (const { record, length } of recordsOf(stagedOf(decoder))) {
     if (record.getUint8(1) !== DBN_TYPE.definition || length < DEFINITION_BYTES_MIN) continue;
     const tick = record.getBigInt64(DEFINITION_TICK_AT, true);
     if (tick > 0n && tick !== UNDEFINED_PRICE) ticks.set(record.getUint32(4, true), Number(tick));
