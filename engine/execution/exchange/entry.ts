@@ -1,0 +1,31 @@
+/** A request as the journal holds it: its own JSON, with the time it was let in and a stamp that tells whom to answer. */
+
+import type { JournalEntry } from './journal.ts';
+import { DOOR_REASON, isRefusal, Refusal } from './refusal.ts';
+import { type Fields, type OrderRequest, parseLine, readRequest } from './request.ts';
+
+export interface StampedRequest {
+  readonly request: OrderRequest;
+  /** When it was let in. */
+  readonly tsNs: bigint;
+  /** Whom to answer; known only to the process that let it in. */
+  readonly stamp: string;
+}
+
+/** The text of an entry. `fields` are those of a request that was read without a fault. */
+export function writeEntry(fields: Fields, tsNs: bigint, stamp: string): string {
+  return JSON.stringify({ ...fields, ts_ns: String(tsNs), stamp });
+}
+
+/** Reads an entry again. One that cannot be read is refused like any request; it stays in its place. */
+export function readEntry({ text }: JournalEntry): StampedRequest | Refusal {
+  const fields = parseLine(text);
+  if (isRefusal(fields)) return fields;
+  const request = readRequest(fields);
+  if (isRefusal(request)) return request;
+  const { ts_ns: tsNs, stamp } = fields;
+  if (typeof tsNs !== 'string' || !/^\d{1,19}$/.test(tsNs)) {
+    return new Refusal(DOOR_REASON.badArgs, `ts_ns: expected digits, found ${JSON.stringify(tsNs)?.slice(0, 40)}`);
+  }
+  return { request, tsNs: BigInt(tsNs), stamp: typeof stamp === 'string' ? stamp : '' };
+}
