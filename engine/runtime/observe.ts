@@ -47,11 +47,12 @@ export interface ObserverParts {
   readonly timeframes: readonly Timeframe[];
   readonly supervisor: Supervisor;
   readonly host: SourceHost;
+  readonly exchange?: { health(): readonly HealthPart[] } | undefined;
   readonly stages: Stages;
   readonly clock: Clock;
 }
 
-export function createObserver({ timeframes, supervisor, host, stages, clock }: ObserverParts): Observer {
+export function createObserver({ timeframes, supervisor, host, exchange, stages, clock }: ObserverParts): Observer {
   const startedMs = clock.wallMs();
   let postgres: HealthPart = { name: 'postgres', isUp: false, detail: 'connecting', sinceMs: startedMs };
   /** Between two sessions, when Kafka is why there is none. */
@@ -70,7 +71,7 @@ export function createObserver({ timeframes, supervisor, host, stages, clock }: 
   const health = (): HealthPart[] => {
     const publisher = supervisor.session?.topology.publisher;
     const kafka = publisher ? { name: 'kafka', ...publisher.health() } : kafkaTrouble;
-    return [engineHealth(), postgres, ...(kafka ? [kafka] : []), ...host.health()];
+    return [engineHealth(), postgres, ...(kafka ? [kafka] : []), ...host.health(), ...(exchange?.health() ?? [])];
   };
 
   const collect = (): void => {
