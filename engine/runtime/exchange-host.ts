@@ -33,11 +33,29 @@ export interface ExchangeHostParts {
   say(text: string): void;
 }
 
+/** Since the start. */
+export interface ExchangeHostCounts {
+  /** Requests let into the journal, refused at the door, and matched or refused behind it. */
+  readonly accepted: number;
+  readonly refusedAtDoor: number;
+  readonly requests: number;
+  readonly refused: number;
+  readonly trades: number;
+  readonly epochs: number;
+  readonly sessions: number;
+  /** Now. */
+  readonly resting: number;
+  readonly waiting: number;
+  readonly connections: number;
+  readonly fillsUnpublished: number;
+}
+
 export interface ExchangeHost {
   readonly port: number;
   /** For people: what is open. */
   readonly title: string;
   health(): readonly HealthPart[];
+  counts(): ExchangeHostCounts;
   /** Nothing more is let in. Returns at once. */
   requestStop(): void;
   /** Ends in order: what was let in is matched, stored, published and answered, unless the time is over. Then what it leaves is matched by the next start. */
@@ -68,9 +86,8 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
   let isStopping = false;
   let isCut = false;
   let sessions = 0;
-  let requests = 0;
-  let trades = 0;
-  let epochs = 0;
+  /** Of the sessions that are over. */
+  const past = { requests: 0, refused: 0, trades: 0, epochs: 0 };
 
   /** The one of the session before, if it works; what that had taken and not committed is given again. */
   const openJournal = async (stored: StoredExchange): Promise<OrderJournal> => {
@@ -104,9 +121,7 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
     try {
       await opened.run(() => isStopping);
     } finally {
-      requests += opened.exchange.counts.requests;
-      trades += opened.exchange.counts.trades;
-      epochs += opened.exchange.counts.epochs;
+      for (const name of ['requests', 'refused', 'trades', 'epochs'] as const) past[name] += opened.exchange.counts[name];
       session = undefined;
       await opened.close();
     }
@@ -118,7 +133,7 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
     let failuresInRow = 0;
     let waitMs = BACK_OFF_MS;
     for (;;) {
-      const epochsBefore = epochs;
+      const epochsBefore = past.epochs;
       try {
         const opened = next ?? (await openSession());
         next = undefined;
@@ -127,7 +142,7 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
       } catch (error) {
         failure = { error, sinceMs: clock.wallMs() };
         log.error({ err: error }, 'the exchange session failed');
-        if (epochs > epochsBefore) {
+        if (past.epochs > epochsBefore) {
           failuresInRow = 0;
           waitMs = BACK_OFF_MS;
         }
@@ -181,6 +196,23 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
     ];
   };
 
+  const counts = (): ExchangeHostCounts => {
+    const now = session?.exchange.counts;
+    return {
+      accepted: door.counts.accepted,
+      refusedAtDoor: door.counts.refused,
+      requests: past.requests + (now?.requests ?? 0),
+      refused: past.refused + (now?.refused ?? 0),
+      trades: past.trades + (now?.trades ?? 0),
+      epochs: past.epochs + (now?.epochs ?? 0),
+      sessions,
+      resting: session?.exchange.ledger.live.size ?? 0,
+      waiting: journal === undefined ? 0 : journal.waiting + journal.unsynced,
+      connections: server.current?.connections ?? 0,
+      fillsUnpublished: session?.publisher?.outstanding ?? 0,
+    };
+  };
+
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     isStopping = true;
@@ -213,7 +245,13 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
       closing ??= close();
       return closing;
     },
-    notes: () => [`exchange: ${formatCount(requests)} requests, ${formatCount(trades)} trades, ${formatCount(sessions)} sessions`],
+    counts,
+    notes() {
+      const { requests, trades, epochs } = counts();
+      return [
+        `exchange: ${formatCount(requests)} requests, ${formatCount(trades)} trades, ${formatCount(epochs)} epochs, ${formatCount(sessions)} sessions`,
+      ];
+    },
   };
 }
 

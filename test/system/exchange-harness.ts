@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import type { Catalogue } from '../../engine/execution/exchange/catalogue.ts';
 import { readEntry } from '../../engine/execution/exchange/entry.ts';
 import { createLedger, hasPrice, hasStop } from '../../engine/execution/exchange/ledger.ts';
@@ -13,6 +14,7 @@ import { createMatcherTwin } from '../../engine/kernel/matcher-twin.ts';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
 import { fillIdOf } from '../../engine/sinks/postgres/order-transaction.ts';
 import { ORDER_LIMIT } from '../../schemas/order-records.ts';
+import type { RequestJson } from '../order-requests.ts';
 
 /** A table as lines of text, in order of its key. */
 export type Lines = readonly string[];
@@ -172,4 +174,40 @@ export async function openClient(port: number): Promise<OrderClient> {
     },
     close: () => socket.destroy(),
   };
+}
+
+/** Replies to orders that were not matched, or about which nothing is known. */
+const UNMATCHED = new Set(['duplicate_client_order_id', 'unknown_outcome']);
+
+/** What a client was told of a request. */
+export interface Told {
+  readonly op: string;
+  readonly reply: Reply;
+}
+
+/** Sends a flow, never more than `window` requests without a reply; ends early when the connection is lost. Returns what was told. */
+export async function sendAll(client: OrderClient, requests: readonly RequestJson[], window: number): Promise<Told[]> {
+  const told: Told[] = [];
+  const pending = new Set<Promise<unknown>>();
+  for (const request of requests) {
+    const sent = client.send(request).then((reply) => {
+      if (reply !== undefined) told.push({ op: String(request['op']), reply });
+      pending.delete(sent);
+    });
+    pending.add(sent);
+    if (client.isLost) break;
+    if (pending.size >= window) await Promise.race(pending);
+  }
+  await Promise.all(pending);
+  return told;
+}
+
+/** What a client was told of its order is what the journal says came of it. */
+export function expectReplies(told: readonly Told[], expected: ReadonlyMap<number, Reply>): void {
+  const entered = told.filter(({ op, reply }) => (op === 'new' || op === 'exec') && !UNMATCHED.has(String(reply['err'])));
+  expect(entered.length).toBeGreaterThan(100);
+  for (const { reply } of entered) {
+    const { id, ...rest } = reply;
+    expect(rest).toEqual(expected.get(Number(rest['order_id'])));
+  }
 }

@@ -4,11 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPrng } from '../../engine/core/prng.ts';
-import type { Reply } from '../../engine/execution/exchange/reply.ts';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
-import { BOOKS_JSON, orderRequests, type RequestJson, testCatalogue } from '../order-requests.ts';
+import { BOOKS_JSON, orderRequests, testCatalogue } from '../order-requests.ts';
 import { createWorkspace, type RunningEngine, startEngine } from './engine-process.ts';
-import { type OrderClient, openClient, readTables, replayJournal } from './exchange-harness.ts';
+import { expectReplies, type OrderClient, openClient, readTables, replayJournal, sendAll, type Told } from './exchange-harness.ts';
 import { NO_BROKER, openReal, REAL_BROKER, readCommitted, uniquePrefix } from './kafka-harness.ts';
 import { startServer, type TestServer } from './postgres-harness.ts';
 
@@ -66,39 +65,6 @@ async function stop(engine: RunningEngine): Promise<void> {
   engine.process.kill('SIGTERM');
   const { code, output } = await engine.done;
   expect(code, output).toBe(0);
-}
-
-/** What a client was told of a request. */
-interface Told {
-  readonly op: string;
-  readonly reply: Reply;
-}
-
-/** Sends a flow, never more than `window` requests without a reply; ends early when the connection is lost. Returns what was told. */
-async function sendAll(client: OrderClient, requests: readonly RequestJson[], window: number): Promise<Told[]> {
-  const told: Told[] = [];
-  const pending = new Set<Promise<unknown>>();
-  for (const request of requests) {
-    const sent = client.send(request).then((reply) => {
-      if (reply !== undefined) told.push({ op: String(request['op']), reply });
-      pending.delete(sent);
-    });
-    pending.add(sent);
-    if (client.isLost) break;
-    if (pending.size >= window) await Promise.race(pending);
-  }
-  await Promise.all(pending);
-  return told;
-}
-
-/** What a client was told of its order is what the journal says came of it. */
-function expectReplies(told: readonly Told[], expected: ReadonlyMap<number, Reply>): void {
-  const entered = told.filter(({ op, reply }) => (op === 'new' || op === 'exec') && reply['err'] !== 'duplicate_client_order_id');
-  expect(entered.length).toBeGreaterThan(100);
-  for (const { reply } of entered) {
-    const { id, ...rest } = reply;
-    expect(rest).toEqual(expected.get(Number(rest['order_id'])));
-  }
 }
 
 /** The whole of it under kills: returns what the clients were told. */
