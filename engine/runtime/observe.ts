@@ -8,6 +8,7 @@ import type { Timeframe } from '../market/timeframes.ts';
 import type { FromWriter } from '../sinks/messages.ts';
 import { isRetryable } from '../sinks/postgres/connection.ts';
 import { readWriterCounters } from '../sinks/postgres/writer-counters.ts';
+import type { ExchangeHost } from './exchange-host.ts';
 import type { SourceHost } from './source-host.ts';
 import { createShardStatsReader, type ShardStats, sumColumns } from './stats.ts';
 import type { StatusSample } from './status.ts';
@@ -47,7 +48,7 @@ export interface ObserverParts {
   readonly timeframes: readonly Timeframe[];
   readonly supervisor: Supervisor;
   readonly host: SourceHost;
-  readonly exchange?: { health(): readonly HealthPart[] } | undefined;
+  readonly exchange?: Pick<ExchangeHost, 'health' | 'counts'> | undefined;
   readonly stages: Stages;
   readonly clock: Clock;
 }
@@ -126,6 +127,7 @@ export function createObserver({ timeframes, supervisor, host, exchange, stages,
       lostTicks: supervisor.lostTicks,
       lossWindowMs: lossWindowMs(),
       feed: host.feed(),
+      exchange: exchange && new Map(Object.entries(exchange.counts())),
       health: health(),
     };
   };
