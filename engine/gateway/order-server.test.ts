@@ -124,6 +124,26 @@ describe('the order server', () => {
     expect(await next.closed).toEqual([{ ok: true }]);
   });
 
+  it('stops reading from a client that does not read its replies', async () => {
+    let taken = 0;
+    const port = await start((line, answer) => {
+      taken += 1;
+      answer({ id: taken, text: 'x'.repeat(50_000), line });
+    });
+    const { socket } = client(port);
+    socket.pause();
+    const lines = '{"id":1}\n'.repeat(1000);
+    let sent = 0;
+    while (sent < 400 && socket.write(lines)) sent += 1;
+    let before = -1;
+    while (taken !== before) {
+      before = taken;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(taken).toBeLessThan(10_000);
+    socket.destroy();
+  });
+
   it('says which port is taken', async () => {
     const port = await start();
     const options = { host: '127.0.0.1', port, lineBytes: LINE_BYTES, take: echo, tooLong: () => ({}) };

@@ -30,6 +30,8 @@ const NEWLINE = 10;
 const IDLE_MS = 300_000;
 /** Requests of one connection that may wait for their replies; it is not read until there are fewer. */
 const PENDING_MAX = 4096;
+/** Replies that a client has not read, in bytes; it is not read from until it has. */
+const UNREAD_BYTES = 1_048_576;
 const CONNECTIONS_MAX = 1024;
 
 /**
@@ -82,17 +84,19 @@ function serve(socket: Socket, { take, tooLong, lineBytes }: OrderServerOptions)
     if (socket.writable) socket.write(`${JSON.stringify(value)}\n`);
   };
 
+  const mayRead = (): boolean => pending < PENDING_MAX && socket.writableLength < UNREAD_BYTES;
+
   const takeOne = (line: string): void => {
     if (line.trim() === '') return;
     pending += 1;
-    if (pending >= PENDING_MAX) socket.pause();
     take(line, (value) => {
       pending -= 1;
       reply(value);
       if (!('id' in value)) isClosing = true;
       if (isClosing) finish();
-      else if (pending < PENDING_MAX) socket.resume();
+      else if (mayRead()) socket.resume();
     });
+    if (!mayRead()) socket.pause();
   };
 
   const refuseLong = (): void => {
@@ -125,6 +129,9 @@ function serve(socket: Socket, { take, tooLong, lineBytes }: OrderServerOptions)
   socket.on('timeout', () => {
     if (pending === 0) finish();
     else isClosing = true;
+  });
+  socket.on('drain', () => {
+    if (mayRead()) socket.resume();
   });
   // The other side is gone: what it asked for goes on, and nobody is told.
   socket.on('error', () => socket.destroy());

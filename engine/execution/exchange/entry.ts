@@ -4,6 +4,8 @@ import type { JournalEntry } from './journal.ts';
 import { DOOR_REASON, isRefusal, Refusal } from './refusal.ts';
 import { type Fields, type OrderRequest, parseLine, readRequest } from './request.ts';
 
+const TS_NS_MAX = 2n ** 63n - 1n;
+
 export interface StampedRequest {
   readonly request: OrderRequest;
   /** When it was let in. */
@@ -24,7 +26,7 @@ export function readEntry({ text }: JournalEntry): StampedRequest | Refusal {
   const request = readRequest(fields);
   if (isRefusal(request)) return request;
   const { ts_ns: tsNs, stamp } = fields;
-  if (typeof tsNs !== 'string' || !/^\d{1,19}$/.test(tsNs)) {
+  if (typeof tsNs !== 'string' || !/^\d{1,19}$/.test(tsNs) || BigInt(tsNs) > TS_NS_MAX) {
     return new Refusal(DOOR_REASON.badArgs, `ts_ns: expected digits, found ${JSON.stringify(tsNs)?.slice(0, 40)}`);
   }
   return { request, tsNs: BigInt(tsNs), stamp: typeof stamp === 'string' ? stamp : '' };

@@ -21,6 +21,7 @@ import { type OrderHandle, resolveRequest } from './resolve.ts';
 
 /** Entries taken in one turn, so that an epoch stays a transaction of some tens of ms. */
 const ENTRIES_PER_TURN = 4096;
+const CHARACTERS_PER_TURN = 4_194_304;
 const NS_PER_MS = 1_000_000n;
 /** How often time passes for orders that expire, in ms, while nothing else happens. */
 const EXPIRY_CHECK_MS = 1000;
@@ -98,8 +99,11 @@ export function createExchange(parts: ExchangeParts): Exchange {
     const comingById = new Map<bigint, OrderHandle>();
     const findOrder = (id: bigint, name: string): OrderHandle | undefined =>
       ledger.findOrder(id, name) ?? (id === 0n ? coming.get(name) : comingById.get(id));
-    /** Orders that stand at other prices by then than is known now. */
+    /** Orders that stand at another price, or with another trigger, by then than is known now. */
     const repriced = new Set<bigint>();
+    const retriggered = new Set<bigint>();
+    const mustWait = ({ price, stopPrice }: OrderRequest, orderId: bigint): boolean =>
+      (price === undefined && repriced.has(orderId)) || (stopPrice === undefined && retriggered.has(orderId));
     const planned: Planned[] = [];
     for (const { orderId, stamped } of entries) {
       if (isRefusal(stamped)) {
@@ -107,7 +111,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
         continue;
       }
       const { request, tsNs } = stamped;
-      if (keepsPrice(request) && repriced.has(findOrder(request.orderId, request.clientOrderId)?.orderId ?? 0n)) break;
+      if (request.op === 'replace' && mustWait(request, findOrder(request.orderId, request.clientOrderId)?.orderId ?? 0n)) break;
       if (tsNs > lastTsNs) lastTsNs = tsNs;
       const isNew = request.op === 'new' || request.op === 'exec';
       const clientOrderId = clientOrderIdOf(request, orderId);
@@ -133,6 +137,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
         comingById.set(orderId, command);
       }
       if (isNew || request.op === 'replace' || request.op === 'move') repriced.add(command.orderId);
+      if (command.stopTicks !== 0) retriggered.add(command.orderId);
       planned.push({ stamped, command, reply: undefined });
     }
     return planned;
@@ -220,7 +225,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
 
   return {
     async turn() {
-      const entries = journal.take(ENTRIES_PER_TURN);
+      const entries = journal.take(ENTRIES_PER_TURN, CHARACTERS_PER_TURN);
       if (entries.length > 0) await takeIn(entries);
       else if (isExpiryDue()) await passTime();
       return entries.length;
@@ -234,11 +239,6 @@ export function createExchange(parts: ExchangeParts): Exchange {
 function namesOf({ request }: StampedRequest): string[] {
   const isNew = request.op === 'new' || request.op === 'exec';
   return isNew && request.clientOrderId !== '' ? [request.clientOrderId] : [];
-}
-
-/** True when a price of the order as it stands by then is part of the request. */
-function keepsPrice({ op, price, stopPrice }: OrderRequest): boolean {
-  return op === 'replace' && (price === undefined || stopPrice === undefined);
 }
 
 function nameOf(coming: OrderHandle | undefined, clientOrderId: string): TakenName | undefined {

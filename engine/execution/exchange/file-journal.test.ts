@@ -43,7 +43,7 @@ describe('the order journal in files', () => {
     const journal = await open();
     journal.append('a');
     journal.append('b');
-    expect(journal.take(10)).toEqual([]);
+    expect(journal.take(10, 1e6)).toEqual([]);
     expect(journal.unsynced).toBe(2);
     await settled(journal);
     expect(
@@ -52,9 +52,9 @@ describe('the order journal in files', () => {
         .slice(1, 3)
         .map((line) => line.slice(9)),
     ).toEqual(['a', 'b']);
-    expect(journal.take(1)).toEqual([{ offset: 0n, text: 'a' }]);
-    expect(journal.take(10)).toEqual([{ offset: 1n, text: 'b' }]);
-    expect(journal.take(10)).toEqual([]);
+    expect(journal.take(1, 1e6)).toEqual([{ offset: 0n, text: 'a' }]);
+    expect(journal.take(10, 1e6)).toEqual([{ offset: 1n, text: 'b' }]);
+    expect(journal.take(10, 1e6)).toEqual([]);
     await journal.close();
   });
 
@@ -63,21 +63,21 @@ describe('the order journal in files', () => {
     const { identity } = first;
     await first.close();
     const second = await open({ from: 13n, identity });
-    expect(second.take(100).map(({ offset, text }) => `${offset} ${text}`)).toEqual(
+    expect(second.take(100, 1e6).map(({ offset, text }) => `${offset} ${text}`)).toEqual(
       [13, 14, 15, 16, 17, 18, 19].map((offset) => `${offset} entry ${offset}`),
     );
     second.append('entry 20');
     await settled(second);
-    expect(second.take(1)).toEqual([{ offset: 20n, text: 'entry 20' }]);
+    expect(second.take(1, 1e6)).toEqual([{ offset: 20n, text: 'entry 20' }]);
     await second.close();
   });
 
   it('gives again what was taken and not released', async () => {
     const journal = await filled(10);
-    journal.take(8);
+    journal.take(8, 1e6);
     await journal.release(3n);
     journal.rewind(3n);
-    expect(journal.take(2).map(({ offset }) => offset)).toEqual([3n, 4n]);
+    expect(journal.take(2, 1e6).map(({ offset }) => offset)).toEqual([3n, 4n]);
     expect(() => journal.rewind(2n)).toThrow(/offset 2 asked for, 3 to 5 are kept/);
     expect(() => journal.rewind(6n)).toThrow(/offset 6 asked for/);
     await journal.close();
@@ -96,7 +96,7 @@ describe('the order journal in files', () => {
     await settled(again);
     await again.close();
     const third = await open();
-    expect(third.take(10).map(({ text }) => text)).toEqual(['entry 0', 'entry 1', 'entry 2', 'entry 3', 'another']);
+    expect(third.take(10, 1e6).map(({ text }) => text)).toEqual(['entry 0', 'entry 1', 'entry 2', 'entry 3', 'another']);
     await third.close();
   });
 
@@ -114,19 +114,35 @@ describe('the order journal in files', () => {
     const files = (): string[] => readdirSync(folder).filter((name) => name.endsWith('.log'));
     const before = files().length;
     expect(before).toBeGreaterThan(3);
-    journal.take(30);
+    journal.take(30, 1e6);
     await journal.release(30n);
     expect(files().length).toBeLessThan(before);
     await journal.close();
     const again = await open({ from: 30n, identity: journal.identity });
-    expect(again.take(100).map(({ offset }) => Number(offset))).toEqual([30, 31, 32, 33, 34, 35, 36, 37, 38, 39]);
+    expect(again.take(100, 1e6).map(({ offset }) => Number(offset))).toEqual([30, 31, 32, 33, 34, 35, 36, 37, 38, 39]);
     await again.close();
   });
 
   it('takes no more than may wait', async () => {
     const journal = await filled(4, { capacity: 4 });
     expect(journal.isFull).toBe(true);
-    journal.take(1);
+    journal.take(1, 1e6);
+    expect(journal.isFull).toBe(false);
+    await journal.close();
+  });
+
+  it('takes no more text than may wait, and gives only so much at once', async () => {
+    const journal = await open({ characters: 30 });
+    for (const text of ['a'.repeat(10), 'b'.repeat(10), 'c'.repeat(10)]) {
+      expect(journal.isFull).toBe(false);
+      journal.append(text);
+    }
+    expect(journal.isFull).toBe(true);
+    await settled(journal);
+    expect(journal.take(10, 15).map(({ text }) => text[0])).toEqual(['a', 'b']);
+    expect(journal.take(10, 5).map(({ text }) => text[0])).toEqual(['c']);
+    expect(journal.isFull).toBe(true);
+    await journal.release(1n);
     expect(journal.isFull).toBe(false);
     await journal.close();
   });
@@ -167,7 +183,7 @@ describe('the order journal in files', () => {
     while (journal.failure() === undefined) await SYSTEM_PAUSE(0);
     expect(journal.failure()).toMatchObject({ code: 'JOURNAL_FAILED' });
     expect(journal.isFull).toBe(true);
-    expect(journal.take(10).map(({ text }) => text)).toEqual(['entry 0']);
+    expect(journal.take(10, 1e6).map(({ text }) => text)).toEqual(['entry 0']);
     await journal.close();
   });
 });

@@ -24,8 +24,10 @@ export interface FileJournalOptions {
   readonly identity: string | undefined;
   /** Bytes after which another file begins. 64 MiB unless given. */
   readonly segmentBytes?: number;
-  /** Entries that may wait. */
+  /** Entries that may wait; 65,536 unless given. */
   readonly capacity?: number;
+  /** Characters of their text; 64 Mi unless given. */
+  readonly characters?: number;
   /** Told what was cut off a file that ends in the middle of a group. */
   onCut?(file: string, bytes: number): void;
 }
@@ -47,6 +49,7 @@ interface Contents {
 
 const SEGMENT_BYTES = 67_108_864;
 const CAPACITY = 65_536;
+const CHARACTERS = 67_108_864;
 const CHECKSUM_CHARS = 8;
 const OFFSET_DIGITS = 20;
 
@@ -69,16 +72,18 @@ export async function openFileJournal(options: FileJournalOptions): Promise<Orde
 
 async function createJournal(
   found: Contents,
-  { folder, segmentBytes = SEGMENT_BYTES, capacity = CAPACITY }: FileJournalOptions,
+  { folder, segmentBytes = SEGMENT_BYTES, capacity = CAPACITY, characters = CHARACTERS }: FileJournalOptions,
 ): Promise<OrderJournal> {
   const { identity, segments } = found;
   /** Durable and not released, from `keptFrom` on; those before `takenTo` have been taken. */
-  let kept: JournalEntry[] = found.entries;
+  const kept: JournalEntry[] = found.entries;
   let keptFrom = found.entries[0]?.offset ?? found.nextOffset;
   let takenTo = keptFrom;
   let durableTo = found.nextOffset;
   let nextOffset = found.nextOffset;
   let unsynced: string[] = [];
+  /** Characters appended and not released. */
+  let held = kept.reduce((sum, { text }) => sum + text.length, 0);
   let failure: Error | undefined;
   let flushing: Promise<void> | undefined;
   let handle = await open(segments.at(-1)?.path ?? '', 'a');
@@ -129,18 +134,21 @@ async function createJournal(
       return Number(nextOffset - durableTo);
     },
     get isFull() {
-      return failure !== undefined || Number(nextOffset - takenTo) >= capacity;
+      return failure !== undefined || held >= characters || Number(nextOffset - takenTo) >= capacity;
     },
     append(text) {
       unsynced.push(text);
+      held += text.length;
       nextOffset += 1n;
       flushing ??= flush();
     },
-    take(count) {
+    take(count, limit) {
       const from = Number(takenTo - keptFrom);
-      const taken = kept.slice(from, from + count);
-      takenTo += BigInt(taken.length);
-      return taken;
+      let end = from;
+      for (let taken = 0; end < kept.length && end - from < count && (end === from || taken < limit); end += 1)
+        taken += kept[end]!.text.length;
+      takenTo = keptFrom + BigInt(end);
+      return kept.slice(from, end);
     },
     rewind(offset) {
       if (offset < keptFrom || offset > takenTo) {
@@ -150,7 +158,7 @@ async function createJournal(
     },
     async release(offset) {
       assert(offset >= keptFrom && offset <= takenTo, `offset ${offset} to release has been taken, ${keptFrom} to ${takenTo} are kept`);
-      kept = kept.slice(Number(offset - keptFrom));
+      for (const { text } of kept.splice(0, Number(offset - keptFrom))) held -= text.length;
       keptFrom = offset;
       while (segments.length > 1 && (segments[1]?.first ?? offset) <= offset) {
         const old = segments.shift();

@@ -16,12 +16,12 @@ export interface OrderJournal {
   readonly waiting: number;
   /** Entries appended and not durable yet. */
   readonly unsynced: number;
-  /** True when as many wait as may: nothing is taken until some are matched. */
+  /** True when as many wait as may, or as much text: nothing is to be appended until some are matched. */
   readonly isFull: boolean;
   /** Appends a request; it waits until it is durable, and is then given by `take`. The caller has looked at `isFull`. */
   append(text: string): void;
-  /** The next durable entries, in order. They are taken once. */
-  take(count: number): JournalEntry[];
+  /** The next durable entries, in order: up to `count`, and no further than `characters` of text, but one at least. They are taken once. */
+  take(count: number, characters: number): JournalEntry[];
   /** Goes back to `offset`, which is not above what was taken: its entries are given again. */
   rewind(offset: bigint): void;
   /** Entries below `offset` are matched and stored for good: they need not be kept. */

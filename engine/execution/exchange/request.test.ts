@@ -68,6 +68,8 @@ describe('what comes in on a line', () => {
     [order({ owner: -1 }), DOOR_REASON.badArgs],
     [order({ owner: 2 ** 32 }), DOOR_REASON.badArgs],
     [order({ display_qty: -1 }), DOOR_REASON.badArgs],
+    [order({ tif: 'GTD', valid_until: 9_223_372_036_855 }), DOOR_REASON.badArgs],
+    [order({ tif: 'GTD', valid_until: '2030-01-01' }), DOOR_REASON.badArgs],
     [order({ risk_bucket: 'NONE' }), DOOR_REASON.badArgs],
     [order({ strategy: 'x'.repeat(201) }), DOOR_REASON.badArgs],
     [order({ client_order_id: 'a\nb' }), DOOR_REASON.badArgs],

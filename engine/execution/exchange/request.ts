@@ -48,6 +48,8 @@ const TEXT_MAX = 200;
 const DEPTH_MAX = 16;
 const OWNER_MAX = 0xffff_ffff;
 const NS_PER_MS = 1_000_000n;
+/** In nanoseconds it still fits 63 bits. */
+const UNTIL_MS_MAX = 9_223_372_036_854;
 const ID_MAX = 0xffff_ffff_ffff_ffffn;
 
 const TYPES: Readonly<Record<string, number>> = {
@@ -141,7 +143,7 @@ function readFields(fields: Fields): OrderRequest {
     stopPrice: price(fields, op === 'band' ? ['upper'] : ['stop_price']),
     trail: price(fields, ['trail']),
     displayLots: whole(fields, 'display_qty', { min: 0, max: ORDER_LIMIT.quantityMax }) ?? 0,
-    expiryNs: BigInt(whole(fields, 'valid_until', { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 0) * NS_PER_MS,
+    expiryNs: BigInt(whole(fields, 'valid_until', { min: 0, max: UNTIL_MS_MAX }) ?? 0) * NS_PER_MS,
     owner: whole(fields, 'owner', { min: 0, max: OWNER_MAX }) ?? 0,
     strategy: textOf(fields, ['strategy']) || 'UNKNOWN',
     riskBucket: riskBucket(fields),
