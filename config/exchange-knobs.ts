@@ -28,6 +28,14 @@ export const EXCHANGE_KNOBS = [
     doc: 'which symbols have a book, its tick, lot and band, and the limits of owners',
   },
   {
+    name: 'ORDER_JOURNAL',
+    kind: 'choice',
+    fallback: 'file',
+    choices: ['file', 'kafka'],
+    group: 'Exchange',
+    doc: 'where requests stand before they are matched: files in STATE_DIR, or the topic orders of a real Kafka, which others may write too',
+  },
+  {
     name: 'ORDERS_MAX',
     kind: 'integer',
     fallback: 131072,

@@ -315,6 +315,15 @@ export const KNOBS = [
   { name: 'P_TICKS', kind: 'integer', fallback: 6, min: 1, max: 1024, group: 'Topics', doc: 'partitions of ticks' },
   { name: 'P_BARS', kind: 'integer', fallback: 6, min: 1, max: 1024, group: 'Topics', doc: 'partitions of bars.*' },
   { name: 'P_DLQ', kind: 'integer', fallback: 1, min: 1, max: 1024, group: 'Topics', doc: 'partitions of dlq' },
+  {
+    name: 'P_ORDERS',
+    kind: 'integer',
+    fallback: 1,
+    min: 1,
+    max: 1,
+    group: 'Topics',
+    doc: 'partitions of orders: one, as it is the order of all',
+  },
   { name: 'P_FILLS', kind: 'integer', fallback: 6, min: 1, max: 1024, group: 'Topics', doc: 'partitions of fills' },
   { name: 'RF', kind: 'integer', fallback: 1, min: 1, max: 9, group: 'Topics', doc: 'replication factor' },
   {
@@ -333,6 +342,7 @@ export const KNOBS = [
   retention('BARS5M_RETENTION_MS', 90, 'bars.5m'),
   retention('BARS15M_RETENTION_MS', 180, 'bars.15m and longer'),
   retention('DLQ_RETENTION_MS', 30, 'dlq'),
+  retention('ORDERS_RETENTION_MS', 7, 'orders'),
   retention('FILLS_RETENTION_MS', 30, 'fills'),
 
   {

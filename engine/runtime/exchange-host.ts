@@ -10,10 +10,12 @@ import { createDoor } from '../execution/exchange/door.ts';
 import type { StoredExchange } from '../execution/exchange/epoch.ts';
 import { openFileJournal } from '../execution/exchange/file-journal.ts';
 import type { OrderJournal } from '../execution/exchange/journal.ts';
+import { openKafkaJournal } from '../execution/exchange/kafka-journal.ts';
 import { DOOR_REASON, Refusal } from '../execution/exchange/refusal.ts';
 import { refusalReply } from '../execution/exchange/reply.ts';
 import type { HealthPart } from '../gateway/http.ts';
 import { type OrderServer, startOrderServer } from '../gateway/order-server.ts';
+import { ordersTopic } from '../sinks/kafka/topics.ts';
 import { isRetryable } from '../sinks/postgres/connection.ts';
 import type { Database } from '../sinks/postgres/runs.ts';
 import { type ExchangeSession, openExchangeSession } from './exchange-session.ts';
@@ -98,12 +100,7 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
     }
     await journal?.close().catch((error: unknown) => log.warn({ err: error }, 'closing an order journal that failed'));
     journal = undefined;
-    journal = await openFileJournal({
-      folder,
-      from,
-      identity: stored.position?.journal,
-      onCut: (file, bytes) => log.warn({ file, bytes }, 'order journal: cut off what was not whole'),
-    });
+    journal = await openNamedJournal(parts, folder, stored);
     return journal;
   };
 
@@ -180,6 +177,7 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
       isOver = true;
       failure = { error, sinceMs: clock.wallMs() };
       door.stop();
+      door.giveUp();
       parts.say(`exchange FAILED: ${messageOf(error)}; orders are refused`);
     },
   );
@@ -189,6 +187,8 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
     if (failure !== undefined) return [{ name: 'exchange', isUp: false, detail: messageOf(failure.error), sinceMs }];
     const store = session?.store.health;
     if (store !== undefined && !store.isUp) return [{ name: 'exchange', ...store }];
+    const trouble = journal?.trouble() ?? '';
+    if (trouble !== '') return [{ name: 'exchange', isUp: false, detail: `order journal: ${trouble}`, sinceMs }];
     const kafka = session?.publisher?.health;
     if (kafka !== undefined && !kafka.isUp) return [{ name: 'exchange', ...kafka, detail: `fills: ${kafka.detail}` }];
     return [
@@ -226,6 +226,7 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
       await session?.close();
     }
     await running;
+    door.giveUp();
     await server.current?.close(REPLY_GRACE_MS);
     await journal?.close();
   };
@@ -253,6 +254,22 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
       ];
     },
   };
+}
+
+/** The journal that ORDER_JOURNAL names. */
+async function openNamedJournal(parts: ExchangeHostParts, folder: string, { position }: StoredExchange): Promise<OrderJournal> {
+  const { config, kafka, clock, pause, log } = parts;
+  const start = { from: position?.nextOffset ?? 0n, identity: position?.journal };
+  if (config.ORDER_JOURNAL === 'file') {
+    const onCut = (file: string, bytes: number): void => log.warn({ file, bytes }, 'order journal: cut off what was not whole');
+    return await openFileJournal({ ...start, folder, onCut });
+  }
+  if (kafka === undefined || kafka.isEmbedded) {
+    const what = kafka ? 'the embedded Kafka, which forgets' : 'no Kafka';
+    throw new EngineError('KAFKA_UNAVAILABLE', `ORDER_JOURNAL kafka: there is ${what}; set KAFKA_BROKER, or ORDER_JOURNAL=file`);
+  }
+  const topic = ordersTopic(config.TOPIC_PREFIX);
+  return await openKafkaJournal({ ...start, ...kafka, topic, clock, pause, lingerMs: config.KAFKA_LINGER_MS });
 }
 
 /** The exchange, where MATCHER is on. */

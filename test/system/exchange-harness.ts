@@ -5,12 +5,14 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Catalogue } from '../../engine/execution/exchange/catalogue.ts';
 import { readEntry } from '../../engine/execution/exchange/entry.ts';
+import type { JournalEntry } from '../../engine/execution/exchange/journal.ts';
 import { createLedger, hasPrice, hasStop } from '../../engine/execution/exchange/ledger.ts';
 import { isRefusal } from '../../engine/execution/exchange/refusal.ts';
 import { outcomeReply, type Reply } from '../../engine/execution/exchange/reply.ts';
 import { resolveRequest } from '../../engine/execution/exchange/resolve.ts';
 import { setUpMatcher } from '../../engine/kernel/matcher-core.ts';
 import { createMatcherTwin } from '../../engine/kernel/matcher-twin.ts';
+import type { Message } from '../../engine/sinks/kafka/rdkafka.ts';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
 import { fillIdOf } from '../../engine/sinks/postgres/order-transaction.ts';
 import { ORDER_LIMIT } from '../../schemas/order-records.ts';
@@ -32,41 +34,51 @@ export interface Expected extends Tables {
   readonly replies: ReadonlyMap<number, Reply>;
 }
 
-/** What the journal in `folder` comes to, matched one entry after the other by the plain book. */
-export function replayJournal(folder: string, catalogue: Catalogue): Expected {
+/** The entries of the files in `folder`. */
+export function fileEntries(folder: string): JournalEntry[] {
   const files = readdirSync(folder)
     .filter((name) => name.endsWith('.log'))
     .toSorted();
-  const texts = files.flatMap((name) =>
-    readFileSync(join(folder, name), 'utf8')
-      .split('\n')
-      .slice(1, -1)
-      .map((line) => line.slice(9)),
-  );
+  const lines = files.flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n').slice(1, -1));
+  return lines.map((line, index) => ({ offset: BigInt(index), text: line.slice(9) }));
+}
+
+/** The entries of the topic orders. */
+export function topicEntries(messages: readonly Message[]): JournalEntry[] {
+  const inOrder = messages.toSorted((one, other) => one.offset - other.offset);
+  return inOrder.map(({ offset, value, timestamp = 0 }) => ({
+    offset: BigInt(offset),
+    text: String(value),
+    tsNs: BigInt(timestamp) * 1_000_000n,
+  }));
+}
+
+/** What the entries of a journal come to, matched one after the other by the plain book. */
+export function replayJournal(entries: readonly JournalEntry[], catalogue: Catalogue): Expected {
   const twin = createMatcherTwin({ symbols: catalogue.books.length, orders: 65_536, pages: 4096, owners: 4 });
   const instruments = catalogue.books.map((book) => ({ ...book, lastTicks: ORDER_LIMIT.priceNone }));
   setUpMatcher(twin, { instruments, owners: catalogue.owners.map(({ owner, ...limits }) => [owner, limits] as const), restores: [] });
   const ledger = createLedger(catalogue, { live: [], nextTradeId: 1n });
   const names = new Set<string>();
   const replies = new Map<number, Reply>();
-  for (const [index, text] of texts.entries()) {
-    const entry = readEntry({ offset: BigInt(index), text });
-    if (isRefusal(entry)) throw new Error(`entry ${index}: ${entry.detail}`);
+  for (const journaled of entries) {
+    const entry = readEntry(journaled);
+    if (isRefusal(entry)) continue;
     const { request, tsNs } = entry;
     const isNew = request.op === 'new' || request.op === 'exec';
     if (isNew && names.has(request.clientOrderId)) continue;
-    const orderId = BigInt(index + 1);
+    const orderId = journaled.offset + 1n;
     const findOrder = (id: bigint, name: string) => ledger.findOrder(id, name);
     const command = resolveRequest(request, { catalogue, orderId, tsNs, findOrder });
     if (isRefusal(command)) continue;
     const outcome = ledger.apply(command, request, twin.apply(command));
     if (!isNew) continue;
     names.add(outcome.clientOrderId);
-    replies.set(index + 1, outcomeReply(outcome, catalogue.books[command.symbolIndex]));
+    replies.set(Number(orderId), outcomeReply(outcome, catalogue.books[command.symbolIndex]));
   }
   const { orders, fills, audits } = ledger.changes();
   return {
-    entries: texts.length,
+    entries: entries.length,
     replies,
     orders: orders
       .toSorted((one, other) => Number(one.orderId - other.orderId))

@@ -14,7 +14,7 @@ import { quoteIdentifier, withConnection } from '../../engine/sinks/postgres/con
 import { claimLanes } from '../../engine/sinks/postgres/lanes.ts';
 import { migrate } from '../../engine/sinks/postgres/migrate.ts';
 import { BOOKS_JSON, orderRequests, testCatalogue } from '../order-requests.ts';
-import { expectReplies, openClient, readTables, replayJournal, sendAll, type Told } from './exchange-harness.ts';
+import { expectReplies, fileEntries, openClient, readTables, replayJournal, sendAll, type Told } from './exchange-harness.ts';
 import { configWith, startServer, type TestServer } from './postgres-harness.ts';
 import { startProxy } from './postgres-proxy.ts';
 
@@ -93,7 +93,7 @@ async function expectWhole(mishaps: (rig: Rig, isOver: () => boolean) => Promise
   expect(told.filter(({ reply }) => reply['err'] === 'busy')).toEqual([]);
   client.close();
   await rig.host.close();
-  const { replies, entries, ...expected } = replayJournal(join(folder, 'orders', schema), testCatalogue());
+  const { replies, entries, ...expected } = replayJournal(fileEntries(join(folder, 'orders', schema)), testCatalogue());
   const tables = await readTables(testServer.server.connectionString, schema);
   expect(tables).toEqual(expected);
   expectReplies(told, replies);

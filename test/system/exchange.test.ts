@@ -4,11 +4,22 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPrng } from '../../engine/core/prng.ts';
+import { createTickProducer } from '../../engine/ingest/tick-producer.ts';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
 import { BOOKS_JSON, orderRequests, testCatalogue } from '../order-requests.ts';
 import { createWorkspace, type RunningEngine, startEngine } from './engine-process.ts';
-import { expectReplies, type OrderClient, openClient, readTables, replayJournal, sendAll, type Told } from './exchange-harness.ts';
-import { NO_BROKER, openReal, REAL_BROKER, readCommitted, uniquePrefix } from './kafka-harness.ts';
+import {
+  expectReplies,
+  fileEntries,
+  type OrderClient,
+  openClient,
+  readTables,
+  replayJournal,
+  sendAll,
+  type Told,
+  topicEntries,
+} from './exchange-harness.ts';
+import { createTopic, NO_BROKER, openReal, REAL_BROKER, readCommitted, uniquePrefix } from './kafka-harness.ts';
 import { startServer, type TestServer } from './postgres-harness.ts';
 
 const SEED = Number(process.env['SEED'] ?? 11);
@@ -91,7 +102,7 @@ describe('the exchange', () => {
     told.push(...(await sendAll(client, orderRequests({ seed: SEED, count: 500, prefix: 'last-' }), 50)));
     client.close();
     await stop(engine);
-    const { entries, replies, ...expected } = replayJournal(place.journal, testCatalogue());
+    const { entries, replies, ...expected } = replayJournal(fileEntries(place.journal), testCatalogue());
     expect(entries).toBeGreaterThan(500);
     expect(expected.fills.length).toBeGreaterThan(100);
     const tables = await readTables(testServer.server.connectionString, place.schema);
@@ -184,7 +195,7 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
     await sendAll(client, orderRequests({ seed: SEED, count: 200, prefix: 'last-' }), 50);
     client.close();
     await stop(engine);
-    const { fills } = replayJournal(place.journal, testCatalogue());
+    const { fills } = replayJournal(fileEntries(place.journal), testCatalogue());
     expect(fills.length).toBeGreaterThan(100);
     const messages = await readCommitted(await openReal(), `${prefix}fills`);
     // A cast: the engine's own messages, of which these members are looked at.
@@ -196,5 +207,44 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
       const trades = published.filter((fill) => fill.symbol === symbol).map((fill) => Number(fill.trade_id));
       expect(trades).toEqual(trades.toSorted((one, other) => one - other));
     }
+  });
+
+  it(`reads its orders from the topic, those of others too, and holds after kills what that says (SEED=${SEED})`, async () => {
+    const prefix = uniquePrefix('orders');
+    const broker = await openReal();
+    const place = newPlace({ KAFKA: 'auto', KAFKA_BROKER: broker.brokers, TOPIC_PREFIX: prefix, ORDER_JOURNAL: 'kafka' });
+    const told = await underKills(place, { rounds: 3, seed: SEED + 2 });
+    const producer = await createTickProducer(broker.library, broker.brokers, `${prefix}orders`);
+    const order = { client_order_id: 'by-topic', ts: 1_700_000_000, symbol: 'AAA', side: 'BUY', qty: 2, order_type: 'MKT', status: 'NEW' };
+    for (const text of [JSON.stringify(order), JSON.stringify(order), 'no order', '']) producer.sendRaw(0, Buffer.from(text));
+    await producer.flush(15_000);
+    await producer.close();
+    const { engine, client } = await start(place);
+    told.push(...(await sendAll(client, orderRequests({ seed: SEED, count: 300, prefix: 'last-' }), 50)));
+    client.close();
+    await stop(engine);
+    const messages = await readCommitted(broker, `${prefix}orders`);
+    const { entries, replies, ...expected } = replayJournal(topicEntries(messages), testCatalogue());
+    expect(entries).toBeGreaterThan(300);
+    const tables = await readTables(testServer.server.connectionString, place.schema);
+    expect(tables).toEqual(expected);
+    expect(tables.orders.filter((line) => line.includes(' by-topic '))).toHaveLength(1);
+    expectReplies(told, replies);
+  });
+
+  it('refuses a topic of orders that has several partitions, and one that another database was begun with', async () => {
+    const prefix = uniquePrefix('orders');
+    const broker = await openReal();
+    await createTopic(broker, `${prefix}orders`, 2);
+    const settings = { KAFKA: 'auto', KAFKA_BROKER: broker.brokers, ORDER_JOURNAL: 'kafka' };
+    const several = await startEngine([], newPlace({ ...settings, TOPIC_PREFIX: prefix }).settings, workspace.folder).done;
+    expect(several.output).toMatch(/2 partitions, expected 1/);
+    const place = newPlace();
+    const { engine, client } = await start(place);
+    await client.send({ op: 'exec', symbol: 'AAA', side: 'BUY', qty: 1 });
+    client.close();
+    await stop(engine);
+    const other = await startEngine([], { ...place.settings, ...settings, TOPIC_PREFIX: uniquePrefix('orders') }, workspace.folder).done;
+    expect(other.output).toMatch(/order journal is topic .*orders, the database goes on from/);
   });
 });

@@ -28,6 +28,7 @@ function memoryJournal(capacity: number): OrderJournal & { readonly texts: strin
     take: () => [],
     rewind: () => undefined,
     release: async () => undefined,
+    trouble: () => '',
     failure: () => undefined,
     close: async () => undefined,
   };
@@ -115,5 +116,9 @@ describe('the door', () => {
     expect(replies).toMatchObject([{ id: 0, err: 'unknown_outcome' }]);
     door.reply(entry(1).stamp, { ok: true });
     expect(replies[1]).toEqual({ id: 1, ok: true });
+    send(`${ORDER},"id":2}`);
+    door.giveUp();
+    expect(replies[2]).toMatchObject({ id: 2, err: 'unknown_outcome' });
+    expect(door.pending).toBe(0);
   });
 });

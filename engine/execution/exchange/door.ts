@@ -25,6 +25,8 @@ export interface Door {
   open(journal: OrderJournal, from: { readonly offset: bigint; readonly tsNs: bigint }): void;
   /** Requests are refused as `busy` until it is opened again. */
   shut(): void;
+  /** Nobody will answer those that wait any more: they are told that their outcome is not known here. */
+  giveUp(): void;
   /** From now on everything is refused as `stopping`. */
   stop(): void;
   /** Requests let in and not answered. */
@@ -42,10 +44,17 @@ export interface DoorOptions {
   readonly clock: Clock;
 }
 
+/** A request that was let in. */
+interface Waiting {
+  /** Where it stands in the journal; in a shared one, or behind. */
+  readonly offset: bigint;
+  readonly answer: Answer;
+}
+
 const NS_PER_MS = 1_000_000;
 
 export function createDoor({ catalogue, clock }: DoorOptions): Door {
-  const waiting = new Map<string, { readonly offset: bigint; readonly answer: Answer }>();
+  const waiting = new Map<string, Waiting>();
   const counts: DoorCounts = { accepted: 0, refused: 0 };
   // Differs from process to process, so that an entry left by another is not taken for one of this.
   const prefix = `${process.pid}-${Math.floor(clock.wallMs() * 1000).toString(36)}`;
@@ -57,6 +66,14 @@ export function createDoor({ catalogue, clock }: DoorOptions): Door {
   const refuse = (refusal: Refusal, id: unknown, answer: Answer): void => {
     counts.refused += 1;
     answer(withId(refusalReply(refusal), id));
+  };
+
+  const forget = (isLost: (entry: Waiting) => boolean): void => {
+    for (const [stamp, entry] of waiting) {
+      if (!isLost(entry)) continue;
+      waiting.delete(stamp);
+      entry.answer(refusalReply(new Refusal(DOOR_REASON.unknownOutcome, 'it may be matched or not: ask by client_order_id')));
+    }
   };
 
   /** Nanoseconds of the wall clock, later than any before. */
@@ -84,7 +101,7 @@ export function createDoor({ catalogue, clock }: DoorOptions): Door {
       const stamp = `${prefix}-${stamps}`;
       waiting.set(stamp, { offset: journal.nextOffset, answer: (reply) => answer(withId(reply, id)) });
       counts.accepted += 1;
-      journal.append(writeEntry(rest, stampNs(), stamp));
+      journal.append(writeEntry(rest, stampNs(), stamp), request.symbol);
     },
     reply(stamp, reply) {
       const entry = waiting.get(stamp);
@@ -94,14 +111,9 @@ export function createDoor({ catalogue, clock }: DoorOptions): Door {
     open(next, { offset, tsNs }) {
       journal = next;
       if (tsNs > lastTsNs) lastTsNs = tsNs;
-      for (const [stamp, entry] of waiting) {
-        if (entry.offset >= offset && entry.offset < next.nextOffset) continue;
-        waiting.delete(stamp);
-        entry.answer(
-          refusalReply(new Refusal(DOOR_REASON.unknownOutcome, 'an earlier session may have matched it: ask by client_order_id')),
-        );
-      }
+      forget((entry) => entry.offset < offset || entry.offset >= next.nextOffset);
     },
+    giveUp: () => forget(() => true),
     shut() {
       journal = undefined;
     },

@@ -19,15 +19,19 @@ export function writeEntry(fields: Fields, tsNs: bigint, stamp: string): string 
   return JSON.stringify({ ...fields, ts_ns: String(tsNs), stamp });
 }
 
-/** Reads an entry again. One that cannot be read is refused like any request; it stays in its place. */
-export function readEntry({ text }: JournalEntry): StampedRequest | Refusal {
+/**
+ * Reads an entry. One that cannot be read is refused like any request; it stays in its place. What others put into the topic as the contract has
+ * it has no op: it is a new order, or with `order_type` CANCEL the cancel of one.
+ */
+export function readEntry({ text, tsNs: appendedNs }: JournalEntry): StampedRequest | Refusal {
   const fields = parseLine(text);
   if (isRefusal(fields)) return fields;
-  const request = readRequest(fields);
+  const request = readRequest('op' in fields ? fields : { ...fields, op: fields['order_type'] === 'CANCEL' ? 'cancel' : 'new' });
   if (isRefusal(request)) return request;
-  const { ts_ns: tsNs, stamp } = fields;
-  if (typeof tsNs !== 'string' || !/^\d{1,19}$/.test(tsNs) || BigInt(tsNs) > TS_NS_MAX) {
-    return new Refusal(DOOR_REASON.badArgs, `ts_ns: expected digits, found ${JSON.stringify(tsNs)?.slice(0, 40)}`);
+  const { ts_ns: given, stamp } = fields;
+  const tsNs = typeof given === 'string' && /^\d{1,19}$/.test(given) ? BigInt(given) : given === undefined ? appendedNs : undefined;
+  if (tsNs === undefined || tsNs > TS_NS_MAX) {
+    return new Refusal(DOOR_REASON.badArgs, `ts_ns: expected digits, found ${JSON.stringify(given)?.slice(0, 40)}`);
   }
-  return { request, tsNs: BigInt(tsNs), stamp: typeof stamp === 'string' ? stamp : '' };
+  return { request, tsNs, stamp: typeof stamp === 'string' ? stamp : '' };
 }

@@ -217,7 +217,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
     const takenNames = new Map(known.map((name) => [name.clientOrderId, name]));
     const replies: Reply[] = [];
     while (replies.length < entries.length) replies.push(...(await match(plan(entries.slice(replies.length), takenNames))));
-    nextOffset += BigInt(entries.length);
+    nextOffset = (taken.at(-1)?.offset ?? nextOffset - 1n) + 1n;
     await commit();
     await journal.release(nextOffset);
     for (const [index, { stamped }] of entries.entries()) if (!isRefusal(stamped)) parts.onReply(stamped.stamp, replies[index]!);

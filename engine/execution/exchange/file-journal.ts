@@ -13,7 +13,8 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { assert, EngineError, messageOf } from '../../core/errors.ts';
+import { EngineError, messageOf } from '../../core/errors.ts';
+import { createEntryQueue } from './entry-queue.ts';
 import type { JournalEntry, OrderJournal } from './journal.ts';
 
 export interface FileJournalOptions {
@@ -72,18 +73,16 @@ export async function openFileJournal(options: FileJournalOptions): Promise<Orde
 
 async function createJournal(
   found: Contents,
-  { folder, segmentBytes = SEGMENT_BYTES, capacity = CAPACITY, characters = CHARACTERS }: FileJournalOptions,
+  { folder, from, segmentBytes = SEGMENT_BYTES, capacity = CAPACITY, characters = CHARACTERS }: FileJournalOptions,
 ): Promise<OrderJournal> {
   const { identity, segments } = found;
-  /** Durable and not released, from `keptFrom` on; those before `takenTo` have been taken. */
-  const kept: JournalEntry[] = found.entries;
-  let keptFrom = found.entries[0]?.offset ?? found.nextOffset;
-  let takenTo = keptFrom;
+  const queue = createEntryQueue(from);
+  for (const entry of found.entries) queue.push(entry);
   let durableTo = found.nextOffset;
   let nextOffset = found.nextOffset;
   let unsynced: string[] = [];
-  /** Characters appended and not released. */
-  let held = kept.reduce((sum, { text }) => sum + text.length, 0);
+  /** Characters appended and not durable. */
+  let unsyncedCharacters = 0;
   let failure: Error | undefined;
   let flushing: Promise<void> | undefined;
   let handle = await open(segments.at(-1)?.path ?? '', 'a');
@@ -110,7 +109,8 @@ async function createJournal(
         unsynced = [];
         await write(texts);
         for (const text of texts) {
-          kept.push({ offset: durableTo, text });
+          queue.push({ offset: durableTo, text });
+          unsyncedCharacters -= text.length;
           durableTo += 1n;
         }
       }
@@ -128,43 +128,33 @@ async function createJournal(
       return nextOffset;
     },
     get waiting() {
-      return Number(durableTo - takenTo);
+      return queue.waiting;
     },
     get unsynced() {
       return Number(nextOffset - durableTo);
     },
     get isFull() {
-      return failure !== undefined || held >= characters || Number(nextOffset - takenTo) >= capacity;
+      if (failure !== undefined) return true;
+      return queue.characters + unsyncedCharacters >= characters || queue.waiting + Number(nextOffset - durableTo) >= capacity;
     },
     append(text) {
       unsynced.push(text);
-      held += text.length;
+      unsyncedCharacters += text.length;
       nextOffset += 1n;
       flushing ??= flush();
     },
-    take(count, limit) {
-      const from = Number(takenTo - keptFrom);
-      let end = from;
-      for (let taken = 0; end < kept.length && end - from < count && (end === from || taken < limit); end += 1)
-        taken += kept[end]!.text.length;
-      takenTo = keptFrom + BigInt(end);
-      return kept.slice(from, end);
-    },
+    take: queue.take,
     rewind(offset) {
-      if (offset < keptFrom || offset > takenTo) {
-        throw new EngineError('JOURNAL_BEHIND', `order journal ${folder}: offset ${offset} asked for, ${keptFrom} to ${takenTo} are kept`);
-      }
-      takenTo = offset;
+      if (!queue.rewind(offset)) throw new EngineError('JOURNAL_BEHIND', `order journal ${folder}: offset ${offset} is not kept`);
     },
     async release(offset) {
-      assert(offset >= keptFrom && offset <= takenTo, `offset ${offset} to release has been taken, ${keptFrom} to ${takenTo} are kept`);
-      for (const { text } of kept.splice(0, Number(offset - keptFrom))) held -= text.length;
-      keptFrom = offset;
+      queue.release(offset);
       while (segments.length > 1 && (segments[1]?.first ?? offset) <= offset) {
         const old = segments.shift();
         if (old !== undefined) await rm(old.path, { force: true });
       }
     },
+    trouble: () => '',
     failure: () => failure,
     async close() {
       await flushing;

@@ -118,7 +118,7 @@ function readFields(fields: Fields): OrderRequest {
   const isNew = op === 'new' || op === 'exec';
   const side = choice(fields, 'side', { BUY: 0, SELL: 1 });
   if (isNew && side === undefined) throw bad('side: expected BUY or SELL');
-  const type = op === 'exec' ? ORDER_TYPE.market : orderType(fields);
+  const type = op === 'new' ? orderType(fields) : ORDER_TYPE.market;
   const force = op === 'exec' ? TIME_IN_FORCE.ioc : choice(fields, 'tif', FORCES);
   const clientOrderId = textOf(fields, op === 'cancel' ? ['client_order_id', 'coid', 'orig_client_order_id'] : ['client_order_id', 'coid']);
   if (isNew && clientOrderId.startsWith(GIVEN_ID_PREFIX)) throw bad(`client_order_id: ${GIVEN_ID_PREFIX} is kept for orders without one`);
