@@ -91,13 +91,16 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
   /** Of the sessions that are over. */
   const past = { requests: 0, refused: 0, trades: 0, epochs: 0 };
 
-  /** The one of the session before, if it works; what that had taken and not committed is given again. */
+  /**
+   * The one of the session before, if it works: requests come into it between sessions too, and what was taken and not committed is given again.
+   */
   const openJournal = async (stored: StoredExchange): Promise<OrderJournal> => {
     const from = stored.position?.nextOffset ?? 0n;
     if (journal !== undefined && journal.failure() === undefined) {
       journal.rewind(from);
       return journal;
     }
+    door.shut();
     await journal?.close().catch((error: unknown) => log.warn({ err: error }, 'closing an order journal that failed'));
     journal = undefined;
     journal = await openNamedJournal(parts, folder, stored);

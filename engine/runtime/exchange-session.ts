@@ -85,7 +85,6 @@ export async function openExchangeSession(parts: ExchangeSessionParts): Promise<
   let publisher: FillPublisher | undefined;
   let matcher: RunningMatcher | undefined;
   const close = async (): Promise<void> => {
-    door.shut();
     await matcher?.terminate();
     await publisher?.close();
     await store.close();
