@@ -2,9 +2,13 @@
 import { Command, Option } from 'commander';
 import { KnobsInvalid, type LoadedConfig, loadProcessConfig } from '../config/load.ts';
 import { EngineError, messageOf } from './core/errors.ts';
+import { type PaperFlags, runPaperCommand } from './execution/paper/command.ts';
+import { runTwinCommand, type TwinFlags } from './execution/twin/command.ts';
 import { type DlqOptions, listLetters, replayDlq, showLetter } from './monitor/dlq.ts';
 import { runExport } from './monitor/export.ts';
+import { type FeedRunOptions, runFeed } from './monitor/feed.ts';
 import { runGolden } from './monitor/golden.ts';
+import { runMatcherFlow } from './monitor/matcher-flow.ts';
 import { runEngine } from './runtime/run.ts';
 
 const EXIT_REFUSED = 2;
@@ -79,6 +83,27 @@ program
   .option('--set <name>', 'only sets whose name contains this')
   .action(guarded((options: { set?: string }) => runGolden(load({}).config, options)));
 
+program
+  .command('feed')
+  .description('replay order-by-order files (DBN, ITCH 5.0, LOBSTER) or depth frames (Binance) and say what they hold')
+  .argument('<files...>', 'read one after the other, a snapshot first')
+  .option('--format <format>', 'dbn, itch, lobster or binance, instead of recognising it')
+  .option('--symbol <symbol>', 'only this symbol')
+  .option('--tick-size <decimal>', 'one tick, instead of finding it out')
+  .option('--date <date>', 'day of files that only tell the time of the day, YYYY-MM-DD')
+  .option('--predict', 'let the matcher foretell the trades')
+  .option('--orders <count>', 'live orders that a prediction has room for')
+  .option('--pages <count>', 'pages of 512 ticks that a prediction has room for')
+  .option('--symbols <count>', 'symbols that a prediction has room for')
+  .option('--json', 'print one JSON object')
+  .action(guarded((files: string[], options: FeedRunOptions) => runFeed(files, options, (line) => console.log(line))));
+
+program
+  .command('matcher')
+  .description('send a file of XC-1 commands through the matcher and print what came of them as one JSON line')
+  .requiredOption('--flow <file>', 'NDJSON: op 0 limit, 1 immediate or cancel, 2 cancel, 3 move; id, side, px, qty')
+  .action(guarded((options: { flow: string }) => runMatcherFlow(options.flow)));
+
 const dlq = program.command('dlq').description('what was refused: list it, show a letter, send it again');
 const say = (line: string): void => console.log(line);
 
@@ -104,6 +129,37 @@ choosing(dlq.command('replay'))
   .option('--dry-run', 'only say what would be sent')
   .option('--yes', 'send')
   .action(guarded((options: DlqOptions) => replayDlq(load({}).config, options, say)));
+
+program
+  .command('paper')
+  .description('play requests against recorded order-by-order files without changing them, and say what came of each and why')
+  .argument('<files...>', 'recorded files, a snapshot first')
+  .requiredOption('--requests <file>', 'JSON lines: new, cancel, replace')
+  .option('--settings <file>', 'JSON with the settings of the paper exchange')
+  .option('--lot-size <decimal>', 'units in a lot, such as the multiplier of a future', '1')
+  .option('--format <format>', 'read every file in this format instead of recognising it')
+  .option('--symbol <symbol>', 'only this instrument')
+  .option('--tick-size <decimal>', 'instead of the one found in the files')
+  .action(guarded((files: string[], flags: PaperFlags) => runPaperCommand(files, flags, say)));
+
+program
+  .command('twin')
+  .description(
+    'take real orders out of an order-by-order feed, send each as our own, and say how well the queue models predict their fills',
+  )
+  .argument('[files...]', 'recorded files, a snapshot first')
+  .option('--orders <count>', 'half of them really filled, half really cancelled', '600')
+  .option('--seed <seed>', 'of the draw', '7')
+  .option('--model <model>', 'a queue model, or all')
+  .option('--settings <file>', 'JSON with the settings of the paper exchange')
+  .option('--explain <count>', 'explain so many twins that did not do as their originals did', '0')
+  .option('--seeded <commands>', 'instead of files: a flow of so many commands, matched by the plain book')
+  .option('--hidden-moves', 'in that flow one change in ten costs an order its place, and nobody can see it')
+  .option('--format <format>', 'read every file in this format instead of recognising it')
+  .option('--symbol <symbol>', 'only this instrument')
+  .option('--tick-size <decimal>', 'instead of the one found in the files')
+  .option('--json', 'print one JSON object')
+  .action(guarded((files: string[], flags: TwinFlags) => runTwinCommand(files, flags, say)));
 
 await program.parseAsync();
 setTimeout(() => process.exit(), EXIT_PATIENCE_MS).unref();

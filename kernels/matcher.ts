@@ -14,14 +14,16 @@ import {
   PHASE_CLOSED,  PHASE_CONTINUOUS, PHASE_HALTED,
 } from "../schemas/order-layout.gen";
 import { uncross } from "./lib/book-auction";
+import { AHEAD, lookAhead } from "./lib/book-ahead";
 import { cancelOrder, moveOrder, reduceOrder, replaceOrder } from "./lib/book-change";
 import { isInRange, knownSymbol } from "./lib/book-check";
-import { closeEvents, emit, emitRejected, emitTop, hasEventRoom, isWanted, openEvents, saveTop } from "./lib/book-events";
+import { closeEvents, emit, emitRejected, emitTop, hasAmpleEventRoom, hasEventRoom, isWanted, openEvents, saveTop } from "./lib/book-events";
 import { newOrder, restoreOrder } from "./lib/book-new";
 import { slicesOf } from "./lib/book-orders";
+import { quick } from "./lib/book-quick";
 import {
   AT_COMMAND_BASE, AT_COMMANDS, AT_EVENT_BASE, AT_EVENT_CAPACITY, AT_EVENT_COUNT, AT_EVENT_MASK, AT_FORMAT, AT_ORDERS, AT_OWNERS, AT_PAGES,
-  AT_SLICES, AT_SYMBOLS, AT_TIME_NS, emptyRegion, owners, placeRegion, region, regionEnd, SYMBOL_INDEX, symbolAt, symbolCount, symbols, SYMBOL_BYTES,
+  AT_SEEN, AT_SLICES, AT_SYMBOLS, AT_TIME_NS, emptyRegion, owners, placeRegion, region, regionEnd, SYMBOL_INDEX, symbolAt, symbolCount, symbols, SYMBOL_BYTES,
 } from "./lib/book-region";
 import { cancelAll, endDay, expire, listLevels, listOrders } from "./lib/book-sweep";
 import { isSettled, settle } from "./lib/book-settle";
@@ -80,10 +82,13 @@ export function levels(symbolIndex: u32, side: u32): i32 {
 export function run(at: usize, count: i32): i32 {
   openEvents();
   let done = 0;
+  let seen: u32 = 0;
   for (; done < count; done++, at += ORDER_COMMAND_SIZE) {
-    if (!hasEventRoom(slicesOfCommand(at))) break;
+    if (!hasAmpleEventRoom() && !hasEventRoom(slicesOfCommand(at))) break;
+    if (done + AHEAD < count) seen += lookAhead(at);
     step(at);
   }
+  store<u32>(region, seen, AT_SEEN);
   closeEvents();
   return done;
 }
@@ -100,6 +105,7 @@ function slicesOfCommand(command: usize): i32 {
 
 function step(command: usize): void {
   store<i64>(region, max(load<i64>(region, AT_TIME_NS), load<i64>(command, ORDER_COMMAND_TS_NS)), AT_TIME_NS);
+  if (quick(command)) return;
   const kind = load<i32>(command, ORDER_COMMAND_KIND);
   const isMass = kind == COMMAND_KIND_MASS_CANCEL;
   if (kind == COMMAND_KIND_RESTORE) restoreOrder(command);

@@ -28,7 +28,7 @@ export function createRebalance(context: () => ReaderContext): ConsumerCallbacks
       return;
     }
     state.assigned = list.map(({ partition }) => partition).sort((left, right) => left - right);
-    state.onAssigned();
+    state.onAssigned(state.assigned);
   };
 }
 
@@ -57,9 +57,9 @@ export function waitForAssignment({ options, state }: ReaderContext): Promise<re
       reject(new EngineError('KAFKA_ASSIGNMENT', text, { retryable: true }));
     };
     (options.pause ?? SYSTEM_PAUSE)(ASSIGN_TIMEOUT_MS, late.signal).then(giveUp, () => undefined);
-    state.onAssigned = () => {
+    state.onAssigned = (assigned) => {
       late.abort();
-      resolve(state.assigned ?? []);
+      resolve(assigned);
     };
   });
 }

@@ -2,18 +2,20 @@
  * Reads a topic by consumer group into a bounded queue. librdkafka reads in its own threads; here one read at a time is under way, which
  * waits in a thread of the pool and never on main.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../core/errors.ts';
 import { clientTrouble, connectClient, topicMetadata } from '../sinks/kafka/client.ts';
-import type { Consumer, Message, RdkafkaError } from '../sinks/kafka/rdkafka.ts';
+import type { Message, RdkafkaError } from '../sinks/kafka/rdkafka.ts';
 import { beginReading, createRebalance, endReading, waitForAssignment } from './kafka-group.ts';
+import { disconnect, leave } from './kafka-leave.ts';
 import { checkOffsets, highOffsets } from './kafka-offsets.ts';
 import { createMessageQueue, type MessageQueue } from './kafka-queue.ts';
+import { createRescue } from './kafka-rescue.ts';
 import {
   assignmentChanged,
   consumerSettings,
   createState,
   fatal,
+  READ_WAIT_MS,
   type ReaderContext,
   type ReaderOptions,
   topicMissing,
@@ -25,15 +27,11 @@ const READ_AHEAD_MESSAGES = 16_384;
 const READ_AHEAD_BYTES = 16_777_216;
 /** Messages of one read. */
 const READ_BATCH = 1024;
-/** How long a read waits for the first message; the rest of a batch is only what is there already. */
-const READ_WAIT_MS = 20;
 /** A queue full for this long pauses the partitions, so that the member can still answer its group. */
 const PAUSE_AFTER_MS = 1000;
 const RETRY_MS = 500;
 const PROBE_MS = 1000;
 const CONNECT_TIMEOUT_MS = 15_000;
-const LEAVING_READS = 5;
-const DISCONNECT_TIMEOUT_MS = 3000;
 
 export interface ReaderHealth {
   readonly isUp: boolean;
@@ -80,82 +78,135 @@ export interface KafkaReader {
 }
 
 export function createKafkaReader(options: ReaderOptions): KafkaReader {
-  const context = createContext(options);
-  const { state, queue, consumer } = context;
   const { topic } = options;
-  const pump = createPump(context);
+  const queue = createMessageQueue();
+  let member = createMember(options, queue);
+  let earlierCommitFailures = 0;
+  const rescue = createRescue(options, {
+    context: () => member.context,
+    async tryAnother() {
+      const next = createMember(options, queue);
+      await connect(next.context);
+      const { context } = member;
+      if (context.state.isStopped || context.state.assigned !== undefined) {
+        await disconnect(next.context.consumer);
+        return;
+      }
+      context.state.isStopped = true;
+      earlierCommitFailures += context.state.commitFailures;
+      next.context.state.onAssigned = context.state.onAssigned;
+      member = next;
+      begin(member);
+      await leave(context);
+    },
+  });
+  const pump = (): void => {
+    member.pump();
+    rescue();
+  };
 
   return {
     queue,
     pump,
     async join() {
-      if (!state.isStopped) return;
-      await connectClient(consumer, options.brokers, CONNECT_TIMEOUT_MS);
-      try {
-        if (!(await topicMetadata(consumer, topic, CONNECT_TIMEOUT_MS))) throw topicMissing(options);
-      } catch (error) {
-        await disconnect(consumer);
-        throw error;
-      }
-      state.isStopped = false;
-      state.trouble = '';
-      consumer.subscribe([topic]);
-      pump();
+      if (!member.context.state.isStopped) return;
+      await connect(member.context);
+      begin(member);
     },
     async assignment() {
       pump();
-      return await waitForAssignment(context);
+      return await waitForAssignment(member.context);
     },
     async begin(offsets) {
+      const { context } = member;
+      const { state, consumer } = context;
       const before = state.assigned;
       const assigned = new Map([...offsets].filter(([partition]) => before?.includes(partition)));
       await checkOffsets(consumer, topic, assigned);
       // Nobody reads yet, so what the group took back meanwhile is given back already, and what it gives out next is another session's.
-      if (before === undefined || state.assigned !== before) throw assignmentChanged(options, before, state.assigned);
+      if (before === undefined || member.context.state.assigned !== before) {
+        throw assignmentChanged(options, before, member.context.state.assigned);
+      }
       beginReading(context, assigned);
       pump();
     },
     get assigned() {
-      return state.assigned;
+      return member.context.state.assigned;
     },
     get partitions() {
+      const { state } = member.context;
       return state.isReading ? (state.assigned ?? []) : [];
     },
     get isRevoked() {
-      return state.isRevoked;
+      return member.context.state.isRevoked;
     },
     isAtEnd(partition, nextOffset) {
+      const { state } = member.context;
       if (state.trouble !== '' || state.isPaused || state.isRevoked || !state.isReading || queue.countOf(partition) > 0) return false;
       const end = state.ends.get(partition);
       return end !== undefined && (nextOffset ?? end) === end;
     },
-    commit: (offsets) => commit(context, offsets),
+    commit: (offsets) => commit(member.context, offsets),
     get commitFailures() {
-      return state.commitFailures;
+      return earlierCommitFailures + member.context.state.commitFailures;
     },
     get health() {
-      const trouble = state.trouble === '' && state.assigned === undefined ? 'waiting for the group to give out partitions' : state.trouble;
-      const count = state.assigned?.length ?? 0;
-      return { isUp: trouble === '', detail: trouble === '' ? `reading ${count} partitions` : trouble };
+      return healthOf(member.context);
     },
     takeFailure() {
+      const { state } = member.context;
       const { failure } = state;
       state.failure = undefined;
       return failure;
     },
     end() {
-      endReading(context);
+      endReading(member.context);
       pump();
     },
     async close() {
-      state.isStopped = true;
+      const { context } = member;
+      context.state.isStopped = true;
       endReading(context);
-      await leave(consumer);
+      await leave(context);
     },
   };
 }
 
-function createContext(options: ReaderOptions): ReaderContext {
+/** A client with its own state, and what keeps it reading. */
+interface Member {
+  readonly context: ReaderContext;
+  readonly pump: () => void;
+}
+
+function createMember(options: ReaderOptions, queue: MessageQueue): Member {
+  const context = createContext(options, queue);
+  return { context, pump: createPump(context) };
+}
+
+/** @throws EngineError KAFKA_UNREACHABLE, KAFKA_TOPIC_MISSING */
+async function connect({ options, consumer }: ReaderContext): Promise<void> {
+  await connectClient(consumer, options.brokers, CONNECT_TIMEOUT_MS);
+  try {
+    if (!(await topicMetadata(consumer, options.topic, CONNECT_TIMEOUT_MS))) throw topicMissing(options);
+  } catch (error) {
+    await disconnect(consumer);
+    throw error;
+  }
+}
+
+function begin({ context, pump }: Member): void {
+  context.state.isStopped = false;
+  context.state.trouble = '';
+  context.consumer.subscribe([context.options.topic]);
+  pump();
+}
+
+function healthOf({ state }: ReaderContext): ReaderHealth {
+  const trouble = state.trouble === '' && state.assigned === undefined ? 'waiting for the group to give out partitions' : state.trouble;
+  return { isUp: trouble === '', detail: trouble === '' ? `reading ${state.assigned?.length ?? 0} partitions` : trouble };
+}
+
+function createContext(options: ReaderOptions, queue: MessageQueue): ReaderContext {
   const state = createState();
   const onCommitFailure = (): void => {
     state.commitFailures += 1;
@@ -165,7 +216,7 @@ function createContext(options: ReaderOptions): ReaderContext {
   const context: ReaderContext = {
     options,
     state,
-    queue: createMessageQueue(),
+    queue,
     consumer,
     fail(error) {
       state.failure ??= error;
@@ -292,25 +343,4 @@ function commit({ options, state, consumer }: ReaderContext, offsets: SourcePosi
     // Not connected: the next epoch's commit covers this one.
     state.commitFailures += 1;
   }
-}
-
-/**
- * Leaves the group, then disconnects. What the group asks comes with reads, and a client that closes with a question unanswered waits for
- * ever: so it reads for a moment between the two. One that waits all the same is left behind.
- */
-async function leave(consumer: Consumer): Promise<void> {
-  if (!consumer.isConnected()) return;
-  consumer.unsubscribe();
-  consumer.setDefaultConsumeTimeout(READ_WAIT_MS);
-  for (let reads = 0; reads < LEAVING_READS; reads += 1) {
-    await new Promise<void>((resolve) => {
-      consumer.consume(1, () => resolve());
-    });
-  }
-  await Promise.race([disconnect(consumer), sleep(DISCONNECT_TIMEOUT_MS)]);
-}
-
-function disconnect(consumer: Consumer): Promise<void> {
-  if (!consumer.isConnected()) return Promise.resolve();
-  return new Promise((resolve) => consumer.disconnect(resolve));
 }

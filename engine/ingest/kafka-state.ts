@@ -4,6 +4,9 @@ import { EngineError } from '../core/errors.ts';
 import type { Consumer, Message, Rdkafka, RdkafkaError, RdkafkaSettings, TopicPartition } from '../sinks/kafka/rdkafka.ts';
 import type { MessageQueue } from './kafka-queue.ts';
 
+/** How long a read waits for the first message, ms; the rest of a batch is only what is there already. */
+export const READ_WAIT_MS = 20;
+
 export interface ReaderOptions {
   readonly library: Rdkafka;
   readonly brokers: string;
@@ -37,7 +40,7 @@ export interface ReaderState {
   trouble: string;
   failure: Error | undefined;
   commitFailures: number;
-  onAssigned: () => void;
+  onAssigned: (assigned: readonly number[]) => void;
 }
 
 export interface ReaderContext {

@@ -19,12 +19,12 @@ import {
   type Side,
   stand,
 } from './book-oracle-region.ts';
-import { BUY, isAllOrNone, SELL, selfMatchOf, timeInForceOf, typeOf } from './order-command.ts';
+import { BUY, isAllOrNone, isPostOnly, SELL, selfMatchOf, timeInForceOf, typeOf } from './order-command.ts';
 
-/** An order that is in no book meets the market (O1 to O6), or gathers when nothing matches; what may stand stands. */
+/** An order that is in no book meets the market (O1 to O6), or only stands: when nothing matches, and when it is post-only (O7). */
 export function arrive(region: BookRegion, symbol: BookSymbol, order: Order): void {
   if (bookOf(order.attributes) === 'stop') arriveStop(region, symbol, order);
-  else if (symbol.instrument.phase !== L.PHASE_CONTINUOUS) stand(region, symbol, order);
+  else if (symbol.instrument.phase !== L.PHASE_CONTINUOUS || isPostOnly(order.attributes)) stand(region, symbol, order);
   else if (isAllOrNone(order.attributes)) arriveAllOrNone(region, symbol, order);
   else meetMarket(region, symbol, order);
 }

@@ -184,9 +184,13 @@ export function opposite(side: Side): Side {
 }
 
 /** The books in order: displayed, all-or-none, stop; in each buys, then sells. */
+export function sidesOf({ books: { displayed, allOrNone, stop } }: BookSymbol): readonly (readonly Order[])[] {
+  return [...displayed, ...allOrNone, ...stop];
+}
+
+/** What stands now, the books in order. */
 export function standingOrders(symbol: BookSymbol): Order[] {
-  const { displayed, allOrNone, stop } = symbol.books;
-  return [...displayed[BUY], ...displayed[SELL], ...allOrNone[BUY], ...allOrNone[SELL], ...stop[BUY], ...stop[SELL]];
+  return sidesOf(symbol).flat();
 }
 
 function pageOf(symbolIndex: number, book: BookName, priceTicks: number): string {

@@ -33,7 +33,7 @@ import {
   type RegionShape,
   type Side,
   shrink,
-  sliceOf,
+  sidesOf,
   stand,
   standingOrders,
 } from './book-oracle-region.ts';
@@ -135,8 +135,13 @@ function everySymbol(region: BookRegion): BookSymbol[] {
 }
 
 function expire(region: BookRegion, symbol: BookSymbol): void {
-  const isDue = (order: Order): boolean => timeInForceOf(order.attributes) === L.TIME_IN_FORCE_GTD && order.expiryNs <= region.nowNs;
-  for (const order of standingOrders(symbol).filter(isDue)) remove(region, symbol, order, L.ORDER_REASON_TIME_PASSED);
+  const due: Order[] = [];
+  for (const orders of sidesOf(symbol)) {
+    for (const order of orders) {
+      if (timeInForceOf(order.attributes) === L.TIME_IN_FORCE_GTD && order.expiryNs <= region.nowNs) due.push(order);
+    }
+  }
+  for (const order of due) remove(region, symbol, order, L.ORDER_REASON_TIME_PASSED);
 }
 
 function perform(region: BookRegion, command: OrderCommand): void {
@@ -292,7 +297,6 @@ function enterAgain(region: BookRegion, symbol: BookSymbol, order: Order, terms:
   order.priceTicks = terms.priceTicks;
   order.stopTicks = terms.stopTicks;
   order.leavesLots = terms.quantityLots;
-  order.shownLots = sliceOf(order.displayLots, order.leavesLots);
   emitOrder(region, L.EVENT_KIND_REPLACED, order, { quantityLots: before, otherOwner: 1 });
   arrive(region, symbol, order);
 }

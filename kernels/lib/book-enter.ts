@@ -2,7 +2,8 @@
 // leaves are in SHOWN, its limit and trigger beside it.
 import {
   BOOK_INSTRUMENT_LAST_TICKS, BOOK_INSTRUMENT_LOWER_TICKS, BOOK_INSTRUMENT_PHASE, BOOK_INSTRUMENT_UPPER_TICKS, EVENT_KIND_TRIGGERED,
-  ORDER_BITS_ALL_OR_NONE, ORDER_LIMIT_PRICE_NONE, ORDER_REASON_NO_LIQUIDITY, ORDER_REASON_PRICE_POOL_FULL, ORDER_REASON_REMAINDER,
+  ORDER_BITS_ALL_OR_NONE, ORDER_BITS_POST_ONLY, ORDER_LIMIT_PRICE_NONE, ORDER_REASON_NO_LIQUIDITY, ORDER_REASON_PRICE_POOL_FULL,
+  ORDER_REASON_REMAINDER,
   ORDER_REASON_SELF_MATCH, ORDER_REASON_UNFILLED, ORDER_TYPE_LIMIT, ORDER_TYPE_MARKET, ORDER_TYPE_STOP, ORDER_TYPE_STOP_LIMIT,
   PHASE_CONTINUOUS, TIME_IN_FORCE_FOK, TIME_IN_FORCE_IOC,
 } from "../../schemas/order-layout.gen";
@@ -35,7 +36,8 @@ function enterLimit(symbol: usize, order: usize): void {
   const attributes = load<u32>(order, ATTRIBUTES);
   const timeInForce = timeInForceOf(attributes);
   const whole = load<i32>(order, SHOWN);
-  if (!isContinuous(symbol) || ((attributes & ORDER_BITS_ALL_OR_NONE) != 0 && !wouldFill(symbol, order, limit, whole))) {
+  const isOnlyStanding = !isContinuous(symbol) || (attributes & ORDER_BITS_POST_ONLY) != 0;
+  if (isOnlyStanding || ((attributes & ORDER_BITS_ALL_OR_NONE) != 0 && !wouldFill(symbol, order, limit, whole))) {
     stand(symbol, order, limit, sliceOf(order));
     return;
   }

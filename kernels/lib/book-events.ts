@@ -11,7 +11,7 @@ import { priceOfLevel } from "./book-levels";
 import {
   AT_EVENT_BASE, AT_EVENT_CAPACITY, AT_EVENT_COUNT, AT_EVENT_MASK, AT_TIME_NS, ATTR_COLD, ATTR_PUBLIC, ATTRIBUTES, BEST_KEY, BEST_LEVEL,
   BOOK_KIND, coldOf, DISPLAY, DISPLAYED, eventsOfCommand, HIDDEN, KIND_STOP, LEVEL, LEVEL_LOTS, LIMIT, NO_KEY, ORDER_ID, OWNER, PAGE_BOOK,
-  pageOfLevel, priceOfKey, region, SHOWN, SYMBOL_INDEX, TOP_BEFORE, TRIGGER,
+  pageOfLevel, priceOfKey, region, SHOWN, SPARE_CAPACITY, SYMBOL_INDEX, TOP_BEFORE, TRIGGER,
 } from "./book-region";
 
 const REASON_SHIFT: i32 = 8;
@@ -20,15 +20,23 @@ const REASON_SHIFT: i32 = 8;
 let nextEvent: usize = 0;
 /** Events written from here on are too many for one command. */
 let eventsEnd: usize = 0;
+/** Up to here there is room for the largest command. */
+let ampleEnd: usize = 0;
 export let eventMask: u32 = 0;
 
 export function openEvents(): void {
   nextEvent = <usize>load<u32>(region, AT_EVENT_BASE);
   eventsEnd = nextEvent + <usize>load<u32>(region, AT_EVENT_CAPACITY) * ORDER_EVENT_SIZE;
+  ampleEnd = nextEvent + <usize>SPARE_CAPACITY * ORDER_EVENT_SIZE;
   eventMask = load<u32>(region, AT_EVENT_MASK);
 }
 
-/** Whether all that one command can make, which adds so many slices, still fits. */
+/** Whether anything that one command can make still fits. */
+export function hasAmpleEventRoom(): bool {
+  return nextEvent <= ampleEnd;
+}
+
+/** Whether all that a command can make that adds so many slices still fits. */
 export function hasEventRoom(slices: i32): bool {
   return nextEvent + <usize>(eventsOfCommand() + 2 * slices) * ORDER_EVENT_SIZE <= eventsEnd;
 }

@@ -12,6 +12,16 @@ function entryAt(slot: u32): usize {
   return ids + (<usize>slot << 3);
 }
 
+/** Where a search for an id begins. */
+export function homeEntry(id: u64): usize {
+  return entryAt(hashOf(id) >> idShift);
+}
+
+/** The order whose entry stands where a search for an id begins: nearly always the right one. 0: none. */
+export function orderAtHome(id: u64): usize {
+  return <usize>load<u32>(homeEntry(id), 4);
+}
+
 /** The live order with an id, 0 when there is none. */
 export function findOrder(id: u64): usize {
   const hash = hashOf(id);
@@ -22,6 +32,30 @@ export function findOrder(id: u64): usize {
     if (order == 0 || (<u32>entry == hash && load<u64>(order, ORDER_ID) == id)) return order;
     slot = (slot + 1) & idMask;
   }
+}
+
+/** The entry of an id, or the empty one where it belongs. */
+export function placeOfId(id: u64): usize {
+  const hash = hashOf(id);
+  let slot = hash >> idShift;
+  while (true) {
+    const at = entryAt(slot);
+    const entry = load<u64>(at);
+    const order = <usize>(entry >> 32);
+    if (order == 0 || (<u32>entry == hash && load<u64>(order, ORDER_ID) == id)) return at;
+    slot = (slot + 1) & idMask;
+  }
+}
+
+/** The order of an entry, 0 when it is empty. */
+export function orderAtPlace(place: usize): usize {
+  return <usize>load<u32>(place, 4);
+}
+
+/** Fills an empty entry that is the place of the order's id. */
+export function fillPlace(place: usize, order: usize): void {
+  store<u64>(place, <u64>hashOf(load<u64>(order, ORDER_ID)) | (<u64>order << 32));
+  store<i32>(region, load<i32>(region, AT_LIVE) + 1, AT_LIVE);
 }
 
 /** The id must not be in the table. */

@@ -19,28 +19,31 @@ export function pageKeyOf(key: u32, side: u32): u32 {
 }
 
 function cacheEntry(book: usize, pageKey: u32): usize {
-  return pageCache + (<usize>((pageKey + (<u32>book >> 6) * 7) & pageCacheMask) << 4);
+  return pageCache + (<usize>((pageKey + (<u32>book >> 6) * 7) & pageCacheMask) << 2);
 }
 
 /** The page header of a page that is in use, 0 when it is not. */
 export function findPage(book: usize, pageKey: u32): usize {
-  const entry = cacheEntry(book, pageKey);
-  if (load<u64>(entry) == (<u64>book | (<u64>pageKey << 32))) return <usize>load<u32>(entry, 8);
-  return searchPage(book, pageKey);
+  const page = <usize>load<u32>(cacheEntry(book, pageKey));
+  return load<u64>(page, PAGE_BOOK) == (<u64>book | (<u64>pageKey << 32)) ? page : searchPage(book, pageKey);
 }
 
 function searchPage(book: usize, pageKey: u32): usize {
   let page = <usize>load<u32>(book, FIRST_PAGE);
   while (page != 0 && load<u32>(page, PAGE_KEY) < pageKey) page = <usize>load<u32>(page, PAGE_NEXT);
   if (page == 0 || load<u32>(page, PAGE_KEY) != pageKey) return 0;
-  remember(book, pageKey, page);
+  store<u32>(cacheEntry(book, pageKey), <u32>page);
   return page;
 }
 
-function remember(book: usize, pageKey: u32, page: usize): void {
-  const entry = cacheEntry(book, pageKey);
-  store<u64>(entry, <u64>book | (<u64>pageKey << 32));
-  store<u32>(entry, <u32>page, 8);
+/**
+ * The level of a key, if its page is the one that the cache has, else a level of another page; 0 when the cache has none. Never anything else
+ * than a level: what it links to may be looked at.
+ */
+export function likelyLevel(book: usize, side: u32, key: u32): usize {
+  const page = <usize>load<u32>(cacheEntry(book, pageKeyOf(key, side)));
+  const level = <usize>load<u32>(page, PAGE_LEVELS) + (<usize>side << SIDE_SHIFT) + (<usize>(key & SLOT_MASK) << LEVEL_SHIFT);
+  return select<usize>(level, 0, page != 0);
 }
 
 /** Whether an order may come to stand there: the page is in use, or the pool has one left. */
@@ -74,7 +77,7 @@ function takePage(book: usize, pageKey: u32): usize {
   }
   joinPages(book, before, page);
   joinPages(book, page, after);
-  remember(book, pageKey, page);
+  store<u32>(cacheEntry(book, pageKey), <u32>page);
   return page;
 }
 
@@ -97,11 +100,32 @@ function joinPages(book: usize, before: usize, after: usize): void {
 function freePage(page: usize): void {
   const book = <usize>load<u32>(page, PAGE_BOOK);
   joinPages(book, <usize>load<u32>(page, PAGE_PREVIOUS), <usize>load<u32>(page, PAGE_NEXT));
-  const entry = cacheEntry(book, load<u32>(page, PAGE_KEY));
-  if (load<u32>(entry, 8) == <u32>page) store<u64>(entry, 0);
+  store<u32>(page, 0, PAGE_BOOK);
   store<u32>(page, load<u32>(region, AT_FREE_PAGE), PAGE_NEXT);
   store<u32>(region, <u32>page, AT_FREE_PAGE);
   store<i32>(region, load<i32>(region, AT_FREE_PAGE_COUNT) + 1, AT_FREE_PAGE_COUNT);
+}
+
+/** Empties a book at once: its levels point to themselves and its pages go back to the pool. What becomes of its orders is the caller's matter. */
+export function emptyBook(book: usize): void {
+  for (let page = <usize>load<u32>(book, FIRST_PAGE); page != 0; page = <usize>load<u32>(book, FIRST_PAGE)) {
+    for (let side: u32 = 0; side < 2; side++) {
+      for (let words = summaryOf(page, side); words != 0; words &= words - 1) {
+        const index = <u32>ctz(words);
+        for (let bits = wordOf(page, side, index); bits != 0; bits &= bits - 1) {
+          const level = levelAt(page, side, (index << 6) | <u32>ctz(bits));
+          store<u64>(level, <u64>level | (<u64>level << 32));
+          store<i64>(level, 0, LEVEL_LOTS);
+        }
+        store<u64>(page + (<usize>side << 6) + (<usize>index << 3), 0, PAGE_WORDS);
+      }
+    }
+    store<u64>(page, 0, PAGE_SUMMARY);
+    freePage(page);
+  }
+  store<u64>(book, u64.MAX_VALUE, BEST_KEY);
+  store<u32>(book, <u32>(region + AT_NO_LEVEL), BEST_LEVEL);
+  store<u32>(book, <u32>(region + AT_NO_LEVEL), BEST_LEVEL + 4);
 }
 
 /** The key of a level: less is better. */
@@ -127,25 +151,32 @@ export function link(order: usize, book: usize, side: u32, key: u32): void {
   store<i64>(level, load<i64>(level, LEVEL_LOTS) + <i64>load<i32>(order, SHOWN), LEVEL_LOTS);
   store<u32>(order, <u32>level, LEVEL);
   const word = page + (<usize>side << 6) + (<usize>(slot >> 6) << 3);
-  store<u64>(word, load<u64>(word, PAGE_WORDS) | (<u64>1 << <u64>(slot & 63)), PAGE_WORDS);
-  const summary = page + (<usize>side << 2);
-  store<u32>(summary, load<u32>(summary, PAGE_SUMMARY) | (<u32>1 << (slot >> 6)), PAGE_SUMMARY);
+  const bits = load<u64>(word, PAGE_WORDS);
+  store<u64>(word, bits | (<u64>1 << <u64>(slot & 63)), PAGE_WORDS);
+  if (bits == 0) {
+    const summary = page + (<usize>side << 2);
+    store<u32>(summary, load<u32>(summary, PAGE_SUMMARY) | (<u32>1 << (slot >> 6)), PAGE_SUMMARY);
+  }
   const best = book + (<usize>side << 2);
-  const bestKey = load<u32>(best, BEST_KEY);
-  const isBetter = key < bestKey;
-  store<u32>(best, select<u32>(key, bestKey, isBetter), BEST_KEY);
-  store<u32>(best, select<u32>(<u32>level, load<u32>(best, BEST_LEVEL), isBetter), BEST_LEVEL);
+  if (key < load<u32>(best, BEST_KEY)) {
+    store<u32>(best, key, BEST_KEY);
+    store<u32>(best, <u32>level, BEST_LEVEL);
+  }
 }
 
 /** Takes an order off its level. Its `LEVEL` stays as it was. */
 export function unlink(order: usize): void {
+  const level = <usize>load<u32>(order, LEVEL);
+  unlinkFrom(order, level, pageOfLevel(level));
+}
+
+/** The same with its level and page at hand. */
+export function unlinkFrom(order: usize, level: usize, page: usize): void {
   const next = <usize>load<u32>(order, NEXT);
   const previous = <usize>load<u32>(order, PREVIOUS);
   store<u32>(previous, <u32>next, NEXT);
   store<u32>(next, <u32>previous, PREVIOUS);
-  const level = <usize>load<u32>(order, LEVEL);
   store<i64>(level, load<i64>(level, LEVEL_LOTS) - <i64>load<i32>(order, SHOWN), LEVEL_LOTS);
-  const page = pageOfLevel(level);
   const side = sideOfLevel(level);
   const slot = slotOfLevel(level);
   // Only the level stands on both sides of the last order. Without branches, as half the levels hold one order and half hold more.
@@ -153,15 +184,17 @@ export function unlink(order: usize): void {
   const word = page + (<usize>side << 6) + (<usize>(slot >> 6) << 3);
   const bits = load<u64>(word, PAGE_WORDS) & ~(isEmpty << <u64>(slot & 63));
   store<u64>(word, bits, PAGE_WORDS);
-  const summary = page + (<usize>side << 2);
-  const left = load<u32>(summary, PAGE_SUMMARY) & ~((<u32>isEmpty & <u32>(bits == 0)) << (slot >> 6));
-  store<u32>(summary, left, PAGE_SUMMARY);
   const best = <usize>load<u32>(page, PAGE_BOOK) + (<usize>side << 2);
-  if (<u32>isEmpty & (<u32>(load<u32>(best, BEST_LEVEL) == <u32>level) | <u32>(left == 0))) levelEmptied(page, side, level);
+  if (<u32>isEmpty & (<u32>(load<u32>(best, BEST_LEVEL) == <u32>level) | <u32>(bits == 0))) levelEmptied(page, side, level);
 }
 
-/** The best of its side, or the last of its side of a page, has gone. */
+/** The best level of its side, or the last of its word, has gone. */
 function levelEmptied(page: usize, side: u32, level: usize): void {
+  const index = slotOfLevel(level) >> 6;
+  if (wordOf(page, side, index) == 0) {
+    const summary = page + (<usize>side << 2);
+    store<u32>(summary, load<u32>(summary, PAGE_SUMMARY) & ~(<u32>1 << index), PAGE_SUMMARY);
+  }
   const best = <usize>load<u32>(page, PAGE_BOOK) + (<usize>side << 2);
   if (load<u32>(best, BEST_LEVEL) == <u32>level) {
     const next = bestFrom(page, side);

@@ -7,8 +7,8 @@ import { displayOf, emitGone, emitOrder, hiddenOf, leavesOf } from "./book-event
 import { addId, removeId } from "./book-ids";
 import { link, unlink } from "./book-levels";
 import {
-  ALL_OR_NONE, AT_FREE_ORDER, AT_HAND, AT_ORDERS_TOP, AT_SLICES, ATTR_COLD, ATTRIBUTES, coldOf, DISPLAYED, EXPIRY, HIDDEN, keyOf, LEVEL,
-  LEVEL_LOTS, LIMIT, NEXT, ORDER_BYTES, OWNER, ownerAt, PREVIOUS, region, SHOWN, STOPS, SYMBOL_EXPIRY, SYMBOL_TRAIL_HIGH, SYMBOL_TRAIL_LOW,
+  ALL_OR_NONE, AT_FREE_ORDER, AT_HAND, AT_LIVE, AT_ORDERS_TOP, AT_SLICES, ATTR_COLD, ATTRIBUTES, coldOf, DISPLAYED, EXPIRY, HIDDEN, ids, keyOf, LEVEL,
+  LEVEL_LOTS, LIMIT, NEXT, ORDER_BYTES, orders, OWNER, ownerAt, PREVIOUS, region, SHOWN, STOPS, SYMBOL_EXPIRY, SYMBOL_TRAIL_HIGH, SYMBOL_TRAIL_LOW,
   TRAIL, TRIGGER,
 } from "./book-region";
 
@@ -43,6 +43,14 @@ export function takeOrder(): usize {
   const top = <usize>load<u32>(region, AT_ORDERS_TOP);
   store<u32>(region, <u32>(top + ORDER_BYTES), AT_ORDERS_TOP);
   return top;
+}
+
+/** Forgets all orders of the region, none of which has an owner or a cold half; the books are empty. */
+export function emptyOrders(): void {
+  memory.fill(ids, 0, orders - ids);
+  store<i32>(region, 0, AT_LIVE);
+  store<u32>(region, 0, AT_FREE_ORDER);
+  store<u32>(region, <u32>orders, AT_ORDERS_TOP);
 }
 
 /** Slices that an iceberg's leaves make. */

@@ -42,6 +42,8 @@ export const AT_SLICES: usize = 68;
 export const AT_QUEUE_FIRST: usize = 72;
 export const AT_QUEUE_LAST: usize = 76;
 export const AT_TIME_NS: usize = 80;
+/** A sum that nobody reads: book-ahead.ts. */
+export const AT_SEEN: usize = 88;
 /** A level that is always empty: the best level of an empty side. */
 export const AT_NO_LEVEL: usize = 96;
 /** An order that cannot come to rest is worked on here. */
@@ -115,6 +117,8 @@ export const PAGE_HEADER_BYTES: usize = 256;
 export const ORDER_SHIFT: usize = 5;
 export const ORDER_BYTES: usize = 32;
 const SPARE_EVENTS: i32 = 64;
+/** Events that the area holds beyond what the largest command can make. */
+export const SPARE_CAPACITY: i32 = 4096;
 
 export let region: usize = 0;
 export let symbolCount: u32 = 0;
@@ -155,7 +159,7 @@ export function placeRegion(at: usize): void {
   ownerCount = load<u32>(at, AT_OWNERS);
   const orderCount = load<u32>(at, AT_ORDERS);
   const pageCount = load<u32>(at, AT_PAGES);
-  const eventCapacity = 2 * (orderCount + 1 + <u32>ORDER_LIMIT_SLICES_MAX) + symbolCount + 2 * SPARE_EVENTS;
+  const eventCapacity = 2 * (orderCount + 1 + <u32>ORDER_LIMIT_SLICES_MAX) + symbolCount + SPARE_EVENTS + SPARE_CAPACITY;
   store<u32>(at, eventCapacity, AT_EVENT_CAPACITY);
   let next = at + HEADER_BYTES;
   store<u32>(at, <u32>next, AT_COMMAND_BASE);
@@ -170,7 +174,7 @@ export function placeRegion(at: usize): void {
   next = aligned(next + <usize>pageCount * PAGE_HEADER_BYTES);
   pageCache = next;
   pageCacheMask = powerOfTwo(4 * pageCount) - 1;
-  next = aligned(next + (<usize>(pageCacheMask + 1) << 4));
+  next = aligned(next + (<usize>(pageCacheMask + 1) << 2));
   ids = next;
   idMask = powerOfTwo(2 * orderCount) - 1;
   idShift = clz(idMask);

@@ -91,8 +91,12 @@ export function createBroker(scheduler: Scheduler, watch: BrokerWatch, bugs: Bro
     if (transaction === undefined) return;
     transaction.state = outcome;
     if (outcome === 'aborted') return;
-    moveOffsets(transaction.offsets);
-    for (const message of transaction.messages) watch.onCommitted(message);
+    const { messages, offsets } = transaction;
+    if (messages.length > 0 && offsets.size === 0 && !bugs.markersApart) {
+      throw new SimFault(`${transaction.id}: ${messages.length} messages committed without a marker`);
+    }
+    moveOffsets(offsets);
+    for (const message of messages) watch.onCommitted(message);
   };
   const guard = <T>(work: () => T): T => {
     try {
@@ -134,7 +138,7 @@ export function createBroker(scheduler: Scheduler, watch: BrokerWatch, bugs: Bro
       if (state.epoch !== epoch) return 'fenced';
       const outcome = isCommit ? 'committed' : 'aborted';
       // Asked again for what was done already, the coordinator says so.
-      if (state.open === undefined) return isCommit && state.last !== outcome ? 'invalid' : 'done';
+      if (state.open === undefined) return state.last === outcome ? 'done' : 'invalid';
       guard(() => finish(state, outcome));
       return 'done';
     },

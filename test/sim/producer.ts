@@ -12,7 +12,9 @@ import type { BrokerMessage, Verdict } from './broker.ts';
 import { type Client, groupNames, type Trouble, troubleOf } from './client.ts';
 import type { Fate } from './server.ts';
 
-const LIMBO_MS = 60;
+const LIMBO_MS = 400;
+/** A late request arrives between two messages of the next transaction as often as this, unless it has before. */
+const LATE_ONE_IN = 4;
 const FULL_ONE_IN = 40;
 
 export class SimProducer implements Producer {
@@ -23,7 +25,11 @@ export class SimProducer implements Producer {
   #buffer: BrokerMessage[] = [];
   #epoch = 0;
   #isConnected = false;
+  /** The coordinator has something of this transaction. */
+  #isKnown = false;
   #lost: Trouble | undefined;
+  /** Carries out the request that is under way although its answer has come. */
+  #late: (() => void) | undefined;
 
   constructor(client: Client, settings: RdkafkaSettings) {
     this.#client = client;
@@ -51,11 +57,19 @@ export class SimProducer implements Producer {
       scheduler.after(owner, 0, () => done(error));
       return;
     }
-    // The line breaks with the request on its way: the coordinator carries it out later, if it still may.
+    // The line breaks with the request on its way: the coordinator carries it out later, if it still may. What the client is told meanwhile
+    // is the answer to one that was sent after it.
     if (limbo !== undefined && scheduler.isOneIn(broker.server.faults.oneIn)) {
-      this.#lost = 'fatal';
-      scheduler.after(broker.server.owner, scheduler.prng.nextFloat() * LIMBO_MS, limbo);
-      scheduler.after(owner, scheduler.prng.nextFloat(), () => done(troubleOf('fatal')));
+      const trouble = scheduler.prng.nextBelow(2) === 0 ? 'fatal' : 'abort';
+      if (trouble === 'fatal') this.#lose(trouble);
+      const arrive = (): void => {
+        if (this.#late !== arrive) return;
+        this.#late = undefined;
+        limbo();
+      };
+      this.#late = arrive;
+      scheduler.after(broker.server.owner, scheduler.prng.nextFloat() * LIMBO_MS, arrive);
+      scheduler.after(owner, scheduler.prng.nextFloat(), () => done(troubleOf(trouble)));
       return;
     }
     broker.server
@@ -86,12 +100,19 @@ export class SimProducer implements Producer {
 
   /** Sends what is kept; a verdict when that was refused. */
   #flushed(): Verdict | undefined {
-    const { broker } = this.#client;
     for (const message of this.#buffer.splice(0)) {
-      const verdict = broker.append(this.#id, this.#epoch, message);
+      const verdict = this.#append(message);
       if (verdict !== 'done') return verdict;
     }
     return undefined;
+  }
+
+  #append(message: BrokerMessage): Verdict {
+    const { broker, scheduler } = this.#client;
+    this.#isKnown = true;
+    const verdict = broker.append(this.#id, this.#epoch, message);
+    if (this.#late !== undefined && scheduler.isOneIn(LATE_ONE_IN)) this.#late();
+    return verdict;
   }
 
   initTransactions(_timeoutMs: number, done: Done): void {
@@ -103,6 +124,7 @@ export class SimProducer implements Producer {
 
   beginTransaction(done: Done): void {
     this.#buffer = [];
+    this.#isKnown = false;
     const { scheduler, owner } = this.#client;
     const error = this.#lost === undefined ? null : troubleOf(this.#lost);
     scheduler.after(owner, 0, () => done(error));
@@ -111,17 +133,22 @@ export class SimProducer implements Producer {
   sendOffsetsToTransaction(offsets: readonly TopicPartition[], consumer: Consumer, _timeoutMs: number, done: Done): void {
     const group = groupNames.get(consumer) ?? '';
     const byKey = new Map(offsets.map(({ topic, partition, offset = -1 }) => [`${group} ${topic} ${partition}`, offset]));
-    this.#call(done, () => this.#client.broker.addOffsets(this.#id, this.#epoch, byKey));
+    this.#call(done, () => {
+      this.#isKnown = true;
+      return this.#client.broker.addOffsets(this.#id, this.#epoch, byKey);
+    });
   }
 
   commitTransaction(_timeoutMs: number, done: Done): void {
-    const commit = (): Verdict => this.#flushed() ?? this.#client.broker.end(this.#id, this.#epoch, true);
-    this.#call(done, commit, commit);
+    const commit = (): Verdict => this.#client.broker.end(this.#id, this.#epoch, true);
+    // The commit is asked for once everything else has arrived.
+    this.#call(done, () => this.#flushed() ?? commit(), this.#buffer.length === 0 ? commit : undefined);
   }
 
   abortTransaction(_timeoutMs: number, done: Done): void {
     this.#buffer = [];
-    this.#call(done, () => this.#client.broker.end(this.#id, this.#epoch, false));
+    // Of what it has never heard of the coordinator is not asked.
+    this.#call(done, () => (this.#isKnown ? this.#client.broker.end(this.#id, this.#epoch, false) : 'done'));
   }
 
   produce(topic: string, _partition: number | null, value: Buffer, key: Buffer | string): void {
@@ -131,7 +158,7 @@ export class SimProducer implements Producer {
     const message = { topic, key: String(key), value: String(value) };
     const isKept = this.#isLingering || !broker.server.isUp || this.#buffer.length > 0;
     if (isKept) this.#buffer.push(message);
-    else if (broker.append(this.#id, this.#epoch, message) !== 'done') throw this.#lose('fenced');
+    else if (this.#append(message) !== 'done') throw this.#lose('fenced');
   }
 
   poll(): void {

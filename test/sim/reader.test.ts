@@ -3,12 +3,19 @@ import { createPrng } from '../../engine/core/prng.ts';
 import { createKafkaReader } from '../../engine/ingest/kafka-reader.ts';
 import type { Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
 import { createBroker } from './broker.ts';
+import { troubleOf } from './client.ts';
 import { SimConsumer } from './consumer.ts';
 import { createGroup, createTickLog } from './group.ts';
 import { SimProducer } from './producer.ts';
 import { createOwner, createScheduler } from './scheduler.ts';
 
-it('does not begin to read what the group takes back while offsets are checked', async () => {
+/**
+ * A reader of one partition, alone in its group. `disconnects` counts how often its client was disconnected; the first `lostClients` of
+ * its clients connect, and then have no broker any more.
+ */
+function setUp({ lostClients }: { readonly lostClients: number } = { lostClients: 0 }) {
+  const disconnects = { count: 0 };
+  let clients = 0;
   const scheduler = createScheduler(createPrng(1));
   const broker = createBroker(scheduler, { onCommitted: () => undefined }, { markersApart: false });
   const group = createGroup(scheduler, broker.server.owner, 1);
@@ -21,8 +28,25 @@ it('does not begin to read what the group takes back while offsets are checked',
       }
     },
     KafkaConsumer: class extends SimConsumer {
+      readonly #isLost = clients < lostClients;
+
       constructor(settings: ConstructorParameters<Rdkafka['KafkaConsumer']>[0]) {
         super({ scheduler, broker, owner, group, log }, settings);
+        clients += 1;
+      }
+
+      override subscribe(): void {
+        if (!this.#isLost) super.subscribe();
+      }
+
+      override committed(...request: Parameters<SimConsumer['committed']>): void {
+        if (this.#isLost) request[2](troubleOf('down'), []);
+        else super.committed(...request);
+      }
+
+      override disconnect(done: () => void): void {
+        disconnects.count += 1;
+        super.disconnect(done);
       }
     },
     AdminClient: {
@@ -45,6 +69,11 @@ it('does not begin to read what the group takes back while offsets are checked',
     while (!isDone) await scheduler.step();
     return await done;
   };
+  return { scheduler, broker, group, reader, finish, disconnects };
+}
+
+it('does not begin to read what the group takes back while offsets are checked', async () => {
+  const { scheduler, broker, group, reader, finish } = setUp();
   await finish(reader.join());
   expect(await finish(reader.assignment())).toEqual([0]);
 
@@ -61,4 +90,47 @@ it('does not begin to read what the group takes back while offsets are checked',
   expect(await finish(reader.assignment())).toEqual([0]);
   await finish(reader.begin(new Map([[0, 0n]])));
   expect(reader.partitions).toEqual([0]);
+});
+
+it('leaves its group and disconnects', async () => {
+  const { group, reader, finish, disconnects } = setUp();
+  await finish(reader.join());
+  await finish(reader.assignment());
+  await finish(reader.close());
+  expect(group.members).toEqual([]);
+  expect(disconnects.count).toBe(1);
+});
+
+it('does not disconnect while the coordinator is silent, which would hold a thread of the pool until it speaks', async () => {
+  const { broker, reader, finish, disconnects } = setUp();
+  await finish(reader.join());
+  await finish(reader.assignment());
+  broker.server.owner.isFrozen = true;
+  await finish(reader.close());
+  expect(disconnects.count).toBe(0);
+});
+
+it('gives a member another client when its own has lost the brokers for good', async () => {
+  const { scheduler, group, reader } = setUp({ lostClients: 1 });
+  const joined = reader.join();
+  for (let turns = 0; reader.assigned === undefined; turns += 1) {
+    if (turns > 20_000) throw new Error(`no partitions after ${turns} turns`);
+    reader.pump();
+    await scheduler.step();
+  }
+  await joined;
+  expect(reader.assigned).toEqual([0]);
+  expect(group.members).toHaveLength(1);
+});
+
+it('keeps its client while the brokers are away for everybody', async () => {
+  const { scheduler, broker, reader, finish, disconnects } = setUp({ lostClients: 1 });
+  await finish(reader.join());
+  broker.server.isUp = false;
+  for (let turns = 0; turns < 5000; turns += 1) {
+    reader.pump();
+    await scheduler.step();
+  }
+  expect(reader.health.isUp).toBe(false);
+  expect(disconnects.count).toBe(0);
 });

@@ -26,7 +26,7 @@ const fates = fc.array(
   fc.oneof(
     { weight: 20, arbitrary: fc.constant<Fate>('done') },
     { weight: 3, arbitrary: fc.constantFrom<Fate>('full', 'again') },
-    { weight: 2, arbitrary: fc.constantFrom<Fate>('abort', 'fatal', 'fenced', 'lost') },
+    { weight: 2, arbitrary: fc.constantFrom<Fate>('abort', 'fatal', 'fenced', 'lost', 'belied') },
   ),
   { minLength: 8, maxLength: 60 },
 );
@@ -116,11 +116,15 @@ it('commits every bar and letter once, in order by symbol, whatever fails on the
   );
 });
 
-it('does not send again what the marker shows to be committed, although the answer was lost', async () => {
+it.each([
+  { name: 'was lost', answers: ['lost'] as const },
+  { name: 'says that the transaction is', answers: ['belied'] as const },
+  { name: 'said first to come again', answers: ['again', 'belied'] as const },
+])('does not send again what the marker shows to be committed, although the answer $name', async ({ answers }) => {
   // initTransactions, begin, 5 bars, marker, commit.
   const broker = createScriptedBroker([
     ...Array.from({ length: 8 }, (): Fate => 'done'),
-    'lost',
+    ...answers,
     ...Array.from({ length: 91 }, (): Fate => 'done'),
   ]);
   const { publisher, putSecond } = createRig(broker, 32);
@@ -130,7 +134,7 @@ it('does not send again what the marker shows to be committed, although the answ
   expect(await publisher.drain(10_000)).toBe(0);
   expect(broker.producerCount()).toBe(2);
   expect(broker.log.flat().length).toBe(SYMBOLS);
-  expect(publisher.counters().failed.get('scripted: lost')).toBe(1);
+  expect([...publisher.counters().failed]).toEqual([[`scripted: ${answers.at(-1)}`, 1]]);
   await publisher.close();
   expect(publisher.health()).toMatchObject({ isUp: false, detail: 'closed' });
 });

@@ -8,8 +8,9 @@ import type { Consumer, Done, Metadata, Producer, Rdkafka, RdkafkaError, TopicPa
 /**
  * What a call meets. `again`: answered as retriable. `abort`: the transaction is lost. `fatal`: the producer is lost, and with it the
  * transaction. `fenced`: as fatal, by somebody else. `lost`: of a commit that came through, but whose answer is an error that ends the producer.
+ * `belied`: of one that came through, but whose answer says that the transaction is lost.
  */
-export type Fate = 'done' | 'full' | 'again' | 'abort' | 'fatal' | 'fenced' | 'lost';
+export type Fate = 'done' | 'full' | 'again' | 'abort' | 'fatal' | 'fenced' | 'lost' | 'belied';
 
 export const SCRIPTED_PARTITIONS = 3;
 
@@ -27,7 +28,16 @@ export interface ScriptedBroker {
   producerCount(): number;
 }
 
-const CODES: Readonly<Record<Fate, number>> = { done: 0, full: -184, again: -185, abort: 47, fatal: -150, fenced: -144, lost: -150 };
+const CODES: Readonly<Record<Fate, number>> = {
+  done: 0,
+  full: -184,
+  again: -185,
+  abort: 47,
+  fatal: -150,
+  fenced: -144,
+  lost: -150,
+  belied: 47,
+};
 
 function errorOf(fate: Fate): RdkafkaError {
   const isFatal = fate === 'fatal' || fate === 'fenced' || fate === 'lost';
@@ -35,7 +45,7 @@ function errorOf(fate: Fate): RdkafkaError {
     code: CODES[fate],
     isFatal,
     isRetriable: fate === 'again',
-    isTxnRequiresAbort: fate === 'abort',
+    isTxnRequiresAbort: fate === 'abort' || fate === 'belied',
   });
 }
 
@@ -64,10 +74,10 @@ export function createScriptedBroker(script: readonly Fate[]): ScriptedBroker {
       setImmediate(() => done(null, { topics: [], brokers: [] }));
     }
 
-    /** Meets the next fate; `whenDone` happens when that is done, or lost. */
+    /** Meets the next fate; `whenDone` happens when that is done, whatever is answered. */
     meet(done: Done, whenDone: () => void): void {
       const fate = this.isLost ? 'fatal' : nextFate();
-      if (fate === 'done' || fate === 'full' || fate === 'lost') whenDone();
+      if (fate === 'done' || fate === 'full' || fate === 'lost' || fate === 'belied') whenDone();
       if (fate === 'fatal' || fate === 'fenced' || fate === 'lost') this.isLost = true;
       setImmediate(() => done(fate === 'done' || fate === 'full' ? null : errorOf(fate)));
     }

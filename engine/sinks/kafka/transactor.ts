@@ -4,8 +4,11 @@
  *   closed ─▶ open: connect, initialise the id (fences who had it), ask whether the lanes are ours, read the markers
  *   open ─▶ begin ─▶ send ─▶ marker ─▶ commit ─▶ open
  *     a call that may be repeated is repeated for a while; it goes on where it was
- *     a transaction that is lost is aborted and sent again
+ *     a transaction that is lost before its commit was asked for is aborted and sent again
  *     anything else, fencing included: the producer is closed and opened again; the marker then tells whether the commit had come through
+ *
+ * A commit that was asked for may be carried out whatever its answer says, and late. Under the same epoch of the id it would then end the next
+ * transaction, in the middle of it. So nothing is sent after it before the id was initialised again.
  *
  * Fencing alone does not say that somebody else owns the lanes: brokers also fence who left a transaction open beyond its timeout, as in a
  * long outage. The database knows, and is asked each time the id was initialised.
@@ -97,13 +100,16 @@ export interface Transactor {
   close(): Promise<void>;
 }
 
+/** Of a transaction. */
+type Stage = 'none' | 'sending' | 'committing';
+
 export function createTransactor(options: TransactorOptions): Transactor {
   const { library, brokers, clock, transactions, retryFirstMs = RETRY_FIRST_MS, pause = SYSTEM_PAUSE } = options;
   const failed = new Map<string, number>();
   const closing = new AbortController();
   let producer: Producer | undefined;
   let markerClient: Consumer | undefined;
-  let isInTransaction = false;
+  let stage: Stage = 'none';
   let busy: Promise<unknown> = Promise.resolve();
   let retryMs = retryFirstMs;
   let progressMs = clock.wallMs();
@@ -139,7 +145,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
   const dispose = async (): Promise<void> => {
     const old = producer;
     producer = undefined;
-    isInTransaction = false;
+    stage = 'none';
     if (old) await disconnectProducer(old, 0);
   };
 
@@ -150,7 +156,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
     );
     next.on('event.error', (error) => {
       // Between transactions connections also end because nothing was sent for a while.
-      if (producer === next && isInTransaction && clientTrouble(error) === 'allDown') setHealth(false, error.message);
+      if (producer === next && stage !== 'none' && clientTrouble(error) === 'allDown') setHealth(false, error.message);
     });
     await connectClient(next, brokers, CONNECT_TIMEOUT_MS);
     producer = next;
@@ -208,12 +214,13 @@ export function createTransactor(options: TransactorOptions): Transactor {
   const transact = async (current: Producer, group: Consumer, { markers: moved, send }: Publication): Promise<void> => {
     progress();
     await call((done) => current.beginTransaction(done));
-    isInTransaction = true;
+    stage = 'sending';
     await send(outletOf(current));
     const offsets = [...moved].map(([partition, offset]) => ({ topic: transactions.markerTopic, partition, offset }));
     await call((done) => current.sendOffsetsToTransaction(offsets, group, CALL_TIMEOUT_MS, done));
+    stage = 'committing';
     await call((done) => current.commitTransaction(CALL_TIMEOUT_MS, done));
-    isInTransaction = false;
+    stage = 'none';
   };
 
   /** Leaves nothing of a failed attempt behind: an aborted transaction, or no producer. */
@@ -221,10 +228,10 @@ export function createTransactor(options: TransactorOptions): Transactor {
     failed.set(messageOf(error), (failed.get(messageOf(error)) ?? 0) + 1);
     setHealth(false, messageOf(error));
     const current = producer;
-    if (current && isInTransaction && isAbortable(error)) {
+    if (current && stage === 'sending' && isAbortable(error)) {
       try {
         await call((done) => current.abortTransaction(CALL_TIMEOUT_MS, done));
-        isInTransaction = false;
+        stage = 'none';
       } catch (abortError) {
         if (abortError instanceof EngineError) throw abortError;
         setHealth(false, messageOf(abortError));
@@ -274,7 +281,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
       await busy;
       const current = producer;
       // Best effort: what stays open ends by its timeout, or by who claims the lanes next.
-      if (current && isInTransaction) await new Promise<void>((resolve) => current.abortTransaction(CALL_TIMEOUT_MS, () => resolve()));
+      if (current && stage !== 'none') await new Promise<void>((resolve) => current.abortTransaction(CALL_TIMEOUT_MS, () => resolve()));
       await dispose();
       if (markerClient) await disconnectConsumer(markerClient);
       markerClient = undefined;

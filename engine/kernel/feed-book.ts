@@ -1,0 +1,137 @@
+/** Follows DBN bytes in a book region, decoding and applying in one kernel. The readable twin of the book is engine/market/feed-book.ts. */
+import * as L from '../../schemas/order-layout.gen.ts';
+import { EngineError } from '../core/errors.ts';
+import type { BookInstrument } from '../market/order-command.ts';
+import type { DbnInstrument } from './dbn.ts';
+import { createByteStage } from './dbn-stage.ts';
+import { createMemory, loadKernel } from './host.ts';
+import { type Matcher, matcherBytes, openMatcher } from './matcher.ts';
+
+/** Bytes that are staged at once: small enough to stay in a core's cache. */
+const STAGE_BYTES = 1 << 18;
+const INSTRUMENTS_MAX = 4096;
+const COUNTERS_AT = 1024;
+const INSTRUMENTS_AT = 2048;
+const STAGE_AT = INSTRUMENTS_AT + INSTRUMENTS_MAX * 16;
+const REGION_AT = STAGE_AT + STAGE_BYTES;
+
+/** What did not become part of the book, in the order of the kernel's counters. */
+const COUNTER_NAMES = [
+  'offTick',
+  'priceOutOfRange',
+  'quantityOutOfRange',
+  'malformed',
+  'ignored',
+  'unknownOrder',
+  'duplicateId',
+  'tooMuchTaken',
+  'sideChanged',
+  'noRoom',
+] as const;
+export type FeedBookCounter = (typeof COUNTER_NAMES)[number];
+
+interface FeedBookExports extends Record<string, (...args: never[]) => number> {
+  orderLayoutHash(): number;
+  open(region: number): number;
+  place(instruments: number, count: number, counters: number): number;
+  follow(source: number, bytes: number): number;
+  consumedBytes(): number;
+  stopReason(): number;
+  liveOrders(): number;
+}
+
+export interface FeedBookShape {
+  readonly symbols: number;
+  readonly orders: number;
+  readonly pages: number;
+}
+
+export interface DbnFeedBook {
+  /**
+   * Applies records; what is not a whole record is kept for the next call.
+   * @throws EngineError FEED_FILE at a record that cannot be or of an instrument that was not added
+   */
+  take(bytes: Uint8Array): void;
+  /** Makes an instrument known. Order ids must not occur in two instruments of one book at a time. */
+  add(instrument: DbnInstrument): void;
+  /** Messages applied. */
+  readonly messages: number;
+  /** Orders that rest. */
+  readonly orders: number;
+  readonly counters: Readonly<Record<FeedBookCounter, number>>;
+  /** Lists the levels and orders. */
+  readonly matcher: Pick<Matcher, 'levels' | 'list' | 'clear'>;
+}
+
+/** @throws EngineError MATCHER_OPTIONS, KERNEL_MISSING, KERNEL_LAYOUT */
+export function createDbnFeedBook(shape: FeedBookShape): DbnFeedBook {
+  const options = { ...shape, owners: 1, commandCapacity: 1 };
+  const memory = createMemory(REGION_AT + matcherBytes(options));
+  const matcher = openMatcher(memory, REGION_AT, options);
+  for (let symbol = 0; symbol < shape.symbols; symbol += 1) matcher.configure(symbol, FOLLOWED);
+  const kernel = loadKernel<FeedBookExports>('feed-book', memory);
+  if (kernel.orderLayoutHash() !== L.ORDER_LAYOUT_HASH) {
+    throw new EngineError('KERNEL_LAYOUT', 'kernel feed-book: built for another order layout; run npm run build-kernels');
+  }
+  const stage = createByteStage(memory.buffer, STAGE_AT, STAGE_BYTES);
+  const table = new DataView(memory.buffer, INSTRUMENTS_AT, INSTRUMENTS_MAX * 16);
+  const counters = new Int32Array(memory.buffer, COUNTERS_AT, COUNTER_NAMES.length);
+  const known: DbnInstrument[] = [];
+  let messages = 0;
+  kernel.open(REGION_AT);
+  kernel.place(INSTRUMENTS_AT, 0, COUNTERS_AT);
+  const applyStaged = (): void => {
+    messages += kernel.follow(STAGE_AT + stage.start, stage.end - stage.start);
+    const consumed = kernel.consumedBytes();
+    const stop = kernel.stopReason();
+    if (stop !== 0) {
+      const id = new DataView(memory.buffer, STAGE_AT + stage.start + consumed).getUint32(4, true);
+      throw new EngineError('FEED_FILE', stop === 2 ? `DBN: instrument ${id} is not known` : 'DBN: a record that cannot be');
+    }
+    stage.consume(consumed);
+  };
+  return {
+    matcher,
+    take(bytes) {
+      for (let from = 0; from < bytes.length; ) {
+        from += stage.put(from === 0 ? bytes : bytes.subarray(from));
+        applyStaged();
+      }
+    },
+    add(instrument) {
+      if (known.length === INSTRUMENTS_MAX) {
+        throw new EngineError('FEED_FILE', `DBN: instrument ${instrument.id} is one too many; a book follows at most ${INSTRUMENTS_MAX}`);
+      }
+      known.push(instrument);
+      known.sort((left, right) => left.id - right.id);
+      for (const [index, { id, symbolIndex, tickNanos }] of known.entries()) {
+        table.setUint32(index * 16, id, true);
+        table.setInt32(index * 16 + 4, symbolIndex, true);
+        table.setBigInt64(index * 16 + 8, BigInt(tickNanos), true);
+      }
+      kernel.place(INSTRUMENTS_AT, known.length, COUNTERS_AT);
+    },
+    get messages() {
+      return messages;
+    },
+    get orders() {
+      return kernel.liveOrders();
+    },
+    get counters() {
+      const named = COUNTER_NAMES.map((name, index) => [name, counters[index]!] as const);
+      return Object.fromEntries(named) as Record<FeedBookCounter, number>; // A cast: fromEntries forgets the names.
+    },
+  };
+}
+
+/** Nothing matches here, so only what lets orders rest counts. */
+const FOLLOWED: BookInstrument = {
+  phase: L.PHASE_CONTINUOUS,
+  tickStep: 1,
+  lotStep: 1,
+  minLots: 1,
+  maxLots: L.ORDER_LIMIT_QUANTITY_MAX,
+  lowerTicks: -L.ORDER_LIMIT_PRICE_MAX,
+  upperTicks: L.ORDER_LIMIT_PRICE_MAX,
+  lastTicks: L.ORDER_LIMIT_PRICE_NONE,
+};
