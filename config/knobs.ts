@@ -2,6 +2,8 @@
  * Every knob of the engine, declared once: name, type, default, limits and meaning. From this table come the validation
  * (`load.ts`), `.env.example` and `docs/reference/knobs.md`.
  */
+import { EXCHANGE_KNOBS } from './exchange-knobs.ts';
+
 export type KnobValue = number | string | boolean;
 
 export interface Knob {
@@ -308,9 +310,21 @@ export const KNOBS = [
     doc: 'committed bars that may wait for publication; when full the Postgres writer waits',
   },
 
+  ...EXCHANGE_KNOBS,
+
   { name: 'P_TICKS', kind: 'integer', fallback: 6, min: 1, max: 1024, group: 'Topics', doc: 'partitions of ticks' },
   { name: 'P_BARS', kind: 'integer', fallback: 6, min: 1, max: 1024, group: 'Topics', doc: 'partitions of bars.*' },
   { name: 'P_DLQ', kind: 'integer', fallback: 1, min: 1, max: 1024, group: 'Topics', doc: 'partitions of dlq' },
+  {
+    name: 'P_ORDERS',
+    kind: 'integer',
+    fallback: 1,
+    min: 1,
+    max: 1,
+    group: 'Topics',
+    doc: 'partitions of orders: one, as it is the order of all',
+  },
+  { name: 'P_FILLS', kind: 'integer', fallback: 6, min: 1, max: 1024, group: 'Topics', doc: 'partitions of fills' },
   { name: 'RF', kind: 'integer', fallback: 1, min: 1, max: 9, group: 'Topics', doc: 'replication factor' },
   {
     name: 'SEGMENT_BYTES',
@@ -328,6 +342,8 @@ export const KNOBS = [
   retention('BARS5M_RETENTION_MS', 90, 'bars.5m'),
   retention('BARS15M_RETENTION_MS', 180, 'bars.15m and longer'),
   retention('DLQ_RETENTION_MS', 30, 'dlq'),
+  retention('ORDERS_RETENTION_MS', 7, 'orders'),
+  retention('FILLS_RETENTION_MS', 30, 'fills'),
 
   {
     name: 'METRICS_PORT',

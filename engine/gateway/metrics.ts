@@ -26,6 +26,8 @@ export interface MetricsSnapshot {
   readonly lossWindowMs: number;
   /** Ticks that this process writes to the ticks topic, where it does. */
   readonly feed: FeedSnapshot | undefined;
+  /** What the exchange counts, by name; undefined where there is none. */
+  readonly exchange: ReadonlyMap<string, number> | undefined;
   readonly health: readonly HealthPart[];
 }
 
@@ -199,6 +201,7 @@ function fillCounters(registry: Registry, snapshot: MetricsSnapshot): void {
     count('tickwright_feed_deliveries_failed_total', 'messages that a producer could not deliver; they were sent again', failedDeliveries);
     count('tickwright_ticks_beside_dropped_total', 'ticks that were to be published beside and were not: the queue was full', dropped);
   }
+  if (snapshot.exchange) labelled('tickwright_exchange', 'what the exchange counts', 'what', snapshot.exchange);
   count('tickwright_sessions_total', 'sessions begun: the first, and one after each rebalance or failure', snapshot.sessions);
   countLabelled('tickwright_session_failures_total', 'sessions that failed, by code', 'code', snapshot.sessionFailures);
   gauge('tickwright_lanes', 'lanes that this engine owns', snapshot.lanes);

@@ -14,13 +14,14 @@ export interface BannerParts {
   readonly servers: Servers;
   readonly gatewayUrl: string;
   readonly host: Pick<SourceHost, 'title' | 'crashLoss'>;
+  readonly exchange?: { readonly title: string } | undefined;
   readonly run: number;
   readonly restored: number;
   /** Messages that an earlier process had committed and not published. */
   readonly recovered: number;
 }
 
-export function renderBanner({ loaded, servers, gatewayUrl, host, run, restored, recovered }: BannerParts): string[] {
+export function renderBanner({ loaded, servers, gatewayUrl, host, exchange, run, restored, recovered }: BannerParts): string[] {
   const { config, origins } = loaded;
   const knobs: readonly Knob[] = KNOBS;
   const shown = knobs.filter((knob) => HEADLINE.includes(knob.name) || origins.get(knob.name) !== 'default');
@@ -33,6 +34,7 @@ export function renderBanner({ loaded, servers, gatewayUrl, host, run, restored,
     `  health    ${gatewayUrl}/health`,
     `  postgres  ${servers.postgres.psqlCommand}${servers.postgres.isEmbedded ? '   (embedded)' : ''}`,
     `  kafka     ${servers.kafkaLabel}`,
+    ...(exchange ? [`  exchange  ${exchange.title}`] : []),
     ...(host.crashLoss === '' ? [] : [`  a crash   loses ${host.crashLoss}`]),
     `  log       ${config.LOG_FILE === '-' ? 'standard error' : config.LOG_FILE}`,
     '  knobs in force',

@@ -8,6 +8,7 @@ import type { Timeframe } from '../market/timeframes.ts';
 import type { FromWriter } from '../sinks/messages.ts';
 import { isRetryable } from '../sinks/postgres/connection.ts';
 import { readWriterCounters } from '../sinks/postgres/writer-counters.ts';
+import type { ExchangeHost } from './exchange-host.ts';
 import type { SourceHost } from './source-host.ts';
 import { createShardStatsReader, type ShardStats, sumColumns } from './stats.ts';
 import type { StatusSample } from './status.ts';
@@ -47,11 +48,12 @@ export interface ObserverParts {
   readonly timeframes: readonly Timeframe[];
   readonly supervisor: Supervisor;
   readonly host: SourceHost;
+  readonly exchange?: Pick<ExchangeHost, 'health' | 'counts'> | undefined;
   readonly stages: Stages;
   readonly clock: Clock;
 }
 
-export function createObserver({ timeframes, supervisor, host, stages, clock }: ObserverParts): Observer {
+export function createObserver({ timeframes, supervisor, host, exchange, stages, clock }: ObserverParts): Observer {
   const startedMs = clock.wallMs();
   let postgres: HealthPart = { name: 'postgres', isUp: false, detail: 'connecting', sinceMs: startedMs };
   /** Between two sessions, when Kafka is why there is none. */
@@ -70,7 +72,7 @@ export function createObserver({ timeframes, supervisor, host, stages, clock }: 
   const health = (): HealthPart[] => {
     const publisher = supervisor.session?.topology.publisher;
     const kafka = publisher ? { name: 'kafka', ...publisher.health() } : kafkaTrouble;
-    return [engineHealth(), postgres, ...(kafka ? [kafka] : []), ...host.health()];
+    return [engineHealth(), postgres, ...(kafka ? [kafka] : []), ...host.health(), ...(exchange?.health() ?? [])];
   };
 
   const collect = (): void => {
@@ -125,6 +127,7 @@ export function createObserver({ timeframes, supervisor, host, stages, clock }: 
       lostTicks: supervisor.lostTicks,
       lossWindowMs: lossWindowMs(),
       feed: host.feed(),
+      exchange: exchange && new Map(Object.entries(exchange.counts())),
       health: health(),
     };
   };

@@ -18,6 +18,7 @@ import { loadStoredInstruments, withStored } from '../sinks/postgres/stored-inst
 import { renderBanner } from './banner.ts';
 import { handleCrashes } from './crash.ts';
 import type { StopReason } from './engine.ts';
+import { type ExchangeHost, openExchangeIfOn } from './exchange-host.ts';
 import { createHealthLog } from './health-log.ts';
 import { createObserver, createStages, type Observer, type Stages } from './observe.ts';
 import { openServers, type Servers } from './servers.ts';
@@ -56,6 +57,7 @@ interface Run {
   readonly host: SourceHost;
   readonly run: number;
   readonly supervisor: Supervisor;
+  readonly exchange: ExchangeHost | undefined;
   readonly observer: Observer;
   readonly stages: Stages;
   readonly display: StatusDisplay;
@@ -110,6 +112,16 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     goesOn: host.isLive || isResume,
   });
   const before = await judgeStored({ ...database, source: host.name, run, timeframes });
+  const exchange = await openExchangeIfOn({
+    config,
+    database,
+    kafka: servers.kafka,
+    run,
+    clock: SYSTEM_CLOCK,
+    pause: SYSTEM_PAUSE,
+    log,
+    say: (text) => display.print([text]),
+  });
   const stages = createStages();
   let gateway: Gateway | undefined;
   let isAnnounced = false;
@@ -133,6 +145,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
           servers,
           gatewayUrl: gateway?.url ?? '',
           host,
+          exchange,
           run,
           restored: session.restored,
           recovered: session.recovered,
@@ -146,7 +159,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     },
     onSessionEnd: () => void observer.open(),
   });
-  const observer = createObserver({ timeframes, supervisor, host, stages, clock: SYSTEM_CLOCK });
+  const observer = createObserver({ timeframes, supervisor, host, exchange, stages, clock: SYSTEM_CLOCK });
   const sessionParts: SessionParts = {
     config,
     timeframes,
@@ -166,7 +179,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
       if (message.type === 'latency') stages[message.stage]?.stage.add(message.encoded);
     },
   };
-  const parts: Run = { options, timeframes, servers, database, host, run, supervisor, observer, stages, display, log };
+  const parts: Run = { options, timeframes, servers, database, host, run, supervisor, exchange, observer, stages, display, log };
   try {
     gateway = await startGateway({
       host: config.METRICS_HOST,
@@ -179,6 +192,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
       requestStop() {
         // First what feeds the log: what it writes after this would only wait there.
         host.requestStop();
+        exchange?.requestStop();
         supervisor.requestStop();
       },
       unwritten: () => unwritten(parts),
@@ -187,6 +201,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     return await cycle(parts, before, gateway);
   } finally {
     await gateway?.close();
+    await exchange?.close();
     await host.close();
   }
 }
@@ -219,11 +234,12 @@ async function cycle(parts: Run, before: readonly ConservationLine[], gateway: G
     clearInterval(ticker);
   }
   await parts.host.settle();
+  await parts.exchange?.close();
   const elapsedSec = (SYSTEM_CLOCK.wallMs() - startedMs) / 1000;
   const summary = await insist(parts, () => summariseRun({ ...database, ...parts, before, reason, elapsedSec }));
   const isGood = summary.isConserved && isAccounted(summary) && supervisor.lostTicks === 0;
   await insist(parts, () => endRun({ ...database, run: parts.run, isConserved: isGood, summary: summaryToJson(summary) }));
-  display.print(renderSummary(summary));
+  display.print([...renderSummary(summary), ...(parts.exchange?.notes() ?? []).map((note) => `  ${note}`)]);
   log.info({ summary: JSON.parse(summaryToJson(summary)) as unknown }, 'summary');
   writeSummary(parts.options.loaded.config.SUMMARY_JSON, summary);
   return isGood ? EXIT_CONSERVED : EXIT_NOT_CONSERVED;

@@ -16,7 +16,7 @@ export interface OutboxRow {
   readonly lane: number;
   /** Database epoch. */
   readonly epoch: number;
-  readonly kind: 'bars' | 'dlq';
+  readonly kind: 'bars' | 'dlq' | 'fills';
   /** Position among the rows of this lane, epoch and kind. */
   readonly part: number;
   /** Payloads as they go to Kafka, one to a line. */

@@ -48,6 +48,7 @@ describe('migrations', () => {
       '0003_open_bars',
       '0004_checkpoint',
       '0005_state_version',
+      '0006_orders',
       'tables of 60m',
       'tables of 1d',
     ]);

@@ -8,7 +8,7 @@ import type { OutboxRow } from '../messages.ts';
 import { deadLetterKey } from './dlq.ts';
 import type { Markers, TransactionOptions } from './marker.ts';
 import type { Rdkafka } from './rdkafka.ts';
-import { barsTopic, deadLetterTopic } from './topics.ts';
+import { barsTopic, deadLetterTopic, fillsTopic } from './topics.ts';
 import { createTransactor, fenceTransactionalId, type Outgoing, type Outlet } from './transactor.ts';
 
 /** An owner that is fenced may have a transaction under way that the brokers end first. */
@@ -17,6 +17,12 @@ const RECOVERY_TIMEOUT_MS = 60_000;
 /** Text published in one transaction, unless one epoch of a lane has more. Characters. */
 const TRANSACTION_CHARACTERS = 8_388_608;
 const MESSAGES_PER_TURN = 1024;
+/** What the JSON of a line has at least. */
+const MEMBERS: Readonly<Record<OutboxRow['kind'], readonly string[]>> = {
+  bars: ['symbol', 'tf'],
+  dlq: ['topic', 'partition', 'offset'],
+  fills: ['symbol', 'fill_id'],
+};
 
 export interface RecoveryOptions {
   readonly library: Rdkafka;
@@ -123,12 +129,13 @@ function messagesOf(row: OutboxRow, prefix: string): Outgoing[] {
       const payload = Buffer.from(line);
       const fields = parseLine(row, line);
       if (row.kind === 'dlq') return { topic: deadLetterTopic(prefix), key: deadLetterKey(fields), payload };
+      if (row.kind === 'fills') return { topic: fillsTopic(prefix), key: String(fields['symbol']), payload };
       return { topic: barsTopic(prefix, String(fields['tf'])), key: String(fields['symbol']), payload };
     });
 }
 
 function parseLine(row: OutboxRow, line: string): Readonly<Record<string, unknown>> {
-  const names = row.kind === 'dlq' ? ['topic', 'partition', 'offset'] : ['symbol', 'tf'];
+  const names = MEMBERS[row.kind];
   try {
     const fields: unknown = JSON.parse(line);
     // A cast: an object, of which only the members looked at below are relied upon.

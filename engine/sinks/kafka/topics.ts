@@ -45,6 +45,12 @@ export type TopicConfig = Pick<
   | 'BARS5M_RETENTION_MS'
   | 'BARS15M_RETENTION_MS'
   | 'DLQ_RETENTION_MS'
+  | 'MATCHER'
+  | 'ORDER_JOURNAL'
+  | 'P_ORDERS'
+  | 'ORDERS_RETENTION_MS'
+  | 'P_FILLS'
+  | 'FILLS_RETENTION_MS'
 >;
 
 export function barsTopic(prefix: string, timeframe: string): string {
@@ -53,6 +59,14 @@ export function barsTopic(prefix: string, timeframe: string): string {
 
 export function deadLetterTopic(prefix: string): string {
   return `${prefix}dlq`;
+}
+
+export function ordersTopic(prefix: string): string {
+  return `${prefix}orders`;
+}
+
+export function fillsTopic(prefix: string): string {
+  return `${prefix}fills`;
 }
 
 /** Every topic of a run; timeframes without a knob of their own are kept as long as 15m. */
@@ -76,6 +90,10 @@ export function planTopics(config: TopicConfig, timeframes: readonly string[]): 
       plan(barsTopic(config.TOPIC_PREFIX, name), config.P_BARS, retentionMs[name] ?? config.BARS15M_RETENTION_MS),
     ),
     plan(deadLetterTopic(config.TOPIC_PREFIX), config.P_DLQ, config.DLQ_RETENTION_MS),
+    ...(config.MATCHER === 'on' && config.ORDER_JOURNAL === 'kafka'
+      ? [plan(ordersTopic(config.TOPIC_PREFIX), config.P_ORDERS, config.ORDERS_RETENTION_MS)]
+      : []),
+    ...(config.MATCHER === 'on' ? [plan(fillsTopic(config.TOPIC_PREFIX), config.P_FILLS, config.FILLS_RETENTION_MS)] : []),
   ];
 }
 

@@ -128,7 +128,7 @@ export async function readOutbox({
   lanes,
 }: Database & { source: string; lanes: readonly number[] }): Promise<OutboxRow[]> {
   return await withConnection(connectionString, schema, async (client) => {
-    const { rows } = await client.query<{ lane: number; epoch: string; kind: 'bars' | 'dlq'; part: number; lines: string }>(
+    const { rows } = await client.query<{ lane: number; epoch: string; kind: OutboxRow['kind']; part: number; lines: string }>(
       'select lane, epoch, kind, part, lines from outbox where source = $1 and lane = any($2) order by lane, epoch, kind, part',
       [source, lanes],
     );
