@@ -14,7 +14,9 @@ const TIMEOUT_MS = 30_000;
 /** An open transaction hides what lies behind it; the broker itself ends one after its timeout, by default 60 s. */
 const READ_TIMEOUT_MS = 90_000;
 const BATCH = 5000;
+const ASK_TIMEOUT_MS = 5000;
 const HIGH_OFFSET_TRIES = 20;
+const TRIES_OF_A_CLIENT = 4;
 const HIGH_OFFSET_REST_MS = 500;
 
 export interface TopicReader {
@@ -46,65 +48,76 @@ export async function createTopicReader({
       },
       { 'auto.offset.reset': 'earliest' },
     );
-    // librdkafka mends its connections by itself.
+    // librdkafka mends its connections by itself, nearly always.
     consumer.on('event.error', () => undefined);
     await connectClient(consumer, brokers, TIMEOUT_MS);
     consumer.setDefaultConsumeTimeout(20);
     return consumer;
   };
-  const committed = await open('read_committed');
-  const all = await open('read_uncommitted');
-  const ends = new Map<string, number>();
-  committed.on('partition.eof', ({ topic, partition, offset }) => ends.set(`${topic} ${partition}`, offset));
+  const shut = (consumer: Consumer): Promise<void> => new Promise((resolve) => consumer.disconnect(() => resolve()));
+  let asking = await open('read_uncommitted');
 
   const askHighOffset = (topic: string, partition: number): Promise<number> =>
     new Promise((resolve, reject) => {
-      all.queryWatermarkOffsets(topic, partition, TIMEOUT_MS, (error, offsets) => (error ? reject(error) : resolve(offsets.highOffset)));
+      asking.queryWatermarkOffsets(topic, partition, ASK_TIMEOUT_MS, (error, offsets) =>
+        error ? reject(error) : resolve(offsets.highOffset),
+      );
     });
 
-  /** Asks again for a while: a broker that has just come back does not lead its partitions at once. */
+  /** Asks again for a while, with another client after some: one that a stopped broker left without any broker finds none again. */
   const highOffset = async (topic: string, partition: number): Promise<number> => {
-    for (let left = HIGH_OFFSET_TRIES; ; left -= 1) {
+    for (let tries = 1; ; tries += 1) {
       try {
         return await askHighOffset(topic, partition);
       } catch (error) {
-        if (left <= 1) throw error;
+        if (tries >= HIGH_OFFSET_TRIES) throw error;
         await sleep(HIGH_OFFSET_REST_MS);
+        if (tries % TRIES_OF_A_CLIENT !== 0) continue;
+        const lost = asking;
+        asking = await open('read_uncommitted');
+        void shut(lost);
       }
     }
   };
-
-  const readBatch = (): Promise<readonly Message[]> =>
-    new Promise((resolve, reject) => {
-      committed.consume(BATCH, (error, messages) => (error ? reject(error) : resolve(messages)));
-    });
 
   return {
     highOffset,
     async read(partitions) {
       const highs = await Promise.all(partitions.map(({ topic, partition }) => highOffset(topic, partition)));
-      ends.clear();
-      const messages: Message[] = [];
-      committed.assign(partitions.map(({ topic, partition }) => ({ topic, partition, offset: 0 })));
-      const endMs = performance.now() + READ_TIMEOUT_MS;
-      const isBehind = ({ topic, partition }: TopicPartition, index: number): boolean =>
-        (ends.get(`${topic} ${partition}`) ?? -1) < (highs[index] ?? 0);
-      while (partitions.some(isBehind)) {
-        const behind = partitions.find(isBehind);
-        if (performance.now() > endMs)
-          throw new EngineError(
-            'TORTURE_READ',
-            `topic ${behind?.topic} partition ${behind?.partition}: its end cannot be read, is a transaction open?`,
-          );
-        messages.push(...(await readBatch()));
+      const consumer = await open('read_committed');
+      try {
+        return await readUpTo(consumer, partitions, highs);
+      } finally {
+        await shut(consumer);
       }
-      committed.unassign();
-      return messages.filter(({ topic, partition }) => partitions.some((entry) => entry.topic === topic && entry.partition === partition));
     },
-    async close() {
-      await Promise.all([committed, all].map((consumer) => new Promise<void>((resolve) => consumer.disconnect(resolve))));
-    },
+    close: () => shut(asking),
   };
+}
+
+/** @throws EngineError TORTURE_READ */
+async function readUpTo(consumer: Consumer, partitions: readonly TopicPartition[], highs: readonly number[]): Promise<Message[]> {
+  const ends = new Map<string, number>();
+  consumer.on('partition.eof', ({ topic, partition, offset }) => ends.set(`${topic} ${partition}`, offset));
+  const readBatch = (): Promise<readonly Message[]> =>
+    new Promise((resolve, reject) => {
+      consumer.consume(BATCH, (error, messages) => (error ? reject(error) : resolve(messages)));
+    });
+  const messages: Message[] = [];
+  consumer.assign(partitions.map(({ topic, partition }) => ({ topic, partition, offset: 0 })));
+  const endMs = performance.now() + READ_TIMEOUT_MS;
+  const isBehind = ({ topic, partition }: TopicPartition, index: number): boolean =>
+    (ends.get(`${topic} ${partition}`) ?? -1) < (highs[index] ?? 0);
+  while (partitions.some(isBehind)) {
+    const behind = partitions.find(isBehind);
+    if (performance.now() > endMs) {
+      const text = `topic ${behind?.topic} partition ${behind?.partition}: its end cannot be read, is a transaction open?`;
+      throw new EngineError('TORTURE_READ', text);
+    }
+    messages.push(...(await readBatch()));
+  }
+  consumer.unassign();
+  return messages;
 }
 
 /** Messages of the ticks topic by partition. */
