@@ -139,6 +139,22 @@ it.each([
   expect(publisher.health()).toMatchObject({ isUp: false, detail: 'closed' });
 });
 
+it('asks for the markers with another client when the first has lost its brokers', async () => {
+  const broker = createScriptedBroker([
+    ...Array.from({ length: 8 }, (): Fate => 'done'),
+    'lost',
+    ...Array.from({ length: 91 }, (): Fate => 'done'),
+  ]);
+  const { publisher, putSecond } = createRig(broker, 32);
+  await publisher.connect();
+  broker.loseMarkerClients();
+  putSecond(1);
+  publisher.epochCommitted({ databaseEpoch: 1, bars: SYMBOLS, letters: [] });
+  expect(await publisher.drain(10_000)).toBe(0);
+  assertEachOnce(broker, 1);
+  await publisher.close();
+});
+
 it('ends FENCED when its producer is fenced and the lanes belong to somebody else', async () => {
   const broker = createScriptedBroker([
     ...Array.from({ length: 8 }, (): Fate => 'done'),

@@ -26,6 +26,8 @@ export interface ScriptedBroker {
   readonly log: readonly (readonly StoredMessage[])[];
   readonly markers: ReadonlyMap<number, number>;
   producerCount(): number;
+  /** Clients of the marker group that are there now are told nothing from here on. */
+  loseMarkerClients(): void;
 }
 
 const CODES: Readonly<Record<Fate, number>> = {
@@ -55,6 +57,8 @@ export function createScriptedBroker(script: readonly Fate[]): ScriptedBroker {
   const markers = new Map<number, number>();
   let turn = 0;
   let producers = 0;
+  let markerClients = 0;
+  let lostClients = 0;
   const nextFate = (): Fate => {
     const fate = turn < 4 * script.length ? (script[turn % script.length] ?? 'done') : 'done';
     turn += 1;
@@ -157,6 +161,7 @@ export function createScriptedBroker(script: readonly Fate[]): ScriptedBroker {
   };
   class ScriptedConsumer implements Consumer {
     isOpen = false;
+    readonly number = ++markerClients;
     connect(_options: object, done: (error: RdkafkaError | null, metadata: Metadata) => void): void {
       this.isOpen = true;
       setImmediate(() => done(null, { topics: [], brokers: [] }));
@@ -170,7 +175,7 @@ export function createScriptedBroker(script: readonly Fate[]): ScriptedBroker {
         const offset = markers.get(partition);
         return offset === undefined ? { topic, partition } : { topic, partition, offset };
       });
-      setImmediate(() => done(null, offsets));
+      setImmediate(() => (this.number <= lostClients ? done(errorOf('again'), []) : done(null, offsets)));
     }
     disconnect(done: () => void): void {
       this.isOpen = false;
@@ -201,5 +206,11 @@ export function createScriptedBroker(script: readonly Fate[]): ScriptedBroker {
     AdminClient: { create: absent },
     librdkafkaVersion: 'scripted',
   };
-  return { library, log, markers, producerCount: () => producers };
+  return {
+    ...{ library, log, markers },
+    producerCount: () => producers,
+    loseMarkerClients() {
+      lostClients = markerClients;
+    },
+  };
 }

@@ -180,6 +180,12 @@ export function createTransactor(options: TransactorOptions): Transactor {
 
   const markers = (): Promise<Markers> => (markerClient ? readMarkers(markerClient, transactions) : Promise.reject(closed(transactions)));
 
+  const disposeMarkerClient = async (): Promise<void> => {
+    const old = markerClient;
+    markerClient = undefined;
+    if (old) await disconnectConsumer(old);
+  };
+
   /** Opens again what failed; true when the markers show that the lost attempt had come through. */
   const reopen = async (wanted: Markers): Promise<boolean> => {
     await open();
@@ -187,6 +193,8 @@ export function createTransactor(options: TransactorOptions): Transactor {
       return isReached(await markers(), wanted);
     } catch (error) {
       await dispose();
+      // It may have lost the brokers for good, as it happens to a client whose broker was away: the next attempt has another.
+      await disposeMarkerClient();
       throw error;
     }
   };
@@ -283,8 +291,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
       // Best effort: what stays open ends by its timeout, or by who claims the lanes next.
       if (current && stage !== 'none') await new Promise<void>((resolve) => current.abortTransaction(CALL_TIMEOUT_MS, () => resolve()));
       await dispose();
-      if (markerClient) await disconnectConsumer(markerClient);
-      markerClient = undefined;
+      await disposeMarkerClient();
       setHealth(false, 'closed');
     },
   };
