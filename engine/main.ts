@@ -1,4 +1,5 @@
 /** The command line. */
+import { spawn } from 'node:child_process';
 import { Command, Option } from 'commander';
 import { KnobsInvalid, type LoadedConfig, loadProcessConfig } from '../config/load.ts';
 import { EngineError, messageOf } from './core/errors.ts';
@@ -162,4 +163,9 @@ program
   .action(guarded((files: string[], flags: TwinFlags) => runTwinCommand(files, flags, say)));
 
 await program.parseAsync();
-setTimeout(() => process.exit(), EXIT_PATIENCE_MS).unref();
+setTimeout(() => {
+  // The end waits for threads of the pool, and a call into a client library that lost its brokers keeps one for good.
+  const last = `setTimeout(() => { try { process.kill(${process.pid}, 'SIGKILL'); } catch {} }, ${EXIT_PATIENCE_MS})`;
+  spawn(process.execPath, ['-e', last], { detached: true, stdio: 'ignore' }).unref();
+  process.exit();
+}, EXIT_PATIENCE_MS).unref();

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import * as L from '../../../schemas/layout.gen.ts';
 import { OUT_KIND } from '../../../schemas/records.ts';
-import { SYSTEM_CLOCK } from '../../core/clock.ts';
+import { type Pause, SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { allocateSymbols, openSymbols } from '../../market/instruments.ts';
 import { murmur2Part } from '../../market/murmur2.ts';
 import { parseTimeframes } from '../../market/timeframes.ts';
@@ -37,14 +37,22 @@ interface Rig {
   putSecond(second: number): void;
 }
 
-function createRig({ library }: ScriptedBroker, capacity: number, isOwner: () => Promise<boolean> = TRANSACTIONS.isOwner): Rig {
+interface RigOptions {
+  readonly isOwner?: () => Promise<boolean>;
+  readonly pause?: Pause;
+}
+
+function createRig({ library }: ScriptedBroker, capacity: number, { isOwner, pause }: RigOptions = {}): Rig {
   const committedRing = allocateRing(capacity, L.BAR_SIZE);
   const ring = createRing(committedRing, 0);
   const symbols = openSymbols(allocateSymbols(SYMBOLS));
   const entry = { partition: 0, shard: 0, priceDecimals: 2, lotDecimals: 0, isQuote: false };
   for (let index = 0; index < SYMBOLS; index += 1) symbols.write(index, { ...entry, name: `S${index}`, localIndex: index });
-  const transactions = { ...TRANSACTIONS, isOwner };
-  const publisher = createBarPublisher({ ...OPTIONS, library, committedRing, symbols, timeframes: TIMEFRAMES, transactions });
+  const transactions = { ...TRANSACTIONS, isOwner: isOwner ?? TRANSACTIONS.isOwner };
+  const publisher = createBarPublisher({
+    ...{ ...OPTIONS, library, committedRing, symbols, timeframes: TIMEFRAMES, transactions },
+    ...(pause ? { pause } : {}),
+  });
   const record = new Int32Array(L.BAR_SIZE >> 2);
   record[L.BAR_KIND_I32] = OUT_KIND.barFinal;
   return {
@@ -155,6 +163,23 @@ it('asks for the markers with another client when the first has lost its brokers
   await publisher.close();
 });
 
+it('leaves a producer alone that does not answer, and goes on with another', async () => {
+  const broker = createScriptedBroker([
+    ...Array.from({ length: 7 }, (): Fate => 'done'),
+    'silent',
+    ...Array.from({ length: 92 }, (): Fate => 'done'),
+  ]);
+  const quickly: Pause = (ms, signal) => SYSTEM_PAUSE(Math.min(ms, 20), signal);
+  const { publisher, putSecond } = createRig(broker, 32, { pause: quickly });
+  await publisher.connect();
+  putSecond(1);
+  publisher.epochCommitted({ databaseEpoch: 1, bars: SYMBOLS, letters: [] });
+  expect(await publisher.drain(10_000)).toBe(0);
+  assertEachOnce(broker, 1);
+  expect(broker.producerCount()).toBe(2);
+  await publisher.close();
+});
+
 it('ends FENCED when its producer is fenced and the lanes belong to somebody else', async () => {
   const broker = createScriptedBroker([
     ...Array.from({ length: 8 }, (): Fate => 'done'),
@@ -162,7 +187,7 @@ it('ends FENCED when its producer is fenced and the lanes belong to somebody els
     ...Array.from({ length: 91 }, (): Fate => 'done'),
   ]);
   let isOwner = true;
-  const { publisher, putSecond } = createRig(broker, 32, async () => isOwner);
+  const { publisher, putSecond } = createRig(broker, 32, { isOwner: async () => isOwner });
   await publisher.connect();
   putSecond(1);
   isOwner = false;

@@ -9,8 +9,9 @@ import type { Consumer, Done, Metadata, Producer, Rdkafka, RdkafkaError, TopicPa
  * What a call meets. `again`: answered as retriable. `abort`: the transaction is lost. `fatal`: the producer is lost, and with it the
  * transaction. `fenced`: as fatal, by somebody else. `lost`: of a commit that came through, but whose answer is an error that ends the producer.
  * `belied`: of one that came through, but whose answer says that the transaction is lost.
+ * `silent`: of a call that is neither carried out nor answered.
  */
-export type Fate = 'done' | 'full' | 'again' | 'abort' | 'fatal' | 'fenced' | 'lost' | 'belied';
+export type Fate = 'done' | 'full' | 'again' | 'abort' | 'fatal' | 'fenced' | 'lost' | 'belied' | 'silent';
 
 export const SCRIPTED_PARTITIONS = 3;
 
@@ -32,6 +33,7 @@ export interface ScriptedBroker {
 
 const CODES: Readonly<Record<Fate, number>> = {
   done: 0,
+  silent: 0,
   full: -184,
   again: -185,
   abort: 47,
@@ -83,6 +85,7 @@ export function createScriptedBroker(script: readonly Fate[]): ScriptedBroker {
       const fate = this.isLost ? 'fatal' : nextFate();
       if (fate === 'done' || fate === 'full' || fate === 'lost' || fate === 'belied') whenDone();
       if (fate === 'fatal' || fate === 'fenced' || fate === 'lost') this.isLost = true;
+      if (fate === 'silent') return;
       setImmediate(() => done(fate === 'done' || fate === 'full' ? null : errorOf(fate)));
     }
 

@@ -25,6 +25,8 @@ const CALL_TIMEOUT_MS = 2000;
 const CALL_REST_MS = 20;
 /** A call that is still to be repeated after so long is given up with its producer: another one begins with fresh connections. */
 const CALL_PATIENCE_US = 20_000_000;
+/** A call that is not answered at all for so long, its own time-out notwithstanding, is of a client that has lost its brokers for good. */
+const CALL_SILENCE_MS = 10_000;
 const QUEUE_REST_MS = 1;
 const RETRY_FIRST_MS = 100;
 const RETRY_LAST_MS = 5000;
@@ -127,12 +129,33 @@ export function createTransactor(options: TransactorOptions): Transactor {
     if (closing.signal.aborted) throw closed(transactions);
   };
 
+  /**
+   * A client with a call under way cannot be disconnected: one that does not answer is left alone, and whoever initialises its id next fences it.
+   * @throws Unanswered
+   */
+  const answered = async (invoke: (done: Done) => void): Promise<RdkafkaError | null> => {
+    const isAnswered = new AbortController();
+    const answer = new Promise<RdkafkaError | null>((resolve) => invoke((error) => resolve(error ?? null)));
+    const silence = pause(CALL_SILENCE_MS, isAnswered.signal).then(
+      () => {
+        producer = undefined;
+        throw new Unanswered(`a transactional call is not answered in ${CALL_SILENCE_MS} ms`);
+      },
+      () => answer,
+    );
+    try {
+      return await Promise.race([answer, silence]);
+    } finally {
+      isAnswered.abort();
+    }
+  };
+
   /** Makes a transactional call until it is answered. @throws the RdkafkaError that ends it */
   const call = async (invoke: (done: Done) => void): Promise<void> => {
     const endUs = clock.monotonicUs() + CALL_PATIENCE_US;
     for (;;) {
       throwIfClosing();
-      const error = await new Promise<RdkafkaError | null>((resolve) => invoke((answer) => resolve(answer ?? null)));
+      const error = await answered(invoke);
       progressMs = error ? progressMs : clock.wallMs();
       if (!error) return;
       if (!error.isRetriable) throw error;
@@ -324,6 +347,9 @@ export function isReached(markers: Markers, wanted: Markers): boolean {
 
 /** What can be repeated, but did not get anywhere. */
 class OutOfPatience extends Error {}
+
+/** What was not answered, neither well nor badly. */
+class Unanswered extends Error {}
 
 function isAbortable(error: unknown): boolean {
   if (error instanceof OutOfPatience) return false;
