@@ -4,9 +4,9 @@
  * the group waits for that.
  */
 import { SYSTEM_PAUSE } from '../core/clock.ts';
-import { EngineError } from '../core/errors.ts';
+import { assert, EngineError } from '../core/errors.ts';
 import { type Consumer, RDKAFKA_ERROR, type TopicPartition } from '../sinks/kafka/rdkafka.ts';
-import type { ConsumerCallbacks, ReaderContext } from './kafka-state.ts';
+import type { ConsumerCallbacks, ReaderContext, ReaderState, ReadUnderWay } from './kafka-state.ts';
 import type { SourcePosition } from './source.ts';
 
 const ASSIGN_TIMEOUT_MS = 45_000;
@@ -64,17 +64,22 @@ export function waitForAssignment({ options, state }: ReaderContext): Promise<re
   });
 }
 
+/** Waits for a read that is out of date: it would take the first messages of a new assignment with it, and be forgotten with them. */
+export async function staleReadEnds({ state }: ReaderContext): Promise<void> {
+  while (isOutOfDate(state.read, state)) await state.read.done;
+}
+
+function isOutOfDate(read: ReadUnderWay | undefined, { generation }: ReaderState): read is ReadUnderWay {
+  return read !== undefined && read.generation !== generation;
+}
+
 /** Reads the assigned partitions from the given offsets; those without one begin at the group's committed offset, else at the earliest. */
-export function beginReading({ options, state, queue, consumer }: ReaderContext, offsets: SourcePosition['offsets']): void {
+export function beginReading({ options, state, consumer }: ReaderContext, offsets: SourcePosition['offsets']): void {
+  assert(!state.isReading && !isOutOfDate(state.read, state), 'reading begins once the reading before it has ended');
   const list = (state.assigned ?? []).map((partition): TopicPartition => {
     const offset = offsets.get(partition);
     return offset === undefined ? { topic: options.topic, partition } : { topic: options.topic, partition, offset: Number(offset) };
   });
-  if (state.isReading) {
-    queue.clear();
-    state.generation += 1;
-    consumer.unassign();
-  }
   state.readOffsets.clear();
   state.ends.clear();
   state.isPaused = false;

@@ -5,7 +5,7 @@
 import { messageOf } from '../core/errors.ts';
 import { clientTrouble, connectClient, topicMetadata } from '../sinks/kafka/client.ts';
 import type { Message, RdkafkaError } from '../sinks/kafka/rdkafka.ts';
-import { beginReading, createRebalance, endReading, waitForAssignment } from './kafka-group.ts';
+import { beginReading, createRebalance, endReading, staleReadEnds, waitForAssignment } from './kafka-group.ts';
 import { disconnect, leave } from './kafka-leave.ts';
 import { checkOffsets, highOffsets } from './kafka-offsets.ts';
 import { createMessageQueue, type MessageQueue } from './kafka-queue.ts';
@@ -123,6 +123,7 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
       const before = state.assigned;
       const assigned = new Map([...offsets].filter(([partition]) => before?.includes(partition)));
       await checkOffsets(consumer, topic, assigned);
+      await staleReadEnds(context);
       // Nobody reads yet, so what the group took back meanwhile is given back already, and what it gives out next is another session's.
       if (before === undefined || member.context.state.assigned !== before) {
         throw assignmentChanged(options, before, member.context.state.assigned);
@@ -295,9 +296,16 @@ function createPump(context: ReaderContext): () => void {
     if (isReading || state.isStopped || state.isRevoked || isHeldBack()) return;
     isReading = true;
     const { generation } = state;
+    let end = (): void => undefined;
+    const done = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    state.read = { generation, done };
     const isBatch = isBusy && !state.isPaused;
     consumer.setDefaultConsumeTimeout(isBatch ? 0 : READ_WAIT_MS);
     consumer.consume(isBatch ? READ_BATCH : 1, (error, messages) => {
+      state.read = undefined;
+      end();
       if (state.isStopped) return;
       if (error) {
         onError(error);

@@ -34,6 +34,8 @@ export interface ReaderState {
   readonly readOffsets: Map<number, number>;
   /** Moves on when reading ends: what a read under way then brings is out of date. */
   generation: number;
+  /** The read that is under way; there is one at a time. */
+  read: ReadUnderWay | undefined;
   isPaused: boolean;
   isStopped: boolean;
   /** What is wrong with the connection; empty when nothing is. */
@@ -41,6 +43,11 @@ export interface ReaderState {
   failure: Error | undefined;
   commitFailures: number;
   onAssigned: (assigned: readonly number[]) => void;
+}
+
+export interface ReadUnderWay {
+  readonly generation: number;
+  readonly done: Promise<void>;
 }
 
 export interface ReaderContext {
@@ -60,6 +67,7 @@ export function createState(): ReaderState {
     ends: new Map(),
     readOffsets: new Map(),
     generation: 0,
+    read: undefined,
     isPaused: false,
     isStopped: true,
     trouble: 'not connected yet',

@@ -26,6 +26,9 @@ type EndListener = (end: { topic: string; partition: number; offset: number }) =
 
 const POLL_MS = 4;
 const FETCH_MAX = 64;
+/** A read waits for a thread of the pool, which transactions and other reads use too. */
+const POOL_BUSY_ONE_IN = 16;
+const POOL_BUSY_MS = 150;
 
 export class SimConsumer implements Consumer {
   readonly #parts: ConsumerParts;
@@ -204,13 +207,16 @@ export class SimConsumer implements Consumer {
 
   consume(count: number, done: (error: RdkafkaError | null, messages: readonly Message[]) => void): void {
     const { scheduler, owner } = this.#parts;
-    const untilMs = scheduler.clock.wallMs() + this.#timeoutMs;
+    const timeoutMs = this.#timeoutMs;
+    let untilMs: number | undefined;
     const look = (): void => {
+      untilMs ??= scheduler.clock.wallMs() + timeoutMs;
       const messages = this.#fetch(count);
       if (messages.length > 0 || scheduler.clock.wallMs() >= untilMs) done(null, messages);
       else scheduler.after(owner, scheduler.prng.nextFloat() * POLL_MS, look);
     };
-    scheduler.after(owner, 0, look);
+    const isPoolBusy = scheduler.prng.nextBelow(POOL_BUSY_ONE_IN) === 0;
+    scheduler.after(owner, isPoolBusy ? scheduler.prng.nextFloat() * POOL_BUSY_MS : 0, look);
   }
 
   #fetch(count: number): Message[] {

@@ -29,7 +29,7 @@ export interface SimResult {
   readonly story: readonly string[];
 }
 
-const STEPS_MAX = 40_000;
+const STEPS_MAX = 80_000;
 const STAGE_STEPS = 64;
 const FUTURE_NS = 2_000_000_000n;
 /** Beyond the batch limits of one simulated seed. */
