@@ -26,7 +26,7 @@ import type { LaneClaim } from '../sinks/postgres/lanes.ts';
 import { createOrderStore, type OrderStore } from '../sinks/postgres/order-store.ts';
 import type { Database } from '../sinks/postgres/runs.ts';
 import type { KafkaServer } from './servers.ts';
-import { createWatchdog } from './watchdog.ts';
+import { createWatchdog, untilReady } from './watchdog.ts';
 import { type StartWorker, startWorker } from './workers.ts';
 
 /** What the exchange is called where sources are named. */
@@ -221,9 +221,14 @@ async function startMatcher(
       announce(error);
     },
   });
-  await ready;
   const beats = new Int32Array(heartbeat);
   const wedged = createWatchdog([{ name: worker.name, read: () => beats[0]!, isStopped: () => worker.isStopped }], clock);
+  try {
+    await untilReady(ready, wedged, pause);
+  } catch (error) {
+    await worker.terminate();
+    throw error;
+  }
   const whatFailed = (): Error | undefined => {
     failure ??= wedged();
     return failure;

@@ -31,7 +31,7 @@ import { rebuildOpenState } from './rebuild.ts';
 import { makeRegions, PARTITION_CAPACITY, type RegionPlace } from './regions.ts';
 import { restoreState } from './restore.ts';
 import type { Servers } from './servers.ts';
-import { createWatchdog, type Heartbeat } from './watchdog.ts';
+import { createWatchdog, type Heartbeat, untilReady } from './watchdog.ts';
 import { type StartWorker, startWorker, type WorkerHandle } from './workers.ts';
 
 /** What the graph is made of; by default the clock, threads and memory of the process. */
@@ -149,8 +149,6 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     announceReady = resolve;
     announceFailure = reject;
   });
-  // After start a failure is the engine's to tell.
-  ready.catch(() => undefined);
   const countReady = (): void => {
     notReady -= 1;
     if (notReady === 0) announceReady();
@@ -202,6 +200,9 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     wedged: watch,
     collecting: () => counters[WRITER_COUNTER.collecting]!,
   });
+  const started = untilReady(ready, watch, pause);
+  // After start a failure is the engine's to tell.
+  started.catch(() => undefined);
   return {
     engine,
     ingest,
@@ -210,7 +211,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     publisher,
     writerCounters: counters,
     clock,
-    ready,
+    ready: started,
     async terminate() {
       await Promise.all([...shards, writer].map((worker) => worker.terminate()));
     },

@@ -36,6 +36,8 @@ const DRAIN_BUDGET = 8192;
 /** While another epoch is being committed, collecting stops here. */
 const COLLECT_LIMIT = 262_144;
 const REST_MS = 1;
+/** While the database is connected to, which may take for as long as it is away. */
+const OPENING_BEAT_MS = 100;
 
 /** What the writer is joined to; by default Postgres and the timers of its thread. */
 export interface WriterSeams {
@@ -100,6 +102,18 @@ export function createPostgresWriter(
     return { message, batch: collector.take(spare), amendments };
   };
 
+  const open = async (): Promise<boolean> => {
+    let isSettled = false;
+    const opening = committer.open().finally(() => {
+      isSettled = true;
+    });
+    while (!isSettled) {
+      counters[WRITER_COUNTER.heartbeat]! += 1;
+      await Promise.race([opening, pause(OPENING_BEAT_MS)]);
+    }
+    return await opening;
+  };
+
   const loop = async (): Promise<void> => {
     let failure: unknown;
     let isDone = false;
@@ -137,7 +151,7 @@ export function createPostgresWriter(
     },
     async run() {
       try {
-        if (await committer.open()) {
+        if (await open()) {
           post({ type: 'ready' });
           await loop();
         }
