@@ -15,8 +15,15 @@
  */
 import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
-import { clientTrouble, connectClient, disconnectProducer, PRODUCER_TOPIC_SETTINGS, transactionalSettings } from './client.ts';
-import { disconnectConsumer, type Markers, openMarkerClient, readMarkers, type TransactionOptions } from './marker.ts';
+import {
+  clientTrouble,
+  connectClient,
+  disconnectConsumer,
+  disconnectProducer,
+  PRODUCER_TOPIC_SETTINGS,
+  transactionalSettings,
+} from './client.ts';
+import { type Markers, openMarkerClient, readMarkers, type TransactionOptions } from './marker.ts';
 import { type Consumer, type Done, type Header, type Producer, RDKAFKA_ERROR, type Rdkafka, type RdkafkaError } from './rdkafka.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
