@@ -60,7 +60,6 @@ interface Group {
  * @throws EngineError KAFKA_UNREACHABLE (retryable), FENCED, OUTBOX_INVALID, KAFKA_MESSAGE
  */
 export async function recoverPublication(options: RecoveryOptions): Promise<Recovery> {
-  const { library, brokers } = options;
   const transactor = createTransactor({ ...options, lingerMs: 0 });
   const done = new AbortController();
   const close = (): Promise<void> => transactor.close();
@@ -68,7 +67,7 @@ export async function recoverPublication(options: RecoveryOptions): Promise<Reco
   try {
     // First the session's own id: who claims the lanes from now on fences it, and with it everything below.
     await transactor.open();
-    await Promise.all(options.previousTransactionalIds.map((id) => fenceTransactionalId(library, brokers, id, FENCE_TIMEOUT_MS)));
+    await Promise.all(options.previousTransactionalIds.map((id) => fenceTransactionalId(options, id, FENCE_TIMEOUT_MS)));
     // Read after the fencing: nobody else moves them any more.
     const markers = new Map(await transactor.markers());
     let published = 0;
