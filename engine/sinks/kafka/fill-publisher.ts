@@ -7,12 +7,12 @@
  */
 import { messageOf } from '../../core/errors.ts';
 import type { TransactionOptions } from './marker.ts';
+import { type Outlet, putAll } from './outlet.ts';
 import { fillsTopic } from './topics.ts';
-import { createTransactor, type LinkHealth, type Outlet, type TransactorOptions } from './transactor.ts';
+import { createTransactor, type LinkHealth, type TransactorOptions } from './transactor.ts';
 
 /** A transaction takes further epochs in until it has this many messages. */
 const TRANSACTION_MESSAGES = 32_768;
-const MESSAGES_PER_TURN = 256;
 
 export interface FillPublisherOptions extends TransactorOptions {
   readonly prefix: string;
@@ -70,14 +70,8 @@ export function createFillPublisher(options: FillPublisherOptions): FillPublishe
     return taken;
   };
 
-  const send = async (outlet: Outlet, messages: readonly FillMessage[]): Promise<void> => {
-    for (let index = 0; index < messages.length; ) {
-      const { symbol, line } = messages[index]!;
-      const isTaken = outlet.put({ topic, key: symbol, payload: Buffer.from(line) });
-      if (isTaken) index += 1;
-      if (!isTaken || index % MESSAGES_PER_TURN === 0) await outlet.rest(!isTaken);
-    }
-  };
+  const send = (outlet: Outlet, messages: readonly FillMessage[]): Promise<void> =>
+    putAll(outlet, messages, ({ symbol, line }) => ({ topic, key: symbol, payload: Buffer.from(line) }));
 
   /** Publishes the oldest announced epochs. Those without fills need no transaction: the marker moves with the next that have some. */
   const publishNext = async (): Promise<void> => {

@@ -18,14 +18,13 @@ import { createBarHandover } from './bar-handover.ts';
 import { createCommittedBacklog } from './committed-backlog.ts';
 import type { DeadLetter } from './dlq.ts';
 import type { TransactionOptions } from './marker.ts';
+import { type Outlet, putAll } from './outlet.ts';
 import type { Rdkafka } from './rdkafka.ts';
 import { deadLetterTopic } from './topics.ts';
-import { createTransactor, type LinkHealth, type Outlet } from './transactor.ts';
+import { createTransactor, type LinkHealth } from './transactor.ts';
 
 /** A transaction takes further epochs in until it has this many messages. */
 const TRANSACTION_MESSAGES = 32_768;
-/** Letters handed over between two turns of the event loop. */
-const LETTERS_PER_TURN = 256;
 const DRAIN_REST_MS = 1;
 /** A transaction that does not go on for this long means that the brokers are away, whatever the client says of them. */
 const STALL_MS = 3000;
@@ -151,12 +150,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
       handedOver += taken;
     }
     const all = epochs.flatMap((epoch) => epoch.letters);
-    for (let index = 0; index < all.length; ) {
-      const { key, json } = all[index]!;
-      const isTaken = outlet.put({ topic: letterTopic, key, payload: Buffer.from(json) });
-      if (isTaken) index += 1;
-      if (!isTaken || index % LETTERS_PER_TURN === 0) await outlet.rest(!isTaken);
-    }
+    await putAll(outlet, all, ({ key, json }) => ({ topic: letterTopic, key, payload: Buffer.from(json) }));
   };
 
   /** Counts what a committed transaction held, and gives its slots back. */

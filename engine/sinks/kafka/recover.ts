@@ -7,16 +7,16 @@ import { EngineError } from '../../core/errors.ts';
 import type { OutboxRow } from '../messages.ts';
 import { deadLetterKey } from './dlq.ts';
 import type { Markers, TransactionOptions } from './marker.ts';
+import { type Outgoing, putAll } from './outlet.ts';
 import type { Rdkafka } from './rdkafka.ts';
 import { barsTopic, deadLetterTopic, fillsTopic } from './topics.ts';
-import { createTransactor, fenceTransactionalId, type Outgoing, type Outlet } from './transactor.ts';
+import { createTransactor, fenceTransactionalId } from './transactor.ts';
 
 /** An owner that is fenced may have a transaction under way that the brokers end first. */
 const FENCE_TIMEOUT_MS = 30_000;
 const RECOVERY_TIMEOUT_MS = 60_000;
 /** Text published in one transaction, unless one epoch of a lane has more. Characters. */
 const TRANSACTION_CHARACTERS = 8_388_608;
-const MESSAGES_PER_TURN = 1024;
 /** What the JSON of a line has at least. */
 const MEMBERS: Readonly<Record<OutboxRow['kind'], readonly string[]>> = {
   bars: ['symbol', 'tf'],
@@ -74,7 +74,7 @@ export async function recoverPublication(options: RecoveryOptions): Promise<Reco
     for (const groups of transactionsOf(groupRows(options.outbox, markers))) {
       const moved = new Map(groups.map(({ lane, epoch }) => [lane, epoch]));
       const messages = groups.flatMap(({ rows }) => rows.flatMap((row) => messagesOf(row, options.prefix)));
-      await transactor.publish({ markers: moved, send: (outlet) => sendAll(outlet, messages) });
+      await transactor.publish({ markers: moved, send: (outlet) => putAll(outlet, messages, (message) => message) });
       published += messages.length;
       for (const [lane, epoch] of moved) markers.set(lane, epoch);
     }
@@ -144,12 +144,4 @@ function parseLine(row: OutboxRow, line: string): Readonly<Record<string, unknow
   }
   const where = `outbox lane ${row.lane}, epoch ${row.epoch}, ${row.kind}, part ${row.part}`;
   throw new EngineError('OUTBOX_INVALID', `${where}: expected JSON with ${names.join(', ')}, found ${line.slice(0, 80)}`);
-}
-
-async function sendAll(outlet: Outlet, messages: readonly Outgoing[]): Promise<void> {
-  for (let index = 0; index < messages.length; ) {
-    const isTaken = outlet.put(messages[index]!);
-    if (isTaken) index += 1;
-    if (!isTaken || index % MESSAGES_PER_TURN === 0) await outlet.rest(!isTaken);
-  }
 }

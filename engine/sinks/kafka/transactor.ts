@@ -24,7 +24,8 @@ import {
   transactionalSettings,
 } from './client.ts';
 import { type Markers, openMarkerClient, readMarkers, type TransactionOptions } from './marker.ts';
-import { type Consumer, type Done, type Header, type Producer, RDKAFKA_ERROR, type Rdkafka, type RdkafkaError } from './rdkafka.ts';
+import type { Outlet } from './outlet.ts';
+import { type Consumer, type Done, type Producer, RDKAFKA_ERROR, type Rdkafka, type RdkafkaError } from './rdkafka.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 /** Each transactional call holds a thread of the pool for so long at most; then it is made again. */
@@ -44,24 +45,6 @@ export interface LinkHealth {
   readonly detail: string;
   /** Wall clock of the last change, ms. */
   readonly sinceMs: number;
-}
-
-export interface Outgoing {
-  readonly topic: string;
-  readonly payload: Buffer;
-  readonly key: Buffer | string;
-  readonly headers?: readonly Header[];
-}
-
-/** The open transaction, as its sender sees it. */
-export interface Outlet {
-  /**
-   * Hands a message to librdkafka, which copies it. False: its queue is full, come again after `rest`.
-   * @throws EngineError KAFKA_MESSAGE for a message that will never pass; anything else ends this attempt
-   */
-  put(message: Outgoing): boolean;
-  /** Lets the event loop turn; with `isFull`, waits a moment too. */
-  rest(isFull: boolean): Promise<void>;
 }
 
 export interface Publication {
