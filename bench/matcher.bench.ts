@@ -9,6 +9,7 @@ import { SYSTEM_CLOCK } from '../engine/core/clock.ts';
 import { EngineError } from '../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../engine/core/root.ts';
 import { createMatcher, type Matcher } from '../engine/kernel/matcher.ts';
+import { OPEN_INSTRUMENT } from '../engine/market/order-command.ts';
 import * as L from '../schemas/order-layout.gen.ts';
 import { buildCpp } from './cpp.ts';
 import { type BenchContext, median } from './harness.ts';
@@ -24,7 +25,6 @@ const BATCH = 256;
 /** Passes over the flow in a round; their median is the round's rate. */
 const PASSES = 3;
 const OWNERS = 1001;
-const PRICE_BAND = L.ORDER_LIMIT_PRICE_MAX;
 /** The npm books are too slow for the whole flow. */
 const NPM_OPERATIONS = 30_000;
 
@@ -163,16 +163,7 @@ function createKernelRun({ flow, owners, isOneByOne }: KernelRun): () => Outcome
 
 function setUp(matcher: Matcher, owners: number): void {
   matcher.clear();
-  matcher.configure(0, {
-    phase: L.PHASE_CONTINUOUS,
-    tickStep: 1,
-    lotStep: 1,
-    minLots: 1,
-    maxLots: L.ORDER_LIMIT_QUANTITY_MAX,
-    lowerTicks: -PRICE_BAND,
-    upperTicks: PRICE_BAND,
-    lastTicks: L.ORDER_LIMIT_PRICE_NONE,
-  });
+  matcher.configure(0, OPEN_INSTRUMENT);
   const limits = { isBlocked: false, maxOpenOrders: 1_000_000, maxOrderLots: 1_000_000, maxNotional: 1n << 60n };
   for (let owner = 1; owner < owners; owner += 1) matcher.limit(owner, limits);
 }

@@ -4,6 +4,7 @@ import {
   type BookInstrument,
   type BookLevel,
   newCommand,
+  OPEN_INSTRUMENT,
   type OrderAttributes,
   type OrderCommand,
   type OrderEvent,
@@ -47,18 +48,6 @@ export interface Desk {
   /** What stands, such as `buy 1: 10@100`, `sell aon 2: 5@101`, `buy stop 3: 10 from 105`; icebergs with `shows 2`. */
   standing(symbolIndex?: number): string[];
 }
-
-/** Open, one tick and one lot, no bounds, no last price. */
-export const OPEN_INSTRUMENT: BookInstrument = {
-  phase: L.PHASE_CONTINUOUS,
-  tickStep: 1,
-  lotStep: 1,
-  minLots: 1,
-  maxLots: L.ORDER_LIMIT_QUANTITY_MAX,
-  lowerTicks: -L.ORDER_LIMIT_PRICE_MAX,
-  upperTicks: L.ORDER_LIMIT_PRICE_MAX,
-  lastTicks: L.ORDER_LIMIT_PRICE_NONE,
-};
 
 export const DESK_POOLS: RegionPools = { symbols: 3, orders: 100, pages: 20, owners: 5 };
 

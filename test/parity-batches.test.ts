@@ -3,7 +3,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMatcher, type Matcher } from '../engine/kernel/matcher.ts';
 import { createBookOracle } from '../engine/market/book-oracle.ts';
-import { attributesOf, newCommand, type OrderCommand, type OrderEvent, readEvent, writeCommand } from '../engine/market/order-command.ts';
+import {
+  attributesOf,
+  newCommand,
+  OPEN_INSTRUMENT,
+  type OrderCommand,
+  type OrderEvent,
+  readEvent,
+  writeCommand,
+} from '../engine/market/order-command.ts';
 import * as L from '../schemas/order-layout.gen.ts';
 import { runs, SEED } from './bar-arbitraries.ts';
 import { anySession, type BookSession, honestSession, setUp } from './order-arbitraries.ts';
@@ -69,9 +77,7 @@ describe('matcher kernel in batches', () => {
   it('agrees with the plain book when thousands of orders stand', { timeout: 300_000 }, () => {
     const sessions = fc.sample(anything, { numRuns: 2, seed: SEED ?? 3 });
     for (const session of sessions) {
-      const wide = { phase: L.PHASE_CONTINUOUS, tickStep: 1, lotStep: 1, minLots: 1, maxLots: L.ORDER_LIMIT_QUANTITY_MAX };
-      const bounds = { lowerTicks: -L.ORDER_LIMIT_PRICE_MAX, upperTicks: L.ORDER_LIMIT_PRICE_MAX, lastTicks: 100 };
-      const instruments = session.instruments.map((instrument) => instrument && { ...wide, ...bounds });
+      const instruments = session.instruments.map((instrument) => instrument && { ...OPEN_INSTRUMENT, lastTicks: 100 });
       const shape = { ...session.shape, orders: 12_000, pages: 64 };
       const commands = [...ballast(9000), ...session.commands.filter(({ kind }) => kind !== L.COMMAND_KIND_MASS_CANCEL)];
       compare({ ...session, shape, instruments, commands }, COMMAND_CAPACITY);

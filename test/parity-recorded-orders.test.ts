@@ -8,9 +8,8 @@ import { openBookFeed } from '../engine/ingest/book-feed/open.ts';
 import { createMatcher } from '../engine/kernel/matcher.ts';
 import { BOOK_ACTION, BOOK_SIDE, type BookBatch, createBookBatch } from '../engine/market/book-message.ts';
 import { createBookOracle } from '../engine/market/book-oracle.ts';
-import { attributesOf, newCommand, type OrderCommand } from '../engine/market/order-command.ts';
+import { attributesOf, newCommand, OPEN_INSTRUMENT, type OrderCommand } from '../engine/market/order-command.ts';
 import * as L from '../schemas/order-layout.gen.ts';
-import { FLOW_INSTRUMENT } from './xc1-flow.ts';
 
 const folder = join(PROJECT_ROOT, loadProcessConfig().config.DATA_DIR);
 const isThere = existsSync(folder);
@@ -45,7 +44,7 @@ function commandsOf(batch: BookBatch, index: number, takerId: bigint): Partial<O
 describe.skipIf(!isThere)(`matcher kernel on recorded orders${isThere ? '' : ' (skipped: no recorded data)'}`, () => {
   it.each(FILES)('agrees with the plain book on %s', { timeout: 300_000 }, async (_, path, least) => {
     const [oracle, matcher] = [createBookOracle(POOLS), createMatcher({ ...POOLS, commandCapacity: 64 })];
-    for (const book of [oracle, matcher]) book.configure(0, FLOW_INSTRUMENT);
+    for (const book of [oracle, matcher]) book.configure(0, OPEN_INSTRUMENT);
     const feed = await openBookFeed([join(folder, path)]);
     const batch = createBookBatch(1024);
     const counts = { messages: 0, trades: 0 };

@@ -1,20 +1,11 @@
 /** Sessions made to go wrong: one symbol, seven prices across a page boundary, two owners, and orders that set each other off. */
 import fc from 'fast-check';
-import { attributesOf, type BookInstrument, newCommand, type OrderCommand } from '../engine/market/order-command.ts';
+import { attributesOf, type BookInstrument, newCommand, OPEN_INSTRUMENT, type OrderCommand } from '../engine/market/order-command.ts';
 import * as L from '../schemas/order-layout.gen.ts';
 import type { BookSession } from './order-arbitraries.ts';
 
 const RECENT_MAX = 14;
-const INSTRUMENT: BookInstrument = {
-  phase: L.PHASE_CONTINUOUS,
-  tickStep: 1,
-  lotStep: 1,
-  minLots: 1,
-  maxLots: 1000,
-  lowerTicks: -L.ORDER_LIMIT_PRICE_MAX,
-  upperTicks: L.ORDER_LIMIT_PRICE_MAX,
-  lastTicks: L.ORDER_LIMIT_PRICE_NONE,
-};
+const INSTRUMENT: BookInstrument = { ...OPEN_INSTRUMENT, maxLots: 1000 };
 
 const oneOf = <T>(...choices: (readonly [weight: number, value: T])[]): fc.Arbitrary<T> =>
   fc.oneof(...choices.map(([weight, value]) => ({ weight, arbitrary: fc.constant(value) })));

@@ -4,14 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { loadProcessConfig } from '../config/load.ts';
 import { PROJECT_ROOT } from '../engine/core/root.ts';
-import {
-  attributesOf,
-  type BookInstrument,
-  type BookLevel,
-  newCommand,
-  type OrderCommand,
-  type OrderEvent,
-} from '../engine/market/order-command.ts';
+import { attributesOf, type BookLevel, newCommand, type OrderCommand, type OrderEvent } from '../engine/market/order-command.ts';
 import * as L from '../schemas/order-layout.gen.ts';
 
 /** op 0 GTC limit, 1 IOC limit, 2 cancel (id only), 3 move. */
@@ -48,18 +41,6 @@ export function generateFlow(count: number, seed: number): Flow {
   const { gen } = createRequire(import.meta.url)(generator) as { gen: (count: number, seed: number) => Flow };
   return gen(count, seed);
 }
-
-/** An instrument that takes every order of the flow. */
-export const FLOW_INSTRUMENT: BookInstrument = {
-  phase: L.PHASE_CONTINUOUS,
-  tickStep: 1,
-  lotStep: 1,
-  minLots: 1,
-  maxLots: L.ORDER_LIMIT_QUANTITY_MAX,
-  lowerTicks: -L.ORDER_LIMIT_PRICE_MAX,
-  upperTicks: L.ORDER_LIMIT_PRICE_MAX,
-  lastTicks: L.ORDER_LIMIT_PRICE_NONE,
-};
 
 const KINDS = [L.COMMAND_KIND_NEW, L.COMMAND_KIND_NEW, L.COMMAND_KIND_CANCEL, L.COMMAND_KIND_MOVE];
 

@@ -5,3 +5,34 @@ export interface Agent {
   doWork(): number;
   close(): void;
 }
+
+/** An agent with a thread of its own. */
+export interface ThreadAgent extends Agent {
+  /** True once nothing more will come. */
+  readonly isDone: boolean;
+  /** Sleeps until there may be work, at most `timeoutMs`. */
+  park(timeoutMs: number): void;
+}
+
+/** Empty looks before the thread sleeps; each backs off for longer than the one before. */
+const LOOKS_BEFORE_PARK = 16;
+const BACK_OFF_STEPS = 100;
+/** Whoever gives it work wakes a sleeping thread; the limit is a safety net. */
+const PARK_MS = 20;
+
+/** Runs the agent on this thread until it is done. */
+export function runAgent(agent: ThreadAgent): void {
+  let emptyLooks = 0;
+  let spun = 0;
+  while (!agent.isDone) {
+    if (agent.doWork() > 0) {
+      emptyLooks = 0;
+    } else if (emptyLooks < LOOKS_BEFORE_PARK) {
+      emptyLooks += 1;
+      for (let step = emptyLooks * BACK_OFF_STEPS; step > 0; step -= 1) spun = (Math.imul(spun, 31) + step) | 0;
+    } else {
+      agent.park(PARK_MS);
+      emptyLooks = 0;
+    }
+  }
+}

@@ -1,6 +1,6 @@
 /** How a member ends: it leaves its group, and its client goes. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Consumer } from '../sinks/kafka/rdkafka.ts';
+import { SYSTEM_PAUSE } from '../core/clock.ts';
+import { disconnectConsumerWithin } from '../sinks/kafka/client.ts';
 import { READ_WAIT_MS, type ReaderContext } from './kafka-state.ts';
 
 const LEAVING_READS = 5;
@@ -30,10 +30,5 @@ export async function leave({ consumer, options }: ReaderContext): Promise<void>
       consumer.consume(1, () => resolve());
     });
   }
-  if (isAnswered) await Promise.race([disconnect(consumer), sleep(DISCONNECT_TIMEOUT_MS)]);
-}
-
-export function disconnect(consumer: Consumer): Promise<void> {
-  if (!consumer.isConnected()) return Promise.resolve();
-  return new Promise((resolve) => consumer.disconnect(resolve));
+  if (isAnswered) await disconnectConsumerWithin(consumer, DISCONNECT_TIMEOUT_MS, options.pause ?? SYSTEM_PAUSE);
 }

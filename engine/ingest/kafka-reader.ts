@@ -3,10 +3,10 @@
  * waits in a thread of the pool and never on main.
  */
 import { messageOf } from '../core/errors.ts';
-import { clientTrouble, connectClient, topicMetadata } from '../sinks/kafka/client.ts';
+import { clientTrouble, connectClient, disconnectConsumer, topicMetadata } from '../sinks/kafka/client.ts';
 import type { Message, RdkafkaError } from '../sinks/kafka/rdkafka.ts';
 import { beginReading, createRebalance, endReading, staleReadEnds, waitForAssignment } from './kafka-group.ts';
-import { disconnect, leave } from './kafka-leave.ts';
+import { leave } from './kafka-leave.ts';
 import { checkOffsets, highOffsets } from './kafka-offsets.ts';
 import { createMessageQueue, type MessageQueue } from './kafka-queue.ts';
 import { createRescue } from './kafka-rescue.ts';
@@ -89,7 +89,7 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
       await connect(next.context);
       const { context } = member;
       if (context.state.isStopped || context.state.assigned !== undefined) {
-        await disconnect(next.context.consumer);
+        await disconnectConsumer(next.context.consumer);
         return;
       }
       context.state.isStopped = true;
@@ -190,7 +190,7 @@ async function connect({ options, consumer }: ReaderContext): Promise<void> {
   try {
     if (!(await topicMetadata(consumer, options.topic, CONNECT_TIMEOUT_MS))) throw topicMissing(options);
   } catch (error) {
-    await disconnect(consumer);
+    await disconnectConsumer(consumer);
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 /** Follows DBN bytes in a book region, decoding and applying in one kernel. The readable twin of the book is engine/market/feed-book.ts. */
 import * as L from '../../schemas/order-layout.gen.ts';
 import { EngineError } from '../core/errors.ts';
-import type { BookInstrument } from '../market/order-command.ts';
+import { OPEN_INSTRUMENT } from '../market/order-command.ts';
 import type { DbnInstrument } from './dbn.ts';
 import { createByteStage } from './dbn-stage.ts';
 import { createMemory, loadKernel } from './host.ts';
@@ -68,7 +68,7 @@ export function createDbnFeedBook(shape: FeedBookShape): DbnFeedBook {
   const options = { ...shape, owners: 1, commandCapacity: 1 };
   const memory = createMemory(REGION_AT + matcherBytes(options));
   const matcher = openMatcher(memory, REGION_AT, options);
-  for (let symbol = 0; symbol < shape.symbols; symbol += 1) matcher.configure(symbol, FOLLOWED);
+  for (let symbol = 0; symbol < shape.symbols; symbol += 1) matcher.configure(symbol, OPEN_INSTRUMENT);
   const kernel = loadKernel<FeedBookExports>('feed-book', memory);
   if (kernel.orderLayoutHash() !== L.ORDER_LAYOUT_HASH) {
     throw new EngineError('KERNEL_LAYOUT', 'kernel feed-book: built for another order layout; run npm run build-kernels');
@@ -123,15 +123,3 @@ export function createDbnFeedBook(shape: FeedBookShape): DbnFeedBook {
     },
   };
 }
-
-/** Nothing matches here, so only what lets orders rest counts. */
-const FOLLOWED: BookInstrument = {
-  phase: L.PHASE_CONTINUOUS,
-  tickStep: 1,
-  lotStep: 1,
-  minLots: 1,
-  maxLots: L.ORDER_LIMIT_QUANTITY_MAX,
-  lowerTicks: -L.ORDER_LIMIT_PRICE_MAX,
-  upperTicks: L.ORDER_LIMIT_PRICE_MAX,
-  lastTicks: L.ORDER_LIMIT_PRICE_NONE,
-};

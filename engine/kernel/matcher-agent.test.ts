@@ -8,8 +8,8 @@ import { isRefusal } from '../execution/exchange/refusal.ts';
 import { readRequest } from '../execution/exchange/request.ts';
 import { resolveRequest } from '../execution/exchange/resolve.ts';
 import { createBookOracle } from '../market/book-oracle.ts';
-import { type BookInstrument, newCommand, type OrderCommand } from '../market/order-command.ts';
-import { ORDER_SLOT_BYTES, openSlotRing, restoreCommand } from '../market/order-ring.ts';
+import { type BookInstrument, newCommand, type OrderCommand, restoreOf } from '../market/order-command.ts';
+import { ORDER_SLOT_BYTES, openSlotRing } from '../market/order-ring.ts';
 import { allocateRing } from '../memory/ring.ts';
 import { createMatcher } from './matcher.ts';
 import { createMatcherAgent } from './matcher-agent.ts';
@@ -68,7 +68,7 @@ describe('commands through the rings', () => {
         expect(heartbeat[0]).toBeGreaterThan(0);
         for (const { symbolIndex, lastTicks, orders } of await link.list([0, 1, 2])) {
           const listed = orders.map((order) => ({ ...order, tsNs: 0n }));
-          expect(listed).toEqual(oracle.list(symbolIndex).map((order) => restoreCommand(symbolIndex, order)));
+          expect(listed).toEqual(oracle.list(symbolIndex).map((order) => restoreOf(symbolIndex, order)));
           expect(lastTicks ?? ORDER_LIMIT.priceNone).toBe(oracle.lastTicks(symbolIndex));
         }
       }),
@@ -100,7 +100,7 @@ describe('commands through the rings', () => {
             phase: phases[index]!,
             lastTicks: oracle.lastTicks(index),
           })),
-          restores: [0, 1, 2].flatMap((index) => oracle.list(index).map((order) => restoreCommand(index, order))),
+          restores: [0, 1, 2].flatMap((index) => oracle.list(index).map((order) => restoreOf(index, order))),
         });
         for (const index of [0, 1, 2]) expect(restored.list(index)).toEqual(oracle.list(index));
         for (const command of commands.slice(150)) expect(restored.apply(command)).toEqual(oracle.apply(command));

@@ -1,6 +1,6 @@
 /** The work of the matcher's thread: takes commands from the order ring, runs the matcher, and puts what came of them into the event ring. */
 import * as L from '../../schemas/order-layout.gen.ts';
-import type { Agent } from '../core/agent.ts';
+import type { ThreadAgent } from '../core/agent.ts';
 import { assert } from '../core/errors.ts';
 import { ORDER_RING_KIND, ORDER_SLOT_WORDS } from '../market/order-ring.ts';
 import type { Ring } from '../memory/ring.ts';
@@ -30,13 +30,8 @@ export interface MatcherAgentOptions {
   readonly heartbeat: Int32Array;
 }
 
-export interface MatcherAgent extends Agent {
-  /** True once it was told to stop and everything has been said. */
-  readonly isDone: boolean;
-  park(timeoutMs: number): void;
-}
-
-export function createMatcherAgent({ matcher, orderRing, eventRing, heartbeat }: MatcherAgentOptions): MatcherAgent {
+/** Done once it was told to stop and everything has been said. */
+export function createMatcherAgent({ matcher, orderRing, eventRing, heartbeat }: MatcherAgentOptions): ThreadAgent {
   const { words } = orderRing;
   const commandWords = new Int32Array(matcher.commands.bytes.buffer, matcher.commands.bytes.byteOffset, ORDER_SLOT_WORDS);
   const { bytes } = matcher.events;

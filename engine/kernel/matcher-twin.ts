@@ -1,8 +1,7 @@
 /** The plain book behind the face of the matcher kernel, for tests: the same commands and events as bytes, slowly. */
 import * as L from '../../schemas/order-layout.gen.ts';
 import { createBookOracle } from '../market/book-oracle.ts';
-import { readCommand, writeCommand, writeEvent } from '../market/order-command.ts';
-import { restoreCommand } from '../market/order-ring.ts';
+import { readCommand, restoreOf, writeCommand, writeEvent } from '../market/order-command.ts';
 import type { MatcherPools, MatcherSetup } from './matcher-core.ts';
 
 const EVENT_CAPACITY = 8192;
@@ -25,7 +24,7 @@ export function createMatcherTwin(pools: MatcherPools): MatcherSetup {
     },
     listRestores(symbolIndex) {
       const orders = oracle.list(symbolIndex);
-      for (const [index, order] of orders.entries()) writeCommand(events, index * L.ORDER_EVENT_SIZE, restoreCommand(symbolIndex, order));
+      for (const [index, order] of orders.entries()) writeCommand(events, index * L.ORDER_EVENT_SIZE, restoreOf(symbolIndex, order));
       return orders.length;
     },
   };

@@ -1,6 +1,6 @@
 /** The work of a shard's thread: polls the bar kernel and records how long ticks took from ingest to merged. */
 import * as L from '../../schemas/layout.gen.ts';
-import type { Agent } from '../core/agent.ts';
+import type { ThreadAgent } from '../core/agent.ts';
 import type { Clock } from '../core/clock.ts';
 import { createHistogram, encodeHistogram } from '../core/latency.ts';
 import { headerWord, outRingOf, SHARD_HEADER_ADDRESS, tickRingOf } from '../memory/region.ts';
@@ -20,15 +20,11 @@ export interface ShardAgentOptions {
   readonly onLatency: (encoded: string) => void;
 }
 
-/** Each `doWork`, with work or without, counts the shard header's heartbeat up. */
-export interface ShardAgent extends Agent {
-  /** True once the final barrier has been passed on: nothing more will come. */
-  readonly isDone: boolean;
-  /** Sleeps until there may be work, at most `timeoutMs`: for ticks, or a little for room in the out ring. Counted. */
-  park(timeoutMs: number): void;
-}
-
-export function createShardAgent({ memory, clock, onLatency }: ShardAgentOptions): ShardAgent {
+/**
+ * Each `doWork`, with work or without, counts the shard header's heartbeat up. Done once the final barrier has been passed on. It sleeps for
+ * ticks, or a little for room in the out ring, and counts how often.
+ */
+export function createShardAgent({ memory, clock, onLatency }: ShardAgentOptions): ThreadAgent {
   const kernel = createBarKernel(memory);
   const tickRing = tickRingOf(memory);
   const outRing = outRingOf(memory);

@@ -92,6 +92,18 @@ export interface BookLevel {
   readonly orders: number;
 }
 
+/** Open, one tick and one lot, no bounds, no last price: whatever limit order can be rests or trades. */
+export const OPEN_INSTRUMENT: BookInstrument = {
+  phase: L.PHASE_CONTINUOUS,
+  tickStep: 1,
+  lotStep: 1,
+  minLots: 1,
+  maxLots: L.ORDER_LIMIT_QUANTITY_MAX,
+  lowerTicks: -L.ORDER_LIMIT_PRICE_MAX,
+  upperTicks: L.ORDER_LIMIT_PRICE_MAX,
+  lastTicks: L.ORDER_LIMIT_PRICE_NONE,
+};
+
 export const BUY = 0;
 export const SELL = 1;
 

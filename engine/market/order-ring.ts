@@ -6,7 +6,6 @@
  */
 import * as L from '../../schemas/order-layout.gen.ts';
 import { createRing, type Ring } from '../memory/ring.ts';
-import { newCommand, type OrderCommand, type RestingOrder } from './order-command.ts';
 
 /** Kinds of slots; those of commands and events are below them. */
 export const ORDER_RING_KIND = {
@@ -20,25 +19,6 @@ export const ORDER_RING_KIND = {
 
 export const ORDER_SLOT_BYTES = L.ORDER_COMMAND_SIZE;
 export const ORDER_SLOT_WORDS = ORDER_SLOT_BYTES >> 2;
-
-/** The command that puts a listed order back where it was. */
-export function restoreCommand(symbolIndex: number, { leavesLots, ...order }: RestingOrder): OrderCommand {
-  const { orderId, priceTicks, stopTicks, shownLots, displayLots, trailTicks, expiryNs, owner, attributes } = order;
-  return newCommand({
-    kind: L.COMMAND_KIND_RESTORE,
-    symbolIndex,
-    orderId,
-    priceTicks,
-    stopTicks,
-    quantityLots: leavesLots,
-    shownLots,
-    displayLots,
-    trailTicks,
-    expiryNs,
-    owner,
-    attributes,
-  });
-}
 
 /** A ring in a buffer of its own, read as slots: the consumer's side of `createRing`, with a view of each slot's bytes. */
 export interface SlotRing extends Ring {

@@ -1,8 +1,7 @@
 /** Reads the topic `dlq` as it is committed, and which of its letters were replayed. */
 import { EngineError } from '../core/errors.ts';
-import { connectClient, topicMetadata } from '../sinks/kafka/client.ts';
+import { connectClient, disconnectConsumer, topicMetadata } from '../sinks/kafka/client.ts';
 import { type LetterFields, parseDeadLetter } from '../sinks/kafka/dlq.ts';
-import { disconnectConsumer } from '../sinks/kafka/marker.ts';
 import type { Consumer, Message, Rdkafka } from '../sinks/kafka/rdkafka.ts';
 import { deadLetterTopic } from '../sinks/kafka/topics.ts';
 

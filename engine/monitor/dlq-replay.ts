@@ -7,8 +7,13 @@
  */
 import { EngineError } from '../core/errors.ts';
 import { encodePacked, PACKED_ENCODING, PACKED_RECORD_BYTES, readPackedHeader } from '../ingest/packed.ts';
-import { connectClient, disconnectProducer, PRODUCER_TOPIC_SETTINGS, transactionalSettings } from '../sinks/kafka/client.ts';
-import { disconnectConsumer } from '../sinks/kafka/marker.ts';
+import {
+  connectClient,
+  disconnectConsumer,
+  disconnectProducer,
+  PRODUCER_TOPIC_SETTINGS,
+  transactionalSettings,
+} from '../sinks/kafka/client.ts';
 import type { Consumer, Done, Header, Message, Producer } from '../sinks/kafka/rdkafka.ts';
 import { type Cluster, consume, type Letter, letterId, openReader, readReplayed, replayedTopic } from './dlq-letters.ts';
 

@@ -6,7 +6,14 @@ import * as L from '../../schemas/order-layout.gen.ts';
 import { assert, EngineError } from '../core/errors.ts';
 import { appendMessage, BOOK_ACTION, BOOK_FLAG, BOOK_SIDE, type BookMessage, createBookBatch, NO_PRICE } from '../market/book-message.ts';
 import { createFeedBook, type FeedOrder } from '../market/feed-book.ts';
-import { attributesOf, type BookInstrument, newCommand, type OrderCommand, type OrderEvent } from '../market/order-command.ts';
+import {
+  attributesOf,
+  type BookInstrument,
+  newCommand,
+  OPEN_INSTRUMENT,
+  type OrderCommand,
+  type OrderEvent,
+} from '../market/order-command.ts';
 
 /** What the prediction needs of a matcher; the kernel's and the plain book's both fit. */
 export interface PredictionMatcher {
@@ -240,17 +247,6 @@ export function createPredictor(matcher: PredictionMatcher): Predictor {
     },
   };
 }
-
-const OPEN_INSTRUMENT: BookInstrument = {
-  phase: L.PHASE_CONTINUOUS,
-  tickStep: 1,
-  lotStep: 1,
-  minLots: 1,
-  maxLots: L.ORDER_LIMIT_QUANTITY_MAX,
-  lowerTicks: -L.ORDER_LIMIT_PRICE_MAX,
-  upperTicks: L.ORDER_LIMIT_PRICE_MAX,
-  lastTicks: L.ORDER_LIMIT_PRICE_NONE,
-};
 
 /** Sizes with no known order have one key for each price of each side. */
 function keyOf(id: bigint, { side, priceTicks }: { readonly side: number; readonly priceTicks: number }): bigint {

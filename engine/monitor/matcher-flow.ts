@@ -10,7 +10,7 @@ import { z } from 'zod';
 import * as L from '../../schemas/order-layout.gen.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { createMatcher, type Matcher } from '../kernel/matcher.ts';
-import { attributesOf, type BookInstrument, newCommand, type OrderCommand, writeCommand } from '../market/order-command.ts';
+import { attributesOf, newCommand, OPEN_INSTRUMENT, type OrderCommand, writeCommand } from '../market/order-command.ts';
 
 /** Of all trades of the flow; best prices are left out when a side is empty. */
 export interface FlowOutcome {
@@ -48,17 +48,6 @@ const LINE = z.discriminatedUnion('op', [
   z.object({ op: z.literal(OP_MOVE), id, px: int32 }),
 ]);
 type FlowLine = z.infer<typeof LINE>;
-
-const INSTRUMENT: BookInstrument = {
-  phase: L.PHASE_CONTINUOUS,
-  tickStep: 1,
-  lotStep: 1,
-  minLots: 1,
-  maxLots: L.ORDER_LIMIT_QUANTITY_MAX,
-  lowerTicks: -L.ORDER_LIMIT_PRICE_MAX,
-  upperTicks: L.ORDER_LIMIT_PRICE_MAX,
-  lastTicks: L.ORDER_LIMIT_PRICE_NONE,
-};
 
 /** Prints the outcome; refusals, which an XC-1 flow has none of, go to standard error. Returns the exit code. */
 export async function runMatcherFlow(file: string): Promise<number> {
@@ -113,7 +102,7 @@ interface FlowBook {
 
 function createFlowBook(): FlowBook {
   const matcher = createMatcher({ symbols: 1, orders: ORDERS_MAX, pages: PAGES_MAX, owners: 1, commandCapacity: BATCH });
-  matcher.configure(0, INSTRUMENT);
+  matcher.configure(0, OPEN_INSTRUMENT);
   matcher.setEventMask([L.EVENT_KIND_TRADE, L.EVENT_KIND_REJECTED]);
   const counts = { trades: 0, qty: 0, hash: 0, refused: 0 };
   let waiting = 0;

@@ -161,12 +161,7 @@ export function describeBookOrders(name: string, create: CreateBook): void {
 
     it('O9 a stop waits for a trade at its trigger or beyond, then is a market order', () => {
       const desk = openDesk(create);
-      for (const [id, price] of [
-        [1, 100],
-        [2, 101],
-        [3, 105],
-      ] as const)
-        desk.sell(id, `5@${price}`);
+      for (const [index, price] of [100, 101, 105].entries()) desk.sell(index + 1, `5@${price}`);
       expect(desk.buy(4, '5 from 101')).toEqual(['accepted 4: buy 5 from 101']);
       expect(desk.buy(5, '2@100')).toEqual(['accepted 5: buy 2@100', 'trade 5 with 1: 2@100, left 0 and 3', 'top - / 3@100']);
       expect(desk.buy(6, '6@101')).toEqual([

@@ -13,13 +13,7 @@ export function describeBookSettling(name: string, create: CreateBook): void {
   describe(`${name}: settling`, () => {
     it('S1 triggers nearest first, FIFO within, by the highest and the lowest trade of a sweep', () => {
       const desk = openDesk(create, at100);
-      for (const [id, price] of [
-        [1, 101],
-        [2, 103],
-        [3, 105],
-        [4, 110],
-      ] as const)
-        desk.sell(id, `1@${price}`);
+      for (const [index, price] of [101, 103, 105, 110].entries()) desk.sell(index + 1, `1@${price}`);
       desk.buy(11, '1@90 from 104');
       desk.buy(12, '1@91 from 102');
       desk.buy(13, '1@92 from 104');
@@ -30,13 +24,7 @@ export function describeBookSettling(name: string, create: CreateBook): void {
 
     it('S1 a sell that sweeps down triggers sell stops by its lowest trade', () => {
       const desk = openDesk(create, at100);
-      for (const [id, price] of [
-        [1, 99],
-        [2, 97],
-        [3, 95],
-        [4, 90],
-      ] as const)
-        desk.buy(id, `1@${price}`);
+      for (const [index, price] of [99, 97, 95, 90].entries()) desk.buy(index + 1, `1@${price}`);
       desk.sell(11, '1@99 from 96');
       desk.sell(12, '1@98 from 98');
       desk.sell(13, '1@99 from 94');
@@ -112,13 +100,7 @@ export function describeBookSettling(name: string, create: CreateBook): void {
 
     it('S2 the queue acts one by one: what a stop trades triggers more, at the end of the queue', () => {
       const desk = openDesk(create, at100);
-      for (const [id, price] of [
-        [1, 99],
-        [2, 98],
-        [3, 97],
-        [4, 96],
-      ] as const)
-        desk.buy(id, `1@${price}`);
+      for (const [index, price] of [99, 98, 97, 96].entries()) desk.buy(index + 1, `1@${price}`);
       desk.sell(11, '1 from 99');
       desk.sell(12, '1 from 99');
       desk.sell(13, '1 from 98');

@@ -133,7 +133,7 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
       rounds += 1;
       if (rounds % 2 === 0) commit(done);
       else
-        fenceTransactionalId(broker.library, broker.brokers, `${prefix}1`, FENCE_MS).then(
+        fenceTransactionalId(broker, `${prefix}1`, FENCE_MS).then(
           () => commit(done),
           () => commit(done),
         );

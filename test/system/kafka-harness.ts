@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { allocateSymbols, openSymbols, type SymbolDictionary } from '../../engine/market/instruments.ts';
 import { allocateRing, createRing, type Ring } from '../../engine/memory/ring.ts';
-import { connectClient, requireRdkafka, topicMetadata } from '../../engine/sinks/kafka/client.ts';
+import { connectClient, disconnectConsumer, requireRdkafka, topicMetadata } from '../../engine/sinks/kafka/client.ts';
 import { startEmbeddedKafka } from '../../engine/sinks/kafka/embedded.ts';
-import { disconnectConsumer, type TransactionOptions } from '../../engine/sinks/kafka/marker.ts';
+import type { TransactionOptions } from '../../engine/sinks/kafka/marker.ts';
 import type { BarPublisher } from '../../engine/sinks/kafka/publisher.ts';
 import type { Consumer, Message, Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
 import { ensureTopics, touchTopics } from '../../engine/sinks/kafka/topics.ts';

@@ -6,8 +6,14 @@
  */
 import type { Clock, Pause } from '../../core/clock.ts';
 import { assert, EngineError, messageOf } from '../../core/errors.ts';
-import { clientTrouble, connectClient, disconnectProducer, producerSettings, topicMetadata } from '../../sinks/kafka/client.ts';
-import { disconnectConsumer } from '../../sinks/kafka/marker.ts';
+import {
+  clientTrouble,
+  connectClient,
+  disconnectConsumer,
+  disconnectProducer,
+  producerSettings,
+  topicMetadata,
+} from '../../sinks/kafka/client.ts';
 import type { Consumer, Message, Producer, Rdkafka, WatermarkOffsets } from '../../sinks/kafka/rdkafka.ts';
 import { createEntryQueue, type EntryQueue } from './entry-queue.ts';
 import type { OrderJournal } from './journal.ts';

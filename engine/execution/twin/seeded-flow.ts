@@ -6,7 +6,7 @@ import * as L from '../../../schemas/order-layout.gen.ts';
 import { createPrng, type Prng } from '../../core/prng.ts';
 import { appendMessage, BOOK_FLAG, type BookBatch, type BookFeed, type BookMessage } from '../../market/book-message.ts';
 import { type BookOracle, createBookOracle } from '../../market/book-oracle.ts';
-import { attributesOf, newCommand, type OrderCommand } from '../../market/order-command.ts';
+import { attributesOf, newCommand, OPEN_INSTRUMENT, type OrderCommand } from '../../market/order-command.ts';
 import type { Side } from '../paper/market.ts';
 import { createPublisher, type FlowStyle, type Publisher } from './seeded-publisher.ts';
 
@@ -62,16 +62,7 @@ function drain(waiting: BookMessage[], batch: BookBatch): void {
 function createCommands({ seed, commands, style, hasHiddenMoves = false }: SeededFlowOptions): () => BookMessage[] | undefined {
   const prng = createPrng(seed);
   const oracle = createBookOracle({ symbols: 1, orders: 1 << 16, pages: 1024, owners: OWNERS });
-  oracle.configure(0, {
-    phase: L.PHASE_CONTINUOUS,
-    tickStep: 1,
-    lotStep: 1,
-    minLots: 1,
-    maxLots: 1_000_000,
-    lowerTicks: -L.ORDER_LIMIT_PRICE_MAX,
-    upperTicks: L.ORDER_LIMIT_PRICE_MAX,
-    lastTicks: L.ORDER_LIMIT_PRICE_NONE,
-  });
+  oracle.configure(0, { ...OPEN_INSTRUMENT, maxLots: 1_000_000 });
   const publisher = createPublisher(style, hasHiddenMoves);
   let tsNs = START_NS;
   let nextId = 1n;

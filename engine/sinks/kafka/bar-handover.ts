@@ -5,8 +5,8 @@ import { createBarEncoder } from '../../kernel/encode.ts';
 import type { SymbolDictionary } from '../../market/instruments.ts';
 import type { Timeframe } from '../../market/timeframes.ts';
 import type { CommittedBacklog } from './committed-backlog.ts';
+import type { Outlet } from './outlet.ts';
 import { barsTopic } from './topics.ts';
-import type { Outlet } from './transactor.ts';
 
 /** Bars encoded and handed over between two turns of the event loop. */
 const BATCH = 2048;

@@ -1,8 +1,10 @@
 /** Loads librdkafka's binding and wraps what it does by callback. Main thread only: the binding crashes in worker threads. */
 import { isMainThread } from 'node:worker_threads';
+import type { Pause } from '../../core/clock.ts';
 import { assert, EngineError, messageOf } from '../../core/errors.ts';
 import {
   type ConnectOptions,
+  type Consumer,
   type Metadata,
   type Producer,
   RDKAFKA_ERROR,
@@ -80,6 +82,23 @@ export function topicMetadata(
 export function disconnectProducer(producer: Producer, flushTimeoutMs: number): Promise<void> {
   if (!producer.isConnected()) return Promise.resolve();
   return new Promise((resolve) => producer.disconnect(flushTimeoutMs, resolve));
+}
+
+/** Ends a consumer. One that never connected has ended already. */
+export function disconnectConsumer(client: Consumer): Promise<void> {
+  if (!client.isConnected()) return Promise.resolve();
+  return new Promise((resolve) => client.disconnect(resolve));
+}
+
+/** Disconnecting waits for every answer that the brokers owe and cannot be called off: after the limit it is left to itself. */
+export async function disconnectConsumerWithin(client: Consumer, timeoutMs: number, pause: Pause): Promise<void> {
+  const isOver = new AbortController();
+  const limit = pause(timeoutMs, isOver.signal).catch(() => undefined);
+  try {
+    await Promise.race([disconnectConsumer(client), limit]);
+  } finally {
+    isOver.abort();
+  }
 }
 
 /**

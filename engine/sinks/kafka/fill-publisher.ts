@@ -5,14 +5,11 @@
  *
  * What is not published when the process dies stands in the outbox, and is published by who claims the lane next.
  */
-import { messageOf } from '../../core/errors.ts';
+import { createEpochQueue, type Epoch } from './epoch-queue.ts';
 import type { TransactionOptions } from './marker.ts';
+import { putAll } from './outlet.ts';
 import { fillsTopic } from './topics.ts';
-import { createTransactor, type LinkHealth, type Outlet, type TransactorOptions } from './transactor.ts';
-
-/** A transaction takes further epochs in until it has this many messages. */
-const TRANSACTION_MESSAGES = 32_768;
-const MESSAGES_PER_TURN = 256;
+import { createTransactor, type LinkHealth, type TransactorOptions } from './transactor.ts';
 
 export interface FillPublisherOptions extends TransactorOptions {
   readonly prefix: string;
@@ -43,82 +40,36 @@ export interface FillPublisher {
   close(): Promise<void>;
 }
 
-interface Announced {
-  readonly databaseEpoch: number;
+interface Announced extends Epoch {
   readonly messages: readonly FillMessage[];
 }
 
 export function createFillPublisher(options: FillPublisherOptions): FillPublisher {
-  const { transactions } = options;
   const transactor = createTransactor(options);
   const topic = fillsTopic(options.prefix);
-  const announced: Announced[] = [];
   let outstanding = 0;
   let published = 0;
-  let publishedEpoch = 0;
-  let failure: Error | undefined;
-  let isBusy = false;
-
-  const takeCount = (): number => {
-    let messages = 0;
-    let taken = 0;
-    for (const epoch of announced) {
-      messages += epoch.messages.length;
-      if (taken > 0 && messages > TRANSACTION_MESSAGES) break;
-      taken += 1;
-    }
-    return taken;
-  };
-
-  const send = async (outlet: Outlet, messages: readonly FillMessage[]): Promise<void> => {
-    for (let index = 0; index < messages.length; ) {
-      const { symbol, line } = messages[index]!;
-      const isTaken = outlet.put({ topic, key: symbol, payload: Buffer.from(line) });
-      if (isTaken) index += 1;
-      if (!isTaken || index % MESSAGES_PER_TURN === 0) await outlet.rest(!isTaken);
-    }
-  };
-
-  /** Publishes the oldest announced epochs. Those without fills need no transaction: the marker moves with the next that have some. */
-  const publishNext = async (): Promise<void> => {
-    const epochs = announced.slice(0, takeCount());
-    const last = epochs.at(-1);
-    if (!last) return;
-    const messages = epochs.flatMap((epoch) => epoch.messages);
-    if (messages.length > 0) {
-      const markers = new Map(transactions.lanes.map((lane) => [lane, last.databaseEpoch]));
-      await transactor.publish({ markers, send: (outlet) => send(outlet, messages) });
-    }
-    announced.splice(0, epochs.length);
-    outstanding -= messages.length;
-    published += messages.length;
-    publishedEpoch = last.databaseEpoch;
-  };
-
-  const run = async (): Promise<void> => {
-    isBusy = true;
-    try {
-      while (announced.length > 0) await publishNext();
-    } catch (error) {
-      failure = error instanceof Error ? error : new Error(messageOf(error));
-    } finally {
-      isBusy = false;
-    }
-  };
-
-  const poll = (): void => {
-    transactor.poll();
-    if (!isBusy && !failure && announced.length > 0) void run();
-  };
+  const queue = createEpochQueue<Announced>({
+    transactor,
+    lanes: options.transactions.lanes,
+    sizeOf: ({ messages }) => messages.length,
+    send(outlet, epochs) {
+      const all = epochs.flatMap(({ messages }) => messages);
+      return putAll(outlet, all, ({ symbol, line }) => ({ topic, key: symbol, payload: Buffer.from(line) }));
+    },
+    onPublished(_epochs, size) {
+      outstanding -= size;
+      published += size;
+    },
+  });
 
   return {
     connect: () => transactor.open(),
     epochCommitted(databaseEpoch, messages) {
-      announced.push({ databaseEpoch, messages });
       outstanding += messages.length;
-      poll();
+      queue.announce({ databaseEpoch, messages });
     },
-    poll,
+    poll: queue.poll,
     get outstanding() {
       return outstanding;
     },
@@ -126,12 +77,12 @@ export function createFillPublisher(options: FillPublisherOptions): FillPublishe
       return published;
     },
     get publishedEpoch() {
-      return publishedEpoch;
+      return queue.publishedEpoch;
     },
     get health() {
-      return failure ? { isUp: false, detail: failure.message, sinceMs: transactor.health.sinceMs } : transactor.health;
+      return queue.health;
     },
-    failure: () => failure,
+    failure: queue.failure,
     close: () => transactor.close(),
   };
 }

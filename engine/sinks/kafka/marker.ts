@@ -75,8 +75,3 @@ export function readMarkers(client: Consumer, { markerTopic, markerGroup, lanes 
     });
   });
 }
-
-export function disconnectConsumer(client: Consumer): Promise<void> {
-  if (!client.isConnected()) return Promise.resolve();
-  return new Promise((resolve) => client.disconnect(resolve));
-}

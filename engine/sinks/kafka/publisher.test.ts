@@ -10,6 +10,7 @@ import { allocateRing, createRing, type Ring } from '../../memory/ring.ts';
 import { type BarPublisher, createBarPublisher } from './publisher.ts';
 import { recoverPublication } from './recover.ts';
 import { createScriptedBroker, type Fate, SCRIPTED_PARTITIONS, type ScriptedBroker } from './scripted-broker.ts';
+import { fenceTransactionalId } from './transactor.ts';
 
 const SYMBOLS = 5;
 const TIMEFRAMES = parseTimeframes('1s');
@@ -30,6 +31,9 @@ const fates = fc.array(
   ),
   { minLength: 8, maxLength: 60 },
 );
+
+/** Waits as long as asked, but not beyond a moment. */
+const quickly: Pause = (ms, signal) => SYSTEM_PAUSE(Math.min(ms, 20), signal);
 
 interface Rig {
   readonly publisher: BarPublisher;
@@ -153,7 +157,7 @@ it('asks for the markers with another client when the first has lost its brokers
     'lost',
     ...Array.from({ length: 91 }, (): Fate => 'done'),
   ]);
-  const { publisher, putSecond } = createRig(broker, 32);
+  const { publisher, putSecond } = createRig(broker, 32, { pause: quickly });
   await publisher.connect();
   broker.loseMarkerClients();
   putSecond(1);
@@ -169,7 +173,6 @@ it('leaves a producer alone that does not answer, and goes on with another', asy
     'silent',
     ...Array.from({ length: 92 }, (): Fate => 'done'),
   ]);
-  const quickly: Pause = (ms, signal) => SYSTEM_PAUSE(Math.min(ms, 20), signal);
   const { publisher, putSecond } = createRig(broker, 32, { pause: quickly });
   await publisher.connect();
   putSecond(1);
@@ -178,6 +181,33 @@ it('leaves a producer alone that does not answer, and goes on with another', asy
   assertEachOnce(broker, 1);
   expect(broker.producerCount()).toBe(2);
   await publisher.close();
+  expect(broker.openProducerCount()).toBe(1);
+});
+
+it('closes although its producer does not answer that the open transaction is aborted', async () => {
+  // initTransactions, begin, 5 bars, abort.
+  const broker = createScriptedBroker([...Array.from({ length: 7 }, (): Fate => 'done'), 'silent']);
+  const { publisher, putSecond } = createRig(broker, 32, { pause: quickly });
+  await publisher.connect();
+  putSecond(1);
+  publisher.epochCommitted({ databaseEpoch: 1, bars: SYMBOLS, letters: [] });
+  await publisher.close();
+  expect(publisher.failure()).toMatchObject({ code: 'KAFKA_CLOSED' });
+  expect(broker.openProducerCount()).toBe(1);
+  expect(broker.log.flat()).toEqual([]);
+});
+
+it.each([
+  { name: 'disconnects', fate: 'fatal', open: 0, cause: 'scripted: fatal' },
+  { name: 'leaves alone', fate: 'silent', open: 1, cause: 'a transactional call is not answered in 10005 ms' },
+] as const)('$name the producer with which an id is not fenced, answer: $fate', async ({ fate, open, cause }) => {
+  const broker = createScriptedBroker([fate]);
+  const options = { library: broker.library, brokers: 'scripted', pause: quickly };
+  await expect(fenceTransactionalId(options, 'engine.0', 5)).rejects.toMatchObject({
+    ...{ code: 'KAFKA_UNREACHABLE', retryable: true },
+    message: `transactional id engine.0: not fenced in 5 ms: ${cause}`,
+  });
+  expect(broker.openProducerCount()).toBe(open);
 });
 
 it('ends FENCED when its producer is fenced and the lanes belong to somebody else', async () => {

@@ -8,7 +8,7 @@
  */
 import * as L from '../../../schemas/layout.gen.ts';
 import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
-import { EngineError, messageOf } from '../../core/errors.ts';
+import { EngineError } from '../../core/errors.ts';
 import { readInt64 } from '../../core/int64.ts';
 import { createHistogram, encodeHistogram } from '../../core/latency.ts';
 import type { SymbolDictionary } from '../../market/instruments.ts';
@@ -17,15 +17,13 @@ import { createRing } from '../../memory/ring.ts';
 import { createBarHandover } from './bar-handover.ts';
 import { createCommittedBacklog } from './committed-backlog.ts';
 import type { DeadLetter } from './dlq.ts';
+import { createEpochQueue, type Epoch } from './epoch-queue.ts';
 import type { TransactionOptions } from './marker.ts';
+import { type Outlet, putAll } from './outlet.ts';
 import type { Rdkafka } from './rdkafka.ts';
 import { deadLetterTopic } from './topics.ts';
-import { createTransactor, type LinkHealth, type Outlet } from './transactor.ts';
+import { createTransactor, type LinkHealth } from './transactor.ts';
 
-/** A transaction takes further epochs in until it has this many messages. */
-const TRANSACTION_MESSAGES = 32_768;
-/** Letters handed over between two turns of the event loop. */
-const LETTERS_PER_TURN = 256;
 const DRAIN_REST_MS = 1;
 /** A transaction that does not go on for this long means that the brokers are away, whatever the client says of them. */
 const STALL_MS = 3000;
@@ -100,8 +98,8 @@ export interface BarPublisher {
   close(): Promise<void>;
 }
 
-interface Announced {
-  readonly databaseEpoch: number;
+interface Announced extends Epoch {
+  readonly bars: number;
   /** Position behind the epoch's last bar. */
   readonly end: number;
   readonly letters: readonly DeadLetter[];
@@ -117,12 +115,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
   const published = new Float64Array(timeframes.length);
   const latency = createHistogram();
   const startedUs = clock.wallMs() * 1000;
-  /** Epochs not published yet, in order. */
-  const announced: Announced[] = [];
   let announcedEnd = 0;
-  let publishedEpoch = 0;
-  let failure: Error | undefined;
-  let isBusy = false;
   let inFlight = 0;
   let handedOver = 0;
   let acked = 0;
@@ -131,19 +124,8 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
   let retried = 0;
   let count = 0;
 
-  /** How many of the announced epochs go into the next transaction: at least one. */
-  const takeCount = (): number => {
-    let messages = 0;
-    let taken = 0;
-    for (const epoch of announced) {
-      messages = epoch.end - backlog.tail + epoch.letters.length;
-      if (taken > 0 && messages > TRANSACTION_MESSAGES) break;
-      taken += 1;
-    }
-    return taken;
-  };
-
-  const send = async (outlet: Outlet, epochs: readonly Announced[], end: number): Promise<void> => {
+  const send = async (outlet: Outlet, epochs: readonly Announced[]): Promise<void> => {
+    const end = epochs.at(-1)?.end ?? backlog.tail;
     inFlight = end - backlog.tail;
     for (let position = backlog.tail; position < end; ) {
       const taken = await handOver(outlet, position, end);
@@ -151,12 +133,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
       handedOver += taken;
     }
     const all = epochs.flatMap((epoch) => epoch.letters);
-    for (let index = 0; index < all.length; ) {
-      const { key, json } = all[index]!;
-      const isTaken = outlet.put({ topic: letterTopic, key, payload: Buffer.from(json) });
-      if (isTaken) index += 1;
-      if (!isTaken || index % LETTERS_PER_TURN === 0) await outlet.rest(!isTaken);
-    }
+    await putAll(outlet, all, ({ key, json }) => ({ topic: letterTopic, key, payload: Buffer.from(json) }));
   };
 
   /** Counts what a committed transaction held, and gives its slots back. */
@@ -179,42 +156,25 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
     inFlight = 0;
   };
 
-  /** Publishes the oldest announced epochs. Those without anything to send need no transaction: the marker moves with the next that do. */
-  const publishNext = async (): Promise<void> => {
-    const epochs = announced.slice(0, takeCount());
-    const last = epochs.at(-1);
-    if (!last) return;
-    const letterCount = epochs.reduce((sum, epoch) => sum + epoch.letters.length, 0);
-    if (last.end > backlog.tail || letterCount > 0) {
-      const size = last.end - backlog.tail;
-      const markers = new Map(transactions.lanes.map((lane) => [lane, last.databaseEpoch]));
-      const attempts = await transactor.publish({ markers, send: (outlet) => send(outlet, epochs, last.end) });
-      retried += Math.max(0, attempts - 1) * size;
-      count += 1;
-    }
-    settle(last.end);
-    letters += letterCount;
-    pendingLetters -= letterCount;
-    announced.splice(0, epochs.length);
-    publishedEpoch = last.databaseEpoch;
-  };
-
-  const run = async (): Promise<void> => {
-    isBusy = true;
-    try {
-      while (announced.length > 0) await publishNext();
-    } catch (error) {
-      failure = error instanceof Error ? error : new Error(messageOf(error));
-    } finally {
-      isBusy = false;
-    }
-  };
+  const queue = createEpochQueue<Announced>({
+    transactor,
+    lanes: transactions.lanes,
+    sizeOf: (epoch) => epoch.bars + epoch.letters.length,
+    send,
+    onPublished(epochs, size, attempts) {
+      const letterCount = epochs.reduce((sum, epoch) => sum + epoch.letters.length, 0);
+      retried += Math.max(0, attempts - 1) * (size - letterCount);
+      count += size > 0 ? 1 : 0;
+      letters += letterCount;
+      pendingLetters -= letterCount;
+      settle(epochs.at(-1)?.end ?? backlog.tail);
+    },
+  });
 
   const poll = (): number => {
-    transactor.poll();
     // Without an epoch to publish nothing gives slots back: a writer that waits for them is putting an epoch larger than the ring.
-    if (announced.length === 0 && backlog.isCrowded) backlog.moveAside();
-    if (!isBusy && !failure && announced.length > 0) void run();
+    if (queue.length === 0 && backlog.isCrowded) backlog.moveAside();
+    queue.poll();
     const done = handedOver;
     handedOver = 0;
     return done;
@@ -224,27 +184,26 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
   return {
     connect: () => transactor.open(),
     epochCommitted(epoch) {
-      const latest = announced.at(-1)?.databaseEpoch ?? publishedEpoch;
+      const latest = queue.announcedEpoch;
       if (epoch.databaseEpoch <= latest || announcedEnd + epoch.bars > backlog.tail + backlog.outstanding()) {
         const text = `epoch ${epoch.databaseEpoch} of ${epoch.bars} bars: expected one after ${latest}, with its bars in the committed ring`;
         throw new EngineError('EPOCH_ORDER', text);
       }
       announcedEnd += epoch.bars;
       pendingLetters += epoch.letters.length;
-      announced.push({ databaseEpoch: epoch.databaseEpoch, end: announcedEnd, letters: epoch.letters });
-      poll();
+      queue.announce({ ...epoch, end: announcedEnd });
     },
     poll,
     outstanding,
     get publishedEpoch() {
-      return publishedEpoch;
+      return queue.publishedEpoch;
     },
-    failure: () => failure,
+    failure: queue.failure,
     async drain(timeoutMs) {
       const endUs = clock.monotonicUs() + timeoutMs * 1000;
       for (;;) {
         const taken = poll();
-        if (failure || (outstanding() === 0 && announced.length === 0) || clock.monotonicUs() >= endUs) return outstanding();
+        if (queue.failure() || (outstanding() === 0 && queue.length === 0) || clock.monotonicUs() >= endUs) return outstanding();
         await pause(taken > 0 ? 0 : DRAIN_REST_MS);
       }
     },
@@ -265,8 +224,8 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
       return encoded;
     },
     health() {
-      const { health, progressMs } = transactor;
-      if (failure) return { isUp: false, detail: failure.message, sinceMs: health.sinceMs };
+      const { health, isBusy } = queue;
+      const { progressMs } = transactor;
       if (!health.isUp || !isBusy || clock.wallMs() - progressMs < STALL_MS) return health;
       return { isUp: false, detail: `${inFlight} bars in flight, no answer for ${STALL_MS} ms`, sinceMs: progressMs };
     },

@@ -7,16 +7,16 @@ import { EngineError } from '../../core/errors.ts';
 import type { OutboxRow } from '../messages.ts';
 import { deadLetterKey } from './dlq.ts';
 import type { Markers, TransactionOptions } from './marker.ts';
+import { type Outgoing, putAll } from './outlet.ts';
 import type { Rdkafka } from './rdkafka.ts';
 import { barsTopic, deadLetterTopic, fillsTopic } from './topics.ts';
-import { createTransactor, fenceTransactionalId, type Outgoing, type Outlet } from './transactor.ts';
+import { createTransactor, fenceTransactionalId } from './transactor.ts';
 
 /** An owner that is fenced may have a transaction under way that the brokers end first. */
 const FENCE_TIMEOUT_MS = 30_000;
 const RECOVERY_TIMEOUT_MS = 60_000;
 /** Text published in one transaction, unless one epoch of a lane has more. Characters. */
 const TRANSACTION_CHARACTERS = 8_388_608;
-const MESSAGES_PER_TURN = 1024;
 /** What the JSON of a line has at least. */
 const MEMBERS: Readonly<Record<OutboxRow['kind'], readonly string[]>> = {
   bars: ['symbol', 'tf'],
@@ -60,7 +60,6 @@ interface Group {
  * @throws EngineError KAFKA_UNREACHABLE (retryable), FENCED, OUTBOX_INVALID, KAFKA_MESSAGE
  */
 export async function recoverPublication(options: RecoveryOptions): Promise<Recovery> {
-  const { library, brokers } = options;
   const transactor = createTransactor({ ...options, lingerMs: 0 });
   const done = new AbortController();
   const close = (): Promise<void> => transactor.close();
@@ -68,14 +67,14 @@ export async function recoverPublication(options: RecoveryOptions): Promise<Reco
   try {
     // First the session's own id: who claims the lanes from now on fences it, and with it everything below.
     await transactor.open();
-    await Promise.all(options.previousTransactionalIds.map((id) => fenceTransactionalId(library, brokers, id, FENCE_TIMEOUT_MS)));
+    await Promise.all(options.previousTransactionalIds.map((id) => fenceTransactionalId(options, id, FENCE_TIMEOUT_MS)));
     // Read after the fencing: nobody else moves them any more.
     const markers = new Map(await transactor.markers());
     let published = 0;
     for (const groups of transactionsOf(groupRows(options.outbox, markers))) {
       const moved = new Map(groups.map(({ lane, epoch }) => [lane, epoch]));
       const messages = groups.flatMap(({ rows }) => rows.flatMap((row) => messagesOf(row, options.prefix)));
-      await transactor.publish({ markers: moved, send: (outlet) => sendAll(outlet, messages) });
+      await transactor.publish({ markers: moved, send: (outlet) => putAll(outlet, messages, (message) => message) });
       published += messages.length;
       for (const [lane, epoch] of moved) markers.set(lane, epoch);
     }
@@ -145,12 +144,4 @@ function parseLine(row: OutboxRow, line: string): Readonly<Record<string, unknow
   }
   const where = `outbox lane ${row.lane}, epoch ${row.epoch}, ${row.kind}, part ${row.part}`;
   throw new EngineError('OUTBOX_INVALID', `${where}: expected JSON with ${names.join(', ')}, found ${line.slice(0, 80)}`);
-}
-
-async function sendAll(outlet: Outlet, messages: readonly Outgoing[]): Promise<void> {
-  for (let index = 0; index < messages.length; ) {
-    const isTaken = outlet.put(messages[index]!);
-    if (isTaken) index += 1;
-    if (!isTaken || index % MESSAGES_PER_TURN === 0) await outlet.rest(!isTaken);
-  }
 }

@@ -9,7 +9,7 @@ import type { Consumer, Done, Metadata, Producer, Rdkafka, RdkafkaError, TopicPa
  * What a call meets. `again`: answered as retriable. `abort`: the transaction is lost. `fatal`: the producer is lost, and with it the
  * transaction. `fenced`: as fatal, by somebody else. `lost`: of a commit that came through, but whose answer is an error that ends the producer.
  * `belied`: of one that came through, but whose answer says that the transaction is lost.
- * `silent`: of a call that is neither carried out nor answered.
+ * `silent`: of a call that is neither carried out nor answered; its producer cannot be disconnected any more.
  */
 export type Fate = 'done' | 'full' | 'again' | 'abort' | 'fatal' | 'fenced' | 'lost' | 'belied' | 'silent';
 
@@ -26,8 +26,11 @@ export interface ScriptedBroker {
   /** What is committed, by partition of the key. */
   readonly log: readonly (readonly StoredMessage[])[];
   readonly markers: ReadonlyMap<number, number>;
+  /** Producers that ever connected. */
   producerCount(): number;
-  /** Clients of the marker group that are there now are told nothing from here on. */
+  /** Of them, those that nobody asked to disconnect. */
+  openProducerCount(): number;
+  /** Clients of the marker group that are there now are told nothing from here on, not even that they are disconnected. */
   loseMarkerClients(): void;
 }
 
@@ -59,6 +62,7 @@ export function createScriptedBroker(script: readonly Fate[]): ScriptedBroker {
   const markers = new Map<number, number>();
   let turn = 0;
   let producers = 0;
+  let openProducers = 0;
   let markerClients = 0;
   let lostClients = 0;
   const nextFate = (): Fate => {
@@ -70,12 +74,14 @@ export function createScriptedBroker(script: readonly Fate[]): ScriptedBroker {
   class ScriptedProducer implements Producer {
     isOpen = false;
     isLost = false;
+    isSilent = false;
     isOpenTransaction = false;
     messages: StoredMessage[] = [];
     offsets: readonly TopicPartition[] = [];
 
     connect(_options: object, done: (error: RdkafkaError | null, metadata: Metadata) => void): void {
       producers += 1;
+      openProducers += 1;
       this.isOpen = true;
       setImmediate(() => done(null, { topics: [], brokers: [] }));
     }
@@ -85,7 +91,10 @@ export function createScriptedBroker(script: readonly Fate[]): ScriptedBroker {
       const fate = this.isLost ? 'fatal' : nextFate();
       if (fate === 'done' || fate === 'full' || fate === 'lost' || fate === 'belied') whenDone();
       if (fate === 'fatal' || fate === 'fenced' || fate === 'lost') this.isLost = true;
-      if (fate === 'silent') return;
+      if (fate === 'silent') {
+        this.isSilent = true;
+        return;
+      }
       setImmediate(() => done(fate === 'done' || fate === 'full' ? null : errorOf(fate)));
     }
 
@@ -139,7 +148,8 @@ export function createScriptedBroker(script: readonly Fate[]): ScriptedBroker {
 
     disconnect(_timeoutMs: number, done: () => void): void {
       this.isOpen = false;
-      setImmediate(done);
+      openProducers -= 1;
+      if (!this.isSilent) setImmediate(done);
     }
 
     flush(_timeoutMs: number, done: Done): void {
@@ -182,7 +192,7 @@ export function createScriptedBroker(script: readonly Fate[]): ScriptedBroker {
     }
     disconnect(done: () => void): void {
       this.isOpen = false;
-      setImmediate(done);
+      if (this.number > lostClients) setImmediate(done);
     }
     isConnected(): boolean {
       return this.isOpen;
@@ -212,6 +222,7 @@ export function createScriptedBroker(script: readonly Fate[]): ScriptedBroker {
   return {
     ...{ library, log, markers },
     producerCount: () => producers,
+    openProducerCount: () => openProducers,
     loseMarkerClients() {
       lostClients = markerClients;
     },

@@ -15,9 +15,17 @@
  */
 import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
-import { clientTrouble, connectClient, disconnectProducer, PRODUCER_TOPIC_SETTINGS, transactionalSettings } from './client.ts';
-import { disconnectConsumer, type Markers, openMarkerClient, readMarkers, type TransactionOptions } from './marker.ts';
-import { type Consumer, type Done, type Header, type Producer, RDKAFKA_ERROR, type Rdkafka, type RdkafkaError } from './rdkafka.ts';
+import {
+  clientTrouble,
+  connectClient,
+  disconnectConsumerWithin,
+  disconnectProducer,
+  PRODUCER_TOPIC_SETTINGS,
+  transactionalSettings,
+} from './client.ts';
+import { type Markers, openMarkerClient, readMarkers, type TransactionOptions } from './marker.ts';
+import type { Outlet } from './outlet.ts';
+import { type Consumer, type Done, type Producer, RDKAFKA_ERROR, type Rdkafka, type RdkafkaError } from './rdkafka.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 /** Each transactional call holds a thread of the pool for so long at most; then it is made again. */
@@ -27,6 +35,7 @@ const CALL_REST_MS = 20;
 const CALL_PATIENCE_US = 20_000_000;
 /** A call that is not answered at all for so long, its own time-out notwithstanding, is of a client that has lost its brokers for good. */
 const CALL_SILENCE_MS = 10_000;
+const DISCONNECT_TIMEOUT_MS = 3000;
 const QUEUE_REST_MS = 1;
 const RETRY_FIRST_MS = 100;
 const RETRY_LAST_MS = 5000;
@@ -36,24 +45,6 @@ export interface LinkHealth {
   readonly detail: string;
   /** Wall clock of the last change, ms. */
   readonly sinceMs: number;
-}
-
-export interface Outgoing {
-  readonly topic: string;
-  readonly payload: Buffer;
-  readonly key: Buffer | string;
-  readonly headers?: readonly Header[];
-}
-
-/** The open transaction, as its sender sees it. */
-export interface Outlet {
-  /**
-   * Hands a message to librdkafka, which copies it. False: its queue is full, come again after `rest`.
-   * @throws EngineError KAFKA_MESSAGE for a message that will never pass; anything else ends this attempt
-   */
-  put(message: Outgoing): boolean;
-  /** Lets the event loop turn; with `isFull`, waits a moment too. */
-  rest(isFull: boolean): Promise<void>;
 }
 
 export interface Publication {
@@ -130,23 +121,15 @@ export function createTransactor(options: TransactorOptions): Transactor {
   };
 
   /**
-   * A client with a call under way cannot be disconnected: one that does not answer is left alone, and whoever initialises its id next fences it.
+   * Makes a transactional call once. A producer that does not answer is left alone: whoever initialises its id next fences it.
    * @throws Unanswered
    */
-  const answered = async (invoke: (done: Done) => void): Promise<RdkafkaError | null> => {
-    const isAnswered = new AbortController();
-    const answer = new Promise<RdkafkaError | null>((resolve) => invoke((error) => resolve(error ?? null)));
-    const silence = pause(CALL_SILENCE_MS, isAnswered.signal).then(
-      () => {
-        producer = undefined;
-        throw new Unanswered(`a transactional call is not answered in ${CALL_SILENCE_MS} ms`);
-      },
-      () => answer,
-    );
+  const ask = async (invoke: (done: Done) => void): Promise<RdkafkaError | null> => {
     try {
-      return await Promise.race([answer, silence]);
-    } finally {
-      isAnswered.abort();
+      return await answered(invoke, CALL_SILENCE_MS, pause);
+    } catch (error) {
+      if (error instanceof Unanswered) producer = undefined;
+      throw error;
     }
   };
 
@@ -155,7 +138,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
     const endUs = clock.monotonicUs() + CALL_PATIENCE_US;
     for (;;) {
       throwIfClosing();
-      const error = await answered(invoke);
+      const error = await ask(invoke);
       progressMs = error ? progressMs : clock.wallMs();
       if (!error) return;
       if (!error.isRetriable) throw error;
@@ -206,7 +189,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
   const disposeMarkerClient = async (): Promise<void> => {
     const old = markerClient;
     markerClient = undefined;
-    if (old) await disconnectConsumer(old);
+    if (old) await disconnectConsumerWithin(old, DISCONNECT_TIMEOUT_MS, pause);
   };
 
   /** Opens again what failed; true when the markers show that the lost attempt had come through. */
@@ -312,7 +295,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
       await busy;
       const current = producer;
       // Best effort: what stays open ends by its timeout, or by who claims the lanes next.
-      if (current && stage !== 'none') await new Promise<void>((resolve) => current.abortTransaction(CALL_TIMEOUT_MS, () => resolve()));
+      if (current && stage !== 'none') await ask((done) => current.abortTransaction(CALL_TIMEOUT_MS, done)).catch(() => undefined);
       await dispose();
       await disposeMarkerClient();
       setHealth(false, 'closed');
@@ -324,20 +307,21 @@ export function createTransactor(options: TransactorOptions): Transactor {
  * Ends whatever transaction the owner of an id has open, and makes every later commit of that owner fail.
  * @throws EngineError KAFKA_UNREACHABLE (retryable)
  */
-export async function fenceTransactionalId(library: Rdkafka, brokers: string, transactionalId: string, timeoutMs: number): Promise<void> {
+export async function fenceTransactionalId(
+  { library, brokers, pause = SYSTEM_PAUSE }: Pick<TransactorOptions, 'library' | 'brokers' | 'pause'>,
+  transactionalId: string,
+  timeoutMs: number,
+): Promise<void> {
   const producer = new library.Producer(transactionalSettings(brokers, transactionalId, 0), {});
   await connectClient(producer, brokers, CONNECT_TIMEOUT_MS);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      producer.initTransactions(timeoutMs, (error) => {
-        const text = `transactional id ${transactionalId}: not fenced in ${timeoutMs} ms`;
-        if (error) reject(new EngineError('KAFKA_UNREACHABLE', `${text}: ${error.message}`, { cause: error, retryable: true }));
-        else resolve();
-      });
-    });
-  } finally {
-    await disconnectProducer(producer, 0);
-  }
+  const cause = await answered((done) => producer.initTransactions(timeoutMs, done), timeoutMs + CALL_SILENCE_MS, pause).catch(
+    (error: unknown) => error,
+  );
+  // One that does not answer is left alone.
+  if (!(cause instanceof Unanswered)) await disconnectProducer(producer, 0);
+  if (!cause) return;
+  const text = `transactional id ${transactionalId}: not fenced in ${timeoutMs} ms: ${messageOf(cause)}`;
+  throw new EngineError('KAFKA_UNREACHABLE', text, { cause, retryable: true });
 }
 
 /** True when the markers are where they are to be, or beyond. */
@@ -348,8 +332,28 @@ export function isReached(markers: Markers, wanted: Markers): boolean {
 /** What can be repeated, but did not get anywhere. */
 class OutOfPatience extends Error {}
 
-/** What was not answered, neither well nor badly. */
+/** What was not answered, neither well nor badly. A client with a call under way cannot be disconnected. */
 class Unanswered extends Error {}
+
+/**
+ * The answer of a transactional call.
+ * @throws Unanswered when there is none in time
+ */
+async function answered(invoke: (done: Done) => void, silenceMs: number, pause: Pause): Promise<RdkafkaError | null> {
+  const isAnswered = new AbortController();
+  const answer = new Promise<RdkafkaError | null>((resolve) => invoke((error) => resolve(error ?? null)));
+  const silence = pause(silenceMs, isAnswered.signal).then(
+    () => {
+      throw new Unanswered(`a transactional call is not answered in ${silenceMs} ms`);
+    },
+    () => answer,
+  );
+  try {
+    return await Promise.race([answer, silence]);
+  } finally {
+    isAnswered.abort();
+  }
+}
 
 function isAbortable(error: unknown): boolean {
   if (error instanceof OutOfPatience) return false;
