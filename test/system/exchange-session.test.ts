@@ -13,8 +13,10 @@ import { type StartWorker, startWorker } from '../../engine/runtime/workers.ts';
 import { quoteIdentifier, withConnection } from '../../engine/sinks/postgres/connection.ts';
 import { claimLanes } from '../../engine/sinks/postgres/lanes.ts';
 import { migrate } from '../../engine/sinks/postgres/migrate.ts';
+import { openClient, sendAll, type Told } from '../order-client.ts';
+import { fileEntries, readTables, replayJournal } from '../order-journal.ts';
 import { BOOKS_JSON, orderRequests, testCatalogue } from '../order-requests.ts';
-import { expectReplies, fileEntries, openClient, readTables, replayJournal, sendAll, type Told } from './exchange-harness.ts';
+import { expectReplies } from './exchange-harness.ts';
 import { configWith, startServer, type TestServer } from './postgres-harness.ts';
 import { startProxy } from './postgres-proxy.ts';
 
@@ -93,7 +95,7 @@ async function expectWhole(mishaps: (rig: Rig, isOver: () => boolean) => Promise
   expect(told.filter(({ reply }) => reply['err'] === 'busy')).toEqual([]);
   client.close();
   await rig.host.close();
-  const { replies, entries, ...expected } = replayJournal(fileEntries(join(folder, 'orders', schema)), testCatalogue());
+  const { replies, entries, fillMessages, ...expected } = replayJournal(fileEntries(join(folder, 'orders', schema)), testCatalogue());
   const tables = await readTables(testServer.server.connectionString, schema);
   expect(tables).toEqual(expected);
   expectReplies(told, replies);

@@ -6,19 +6,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPrng } from '../../engine/core/prng.ts';
 import { createTickProducer } from '../../engine/ingest/tick-producer.ts';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
+import { type OrderClient, openClient, sendAll, type Told } from '../order-client.ts';
+import { fileEntries, readTables, replayJournal, topicEntries } from '../order-journal.ts';
 import { BOOKS_JSON, orderRequests, testCatalogue } from '../order-requests.ts';
 import { createWorkspace, type RunningEngine, startEngine } from './engine-process.ts';
-import {
-  expectReplies,
-  fileEntries,
-  type OrderClient,
-  openClient,
-  readTables,
-  replayJournal,
-  sendAll,
-  type Told,
-  topicEntries,
-} from './exchange-harness.ts';
+import { expectReplies } from './exchange-harness.ts';
 import { createTopic, NO_BROKER, openReal, REAL_BROKER, readCommitted, uniquePrefix } from './kafka-harness.ts';
 import { startServer, type TestServer } from './postgres-harness.ts';
 

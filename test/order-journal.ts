@@ -1,0 +1,144 @@
+/** What a journal of orders comes to by the plain book, and what the database holds, both as lines of text. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Catalogue } from '../engine/execution/exchange/catalogue.ts';
+import { readEntry } from '../engine/execution/exchange/entry.ts';
+import type { JournalEntry } from '../engine/execution/exchange/journal.ts';
+import { createLedger, hasPrice, hasStop } from '../engine/execution/exchange/ledger.ts';
+import { isRefusal } from '../engine/execution/exchange/refusal.ts';
+import { fillMessage, outcomeReply, type Reply } from '../engine/execution/exchange/reply.ts';
+import { resolveRequest } from '../engine/execution/exchange/resolve.ts';
+import { setUpMatcher } from '../engine/kernel/matcher-core.ts';
+import { createMatcherTwin } from '../engine/kernel/matcher-twin.ts';
+import type { Message } from '../engine/sinks/kafka/rdkafka.ts';
+import { withConnection } from '../engine/sinks/postgres/connection.ts';
+import { fillIdOf } from '../engine/sinks/postgres/order-transaction.ts';
+import { ORDER_LIMIT } from '../schemas/order-records.ts';
+
+/** A table as lines of text, in order of its key. */
+export type Lines = readonly string[];
+
+export interface Tables {
+  readonly orders: Lines;
+  readonly fills: Lines;
+  readonly audit: Lines;
+  readonly books: Lines;
+}
+
+export interface Expected extends Tables {
+  readonly entries: number;
+  /** Messages of the topic fills, by fill_id. */
+  readonly fillMessages: ReadonlyMap<number, string>;
+  /** The reply to each new order that was not refused by name, by its id. */
+  readonly replies: ReadonlyMap<number, Reply>;
+}
+
+/** The entries of the files in `folder`. */
+export function fileEntries(folder: string): JournalEntry[] {
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith('.log'))
+    .toSorted();
+  const lines = files.flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n').slice(1, -1));
+  return lines.map((line, index) => ({ offset: BigInt(index), text: line.slice(9) }));
+}
+
+/** The entries of the topic orders. */
+export function topicEntries(messages: readonly Message[]): JournalEntry[] {
+  const inOrder = messages.toSorted((one, other) => one.offset - other.offset);
+  return inOrder.map(({ offset, value, timestamp = 0 }) => ({
+    offset: BigInt(offset),
+    text: String(value),
+    tsNs: BigInt(timestamp) * 1_000_000n,
+  }));
+}
+
+/** What the entries of a journal come to, matched one after the other by the plain book. */
+export function replayJournal(entries: readonly JournalEntry[], catalogue: Catalogue): Expected {
+  const twin = createMatcherTwin({ symbols: catalogue.books.length, orders: 65_536, pages: 4096, owners: 4 });
+  const instruments = catalogue.books.map((book) => ({ ...book, lastTicks: ORDER_LIMIT.priceNone }));
+  setUpMatcher(twin, { instruments, owners: catalogue.owners.map(({ owner, ...limits }) => [owner, limits] as const), restores: [] });
+  const ledger = createLedger(catalogue, { live: [], nextTradeId: 1n });
+  const names = new Set<string>();
+  const replies = new Map<number, Reply>();
+  for (const journaled of entries) {
+    const entry = readEntry(journaled);
+    if (isRefusal(entry)) continue;
+    const { request, tsNs } = entry;
+    const isNew = request.op === 'new' || request.op === 'exec';
+    if (isNew && names.has(request.clientOrderId)) continue;
+    const orderId = journaled.offset + 1n;
+    const findOrder = (id: bigint, name: string) => ledger.findOrder(id, name);
+    const command = resolveRequest(request, { catalogue, orderId, tsNs, findOrder });
+    if (isRefusal(command)) continue;
+    const outcome = ledger.apply(command, request, twin.apply(command));
+    if (!isNew) continue;
+    names.add(outcome.clientOrderId);
+    replies.set(Number(orderId), outcomeReply(outcome, catalogue.books[command.symbolIndex]));
+  }
+  const { orders, fills, audits } = ledger.changes();
+  return {
+    entries: entries.length,
+    replies,
+    orders: orders
+      .toSorted((one, other) => Number(one.orderId - other.orderId))
+      .map((order) => {
+        const { orderId, clientOrderId, quantityLots, status, cumLots, leavesLots, notionalTicks, endReason, strategy, riskBucket, extra } =
+          order;
+        const price = hasPrice(order) ? order.priceTicks : null;
+        const stop = hasStop(order) ? order.stopTicks : null;
+        const numbers = [quantityLots, cumLots, leavesLots, notionalTicks, price, stop, endReason];
+        return [orderId, clientOrderId, status, ...numbers, strategy, riskBucket, JSON.parse(extra).n ?? null].join(' ');
+      }),
+    fillMessages: new Map(
+      fills.map((fill) => {
+        const { line } = fillMessage(fill, catalogue.books[fill.order.symbolIndex]!);
+        return [Number(fillIdOf(fill.tradeId, fill.order.side)), line];
+      }),
+    ),
+    fills: fills
+      .map(({ tradeId, order, quantityLots, priceTicks, liquidity }) => {
+        const { side, orderId, clientOrderId, strategy, riskBucket, symbolIndex } = order;
+        const symbol = catalogue.books[symbolIndex]?.symbol;
+        return {
+          id: fillIdOf(tradeId, side),
+          text: [orderId, quantityLots, priceTicks, liquidity, symbol, clientOrderId, strategy, riskBucket].join(' '),
+        };
+      })
+      .toSorted((one, other) => Number(one.id - other.id))
+      .map(({ id, text }) => `${id} ${text}`),
+    audit: audits.map(({ orderId, from, to, note }) => [orderId, from, to, note].join(' ')),
+    books: catalogue.books
+      .toSorted((one, other) => (one.symbol < other.symbol ? -1 : 1))
+      .map(({ symbol, symbolIndex }) => {
+        const orders = twin
+          .list(symbolIndex)
+          .map(({ orderId, leavesLots, shownLots, stopTicks }) => [orderId, leavesLots, shownLots, stopTicks].join(':'));
+        const last = twin.lastTicks(symbolIndex);
+        return [symbol, ledger.settings[symbolIndex]?.phase, last === ORDER_LIMIT.priceNone ? null : last, ...orders].join(' ');
+      }),
+  };
+}
+
+/** The same of what the database holds. */
+export async function readTables(connectionString: string, schema: string): Promise<Tables> {
+  return await withConnection(connectionString, schema, async (client) => {
+    const lines = async (sql: string): Promise<Lines> => {
+      const { rows } = await client.query<Record<string, unknown>>(sql);
+      return rows.map((row) => Object.values(row).flat().join(' '));
+    };
+    return {
+      orders: await lines(
+        `select order_id, client_order_id, status, qty, cum_qty, leaves_qty, notional_ticks, price_ticks, stop_ticks, end_reason, strategy, risk_bucket,
+           extra -> 'n' from orders order by order_id`,
+      ),
+      fills: await lines(
+        'select fill_id, order_id, qty, price_ticks, liquidity, symbol, client_order_id, strategy, risk_bucket from fills order by fill_id',
+      ),
+      audit: await lines('select order_id, from_st, to_st, note from order_audit order by id'),
+      books: await lines(
+        `select symbol, phase, last_ticks, array(select concat_ws(':', o, l, s, t)
+           from unnest(order_id, leaves_lots, shown_lots, stop_ticks) with ordinality as b (o, l, s, t, place) order by place) from order_books order by symbol`,
+      ),
+    };
+  });
+}
