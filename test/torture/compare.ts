@@ -67,7 +67,7 @@ export function compare(expected: Expected, found: Found): Comparison {
   return { bars: expected.bars.size, messages: found.messages.length + found.letters.length, differences };
 }
 
-type Say = (what: string, expected: string | undefined, found: string | undefined) => void;
+export type Say = (what: string, expected: string | undefined, found: string | undefined) => void;
 
 /** The row of a bar is its last revision. */
 function compareRows({ bars }: Expected, { rows }: Found, say: Say): void {
@@ -80,7 +80,12 @@ function textOf(revision: number, text: string | undefined): string {
   return `rev ${revision} ${text}`;
 }
 
-function compareMaps(what: string, expected: ReadonlyMap<string, string>, found: Iterable<readonly [string, string]>, say: Say): void {
+export function compareMaps(
+  what: string,
+  expected: ReadonlyMap<string, string>,
+  found: Iterable<readonly [string, string]>,
+  say: Say,
+): void {
   const seen = new Set<string>();
   for (const [key, text] of found) {
     const wanted = expected.get(key);
@@ -91,7 +96,7 @@ function compareMaps(what: string, expected: ReadonlyMap<string, string>, found:
   for (const [key, text] of expected) if (!seen.has(key)) say(`${what} ${key}`, text, undefined);
 }
 
-function compareLists(what: string, expected: readonly string[], found: readonly string[], say: Say): void {
+export function compareLists(what: string, expected: readonly string[], found: readonly string[], say: Say): void {
   const left = new Map<string, number>();
   for (const text of expected) left.set(text, (left.get(text) ?? 0) + 1);
   for (const text of found) {

@@ -11,6 +11,8 @@ export interface EngineSetting {
   readonly folder: string;
   /** Knobs that all engines of the round share. */
   readonly knobs: Readonly<Record<string, string>>;
+  /** Knobs of the one engine that has the exchange; none: no engine has one. */
+  readonly exchange?: Readonly<Record<string, string>> | undefined;
   /** True while a server is down: an engine that is starting then may give up. */
   isOutage(): boolean;
   note(text: string): void;
@@ -19,6 +21,7 @@ export interface EngineSetting {
 export interface EngineProcess {
   readonly number: number;
   readonly child: ChildProcess;
+  readonly hasExchange: boolean;
   isReady: boolean;
   /** Where it answers by HTTP, once it is ready. */
   url: string | undefined;
@@ -33,6 +36,7 @@ export interface EngineProcess {
 export interface Engines {
   /** Those that run and are not on their way out. */
   alive(): EngineProcess[];
+  /** The engine gets the exchange when none of those alive has it; it waits for it while one on its way out still has. */
   start(knobs: EngineKnobs): EngineProcess;
   kill(engine: EngineProcess): void;
   stop(engine: EngineProcess): void;
@@ -56,6 +60,9 @@ export function createEngines(setting: EngineSetting): Engines {
   const complaints: string[] = [];
   let isClosing = false;
 
+  const isRunning = ({ child }: EngineProcess): boolean => child.exitCode === null && child.signalCode === null;
+  const alive = (): EngineProcess[] => engines.filter((engine) => isRunning(engine) && engine.ending === undefined);
+
   const onExit = (engine: EngineProcess, knobs: EngineKnobs, code: number | null, signal: string | null): void => {
     const how = signal ?? `code ${code}`;
     setting.note(`engine ${engine.number} ended: ${how}`);
@@ -74,6 +81,7 @@ export function createEngines(setting: EngineSetting): Engines {
   const start = (knobs: EngineKnobs): EngineProcess => {
     const number = engines.length + 1;
     const folder = setting.folder;
+    const hasExchange = setting.exchange !== undefined && alive().every((engine) => !engine.hasExchange);
     const child = spawn(process.execPath, [join(setting.root, 'dist/engine/main.js')], {
       cwd: setting.root,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -87,6 +95,7 @@ export function createEngines(setting: EngineSetting): Engines {
         METRICS_PORT: '0',
         LOG_FILE: join(folder, `engine-${number}.log`),
         STATE_DIR: join(folder, `state-${number}`),
+        ...(hasExchange ? setting.exchange : {}),
       },
     });
     const output = createWriteStream(join(folder, `engine-${number}.out`));
@@ -101,6 +110,7 @@ export function createEngines(setting: EngineSetting): Engines {
     const engine: EngineProcess = {
       number,
       child,
+      hasExchange,
       isReady: false,
       url: undefined,
       isFrozen: false,
@@ -115,11 +125,12 @@ export function createEngines(setting: EngineSetting): Engines {
       }),
     };
     engines.push(engine);
-    setting.note(`engine ${number} started: WORKERS=${knobs.workers} QUEUE=${knobs.queue} FLUSH_MS=${knobs.flushMs}`);
+    setting.note(
+      `engine ${number} started: WORKERS=${knobs.workers} QUEUE=${knobs.queue} FLUSH_MS=${knobs.flushMs}${hasExchange ? ', with the exchange' : ''}`,
+    );
     return engine;
   };
 
-  const isRunning = ({ child }: EngineProcess): boolean => child.exitCode === null && child.signalCode === null;
   const thaw = (engine: EngineProcess): void => {
     if (engine.isFrozen) engine.child.kill('SIGCONT');
     engine.isFrozen = false;
@@ -135,7 +146,7 @@ export function createEngines(setting: EngineSetting): Engines {
     start,
     stop,
     thaw,
-    alive: () => engines.filter((engine) => isRunning(engine) && engine.ending === undefined),
+    alive,
     kill(engine) {
       engine.ending = 'killed';
       engine.child.kill('SIGKILL');

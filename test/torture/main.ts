@@ -1,5 +1,5 @@
 /**
- * `npm run torture -- [--rounds N] [--seed S] [--only FAULT,...] [--engines 1..3] [--keep] [--sabotage NAME]
+ * `npm run torture -- [--rounds N] [--seed S] [--only FAULT,...] [--engines 1..3] [--exchange some|all|none] [--keep] [--sabotage NAME]
  * [--scenario NAME|all [--seconds N]]`: runs real engines on a Kafka and a Postgres of its own, breaks them, and compares what comes out with
  * what must. Exits with 0 when nothing differs; with `--sabotage` when something does. docs/torture.md says more.
  */
@@ -28,12 +28,15 @@ function print(line: string): void {
 }
 
 function describePlan(plan: RoundPlan): string {
-  const { feed } = plan;
+  const { feed, exchange } = plan;
   const engines = plan.engines.map(({ workers, queue, flushMs }) => `${workers}/${queue}/${flushMs}`).join(' ');
   const faults = plan.faults.map(({ kind, atMs, forMs }) => `${kind}@${atMs}${forMs > 0 ? `+${forMs}` : ''}`).join(' ');
   return (
     `engines (WORKERS/QUEUE/FLUSH_MS) ${engines}; ${feed.partitions} partitions, ${feed.tradeSymbols}+${feed.quoteSymbols} symbols, ` +
-    `${feed.ticks} ticks, LATENESS_MS ${feed.latenessMs}, AMEND_SEC ${feed.amendSec}; faults (ms) ${faults === '' ? 'none' : faults}`
+    `${feed.ticks} ticks, LATENESS_MS ${feed.latenessMs}, AMEND_SEC ${feed.amendSec}; faults (ms) ${faults === '' ? 'none' : faults}` +
+    (exchange === undefined
+      ? ''
+      : `; ${exchange.requests} requests to the exchange, ${exchange.window} at a time, journal ${exchange.journal}`)
   );
 }
 
@@ -55,6 +58,10 @@ function printDifferences(differences: readonly Difference[], kept?: Pick<RoundR
   if (kept) print(`    kept: ${kept.folder} (round.log, differences.json, logs), schema ${kept.schema}`);
 }
 
+function describeExchange({ exchange }: RoundResult): string {
+  return exchange === undefined ? '' : `${exchange.requests} requests, ${exchange.fills} fills, `;
+}
+
 interface Totals {
   /** The last round that was run. */
   plan: RoundPlan | undefined;
@@ -62,14 +69,18 @@ interface Totals {
   faults: number;
   bars: number;
   messages: number;
+  /** Of the exchange: requests in its journal, fills. */
+  requests: number;
+  fills: number;
   differences: number;
 }
 
 async function runRounds(options: TortureOptions, stage: Stage): Promise<Totals> {
-  const totals: Totals = { plan: undefined, rounds: 0, faults: 0, bars: 0, messages: 0, differences: 0 };
+  const totals: Totals = { plan: undefined, rounds: 0, faults: 0, bars: 0, messages: 0, requests: 0, fills: 0, differences: 0 };
   const startMs = performance.now();
+  const { kinds, enginesMax, exchange } = options;
   for (let round = 0; round < options.rounds; round += 1) {
-    const plan = planRound({ seed: roundSeed(options.seed, round), kinds: options.kinds, enginesMax: options.enginesMax });
+    const plan = planRound({ seed: roundSeed(options.seed, round), kinds, enginesMax, exchange });
     totals.plan = plan;
     print(`round ${round + 1}/${options.rounds}  seed ${plan.seed}  ${describePlan(plan)}`);
     const roundMs = performance.now();
@@ -78,11 +89,13 @@ async function runRounds(options: TortureOptions, stage: Stage): Promise<Totals>
     totals.faults += result.faults;
     totals.bars += result.bars;
     totals.messages += result.messages;
+    totals.requests += result.exchange?.requests ?? 0;
+    totals.fills += result.exchange?.fills ?? 0;
     totals.differences += result.differences.length;
     const leftSec = ((performance.now() - startMs) / totals.rounds / 1000) * (options.rounds - totals.rounds);
     const left = leftSec >= 90 ? `${Math.round(leftSec / 60)} min` : `${Math.round(leftSec)} s`;
     print(
-      `  ${result.bars} bars, ${result.messages} messages, ${result.differences.length} differences; ` +
+      `  ${result.bars} bars, ${result.messages} messages, ${describeExchange(result)}${result.differences.length} differences; ` +
         `caught up in ${(result.catchUpMs / 1000).toFixed(1)} s, stopped in ${(result.stopMs / 1000).toFixed(1)} s, ` +
         `${((performance.now() - roundMs) / 1000).toFixed(1)} s in all; about ${left} left`,
     );
@@ -94,7 +107,7 @@ async function runRounds(options: TortureOptions, stage: Stage): Promise<Totals>
 }
 
 async function runScenarios(scenarios: readonly Scenario[], options: TortureOptions, stage: Stage): Promise<Totals> {
-  const totals: Totals = { plan: undefined, rounds: 0, faults: 0, bars: 0, messages: 0, differences: 0 };
+  const totals: Totals = { plan: undefined, rounds: 0, faults: 0, bars: 0, messages: 0, requests: 0, fills: 0, differences: 0 };
   for (const scenario of scenarios) {
     const { seed, seconds } = options;
     print(`${scenario.name}  seed ${seed}: ${scenario.doc}`);
@@ -130,8 +143,9 @@ async function main(args: readonly string[]): Promise<number> {
   await close();
   const isKept = options.isKept || (totals.differences > 0 && sabotage === undefined);
   if (!isKept) rmSync(folder, { recursive: true, force: true });
+  const orders = totals.requests === 0 ? '' : `${totals.requests} requests and ${totals.fills} fills of the exchange, `;
   print(
-    `torture: ${totals.rounds} rounds, ${totals.faults} faults, ${totals.bars} bars, ${totals.messages} messages compared, ` +
+    `torture: ${totals.rounds} rounds, ${totals.faults} faults, ${totals.bars} bars, ${orders}${totals.messages} messages compared, ` +
       `${totals.differences} differences`,
   );
   if (verdict) print(verdict.text);

@@ -1,7 +1,7 @@
 /** The command line of the driver. */
 import { parseArgs } from 'node:util';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
-import { FAULTS, type FaultKind } from './plan.ts';
+import { EXCHANGE_SHARES, type ExchangeShare, FAULTS, type FaultKind } from './plan.ts';
 import { type Scenario, scenariosOf } from './scenario.ts';
 
 export interface TortureOptions {
@@ -9,6 +9,7 @@ export interface TortureOptions {
   readonly seed: number;
   readonly kinds: readonly FaultKind[];
   readonly enginesMax: number;
+  readonly exchange: ExchangeShare;
   readonly isKept: boolean;
   readonly sabotage: string | undefined;
   /** Long rounds instead of drawn ones. */
@@ -31,6 +32,7 @@ export function parseOptions(args: readonly string[], drawSeed: () => number): T
     seed: wholeNumber('seed', values.seed, [0, SEED_LIMIT - 1]) ?? drawSeed() % SEED_LIMIT,
     kinds: kindsOf(values.only),
     enginesMax: wholeNumber('engines', values.engines, [1, ENGINES_MAX]) ?? ENGINES_MAX,
+    exchange: shareOf(values.exchange),
     isKept: values.keep ?? false,
     sabotage: values.sabotage,
     scenarios: values.scenario === undefined ? undefined : scenariosOf(values.scenario),
@@ -47,6 +49,7 @@ function parse(args: readonly string[]) {
         seed: { type: 'string' },
         only: { type: 'string' },
         engines: { type: 'string' },
+        exchange: { type: 'string' },
         keep: { type: 'boolean' },
         sabotage: { type: 'string' },
         scenario: { type: 'string' },
@@ -73,4 +76,10 @@ function kindsOf(only: string | undefined): readonly FaultKind[] {
     if (kind) return kind;
     throw new EngineError('USAGE', `--only '${name}': expected none, or some of ${FAULTS.join(', ')}`);
   });
+}
+
+function shareOf(text: string | undefined): ExchangeShare {
+  const share = EXCHANGE_SHARES.find((known) => known === (text ?? 'some'));
+  if (share !== undefined) return share;
+  throw new EngineError('USAGE', `--exchange '${text}': expected one of ${EXCHANGE_SHARES.join(', ')}`);
 }

@@ -52,7 +52,21 @@ export interface RoundPlan {
   readonly barPartitions: number;
   readonly engines: readonly EngineKnobs[];
   readonly faults: readonly Fault[];
+  /** What is sent to the exchange; none: no engine has one. */
+  readonly exchange: ExchangePlan | undefined;
 }
+
+export interface ExchangePlan {
+  readonly seed: number;
+  readonly journal: 'file' | 'kafka';
+  /** Requests over the time of the feed, sent in groups; and how many of a group go without a reply at once. */
+  readonly requests: number;
+  readonly window: number;
+}
+
+/** Which rounds have an exchange: one in four as the seed has it, all or none. */
+export const EXCHANGE_SHARES = ['some', 'all', 'none'] as const;
+export type ExchangeShare = (typeof EXCHANGE_SHARES)[number];
 
 export interface PlanOptions {
   readonly seed: number;
@@ -60,6 +74,7 @@ export interface PlanOptions {
   readonly kinds: readonly FaultKind[];
   /** Most engines at the start; fewer may be drawn. */
   readonly enginesMax: number;
+  readonly exchange: ExchangeShare;
 }
 
 /** Of 100 draws. A broker that is killed takes seconds to come back, so it is the rarest. */
@@ -97,13 +112,18 @@ const DURATIONS_MS: Readonly<Record<FaultKind, readonly [number, number]>> = {
 };
 
 const ROUND_SEED_STEP = 7919;
+/** The exchange is drawn apart from all else, so that a round's ticks and faults are the same with it and without. */
+const EXCHANGE_SEED = 0x5eed0;
+const EXCHANGE_ONE_IN = 4;
+/** So that the faults of engines befall the one with the exchange often. */
+const EXCHANGE_ENGINES_MAX = 2;
 
 /** Seed of a round; the first is that of the run, so that one round can be repeated by itself. */
 export function roundSeed(runSeed: number, round: number): number {
   return (runSeed + round * ROUND_SEED_STEP) % 2 ** 31;
 }
 
-export function planRound({ seed, kinds, enginesMax }: PlanOptions): RoundPlan {
+export function planRound({ seed, kinds, enginesMax, exchange: share }: PlanOptions): RoundPlan {
   const prng = createPrng(seed);
   const feedMs = 2500 + prng.nextBelow(2000);
   const feed = planFeed(prng, seed);
@@ -118,7 +138,21 @@ export function planRound({ seed, kinds, enginesMax }: PlanOptions): RoundPlan {
     if (atMs > feedMs && faults.length > 0) break;
     faults.push(drawFault(prng, kinds, Math.min(atMs, feedMs)));
   }
-  return { seed, feed, feedMs, barPartitions, engines, faults };
+  const exchange = planExchange(seed, share);
+  const few = exchange === undefined ? engines : engines.slice(0, EXCHANGE_ENGINES_MAX);
+  return { seed, feed, feedMs, barPartitions, engines: few, faults, exchange };
+}
+
+function planExchange(seed: number, share: ExchangeShare): ExchangePlan | undefined {
+  const prng = createPrng(seed ^ EXCHANGE_SEED);
+  const isDrawn = prng.nextBelow(EXCHANGE_ONE_IN) === 0;
+  if (share === 'none' || (share === 'some' && !isDrawn)) return undefined;
+  return {
+    seed: prng.nextBelow(2 ** 31),
+    journal: prng.nextBelow(3) === 0 ? 'file' : 'kafka',
+    requests: 1000 + prng.nextBelow(3000),
+    window: pick(prng, [5, 20, 200, 1000]),
+  };
 }
 
 function planFeed(prng: Prng, seed: number): FeedShape {

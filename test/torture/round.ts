@@ -6,10 +6,11 @@ import { loadConfig } from '../../config/load.ts';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { messageOf } from '../../engine/core/errors.ts';
 import { parseTimeframes } from '../../engine/market/timeframes.ts';
-import { deadLetterTopic, ensureTopics, planTopics } from '../../engine/sinks/kafka/topics.ts';
+import { deadLetterTopic, ensureTopics, ordersTopic, planTopics } from '../../engine/sinks/kafka/topics.ts';
 import { quoteIdentifier, withConnection } from '../../engine/sinks/postgres/connection.ts';
 import { type Comparison, compare, type Difference } from './compare.ts';
 import { createEngines, type Engines } from './engines.ts';
+import { createOrderFlow, type ExchangeComparison, exchangeKnobs, type OrderFlow } from './exchange.ts';
 import { expectOf, type TopicMessage } from './expected.ts';
 import { createFaultRunner } from './faults.ts';
 import { makeFeed } from './feed.ts';
@@ -36,6 +37,8 @@ export interface Stage {
 
 export interface RoundResult extends Comparison {
   readonly faults: number;
+  /** Of rounds with an exchange. */
+  readonly exchange: ExchangeComparison | undefined;
   readonly schema: string;
   readonly folder: string;
   /** From everything mended to everything committed, and from SIGTERM to the last exit. */
@@ -52,6 +55,8 @@ export interface Round {
   readonly prefix: string;
   readonly address: SchemaAddress;
   readonly knobs: Readonly<Record<string, string>>;
+  /** Of the engine that has the exchange, where one has. */
+  readonly exchange: Readonly<Record<string, string>> | undefined;
   readonly topics: ReturnType<typeof planTopics>;
   readonly note: (text: string) => void;
 }
@@ -72,7 +77,9 @@ export async function runRound(stage: Stage, plan: RoundPlan): Promise<RoundResu
   const round = await setUp(stage, plan);
   const { note, folder } = round;
   const faults = createFaultRunner({ ...stage, note }, () => engines);
-  const engines = createEngines({ root: stage.root, folder, knobs: round.knobs, isOutage: faults.isOutage, note });
+  const { knobs: shared, exchange } = round;
+  const engines = createEngines({ root: stage.root, folder, knobs: shared, exchange, isOutage: faults.isOutage, note });
+  const orders = plan.exchange && createOrderFlow(round, plan.exchange, engines);
   stage.onEngines(engines);
   const problems: Difference[] = [];
   const complain = (what: string, found: string): void => {
@@ -87,13 +94,14 @@ export async function runRound(stage: Stage, plan: RoundPlan): Promise<RoundResu
     await sleep(fault.atMs);
     await faults.run(fault);
   });
-  await Promise.all([feeder.feed(`${round.prefix}ticks`, feedOf(plan), plan.feedMs), ...running]);
+  await Promise.all([feeder.feed(`${round.prefix}ticks`, feedOf(plan), plan.feedMs), ...ordersOf(round, orders), ...running]);
   await feeder.close();
   note('feed ended, everything is mended');
   if (engines.alive().length === 0) engines.start(plan.engines[0]!);
 
   const mendedMs = performance.now();
-  const behind = await waitUntilCaughtUp(round, CATCH_UP_TIMEOUT_MS);
+  await orders?.sendLast();
+  const behind = await waitUntilCaughtUp(round, CATCH_UP_TIMEOUT_MS, orders?.behind);
   if (behind !== '') complain(`not caught up in ${CATCH_UP_TIMEOUT_MS} ms`, behind);
   const catchUpMs = performance.now() - mendedMs;
   note('caught up');
@@ -101,10 +109,23 @@ export async function runRound(stage: Stage, plan: RoundPlan): Promise<RoundResu
   for (const text of engines.complaints) complain('engine', text);
 
   const comparison = await compareRound(round);
-  const differences = [...problems, ...comparison.differences];
+  const compared = await orders?.compare();
+  const differences = [...problems, ...comparison.differences, ...(compared?.differences ?? [])];
   if (differences.length > 0) writeFileSync(join(folder, 'differences.json'), JSON.stringify(differences, undefined, 1));
   if (differences.length === 0 && !stage.isKept) await cleanUp(round);
-  return { ...comparison, differences, faults: plan.faults.length, schema: round.name, folder, catchUpMs, stopMs };
+  return { ...comparison, differences, faults: plan.faults.length, exchange: compared, schema: round.name, folder, catchUpMs, stopMs };
+}
+
+/** What is sent to the exchange, where there is one: by clients, and into its topic by others. */
+function ordersOf({ stage, plan, prefix }: Round, orders: OrderFlow | undefined): Promise<void>[] {
+  if (orders === undefined) return [];
+  const writeForeign = async (): Promise<void> => {
+    if (orders.foreign.length === 0) return;
+    const feeder = await createFeeder(stage.kafka);
+    await feeder.feed(ordersTopic(prefix), orders.foreign, plan.feedMs);
+    await feeder.close();
+  };
+  return [orders.send(plan.feedMs), writeForeign()];
 }
 
 /** Makes the folder and the topics of a round. */
@@ -130,7 +151,8 @@ export async function setUp(stage: Stage, plan: RoundPlan): Promise<Round> {
     // An hour: nothing moves by the wall clock.
     IDLE_MS: '3600000',
   };
-  const { config } = loadConfig({ environment: knobs });
+  const exchange = plan.exchange && exchangeKnobs(plan.exchange, folder);
+  const { config } = loadConfig({ environment: { ...knobs, ...exchange } });
   const timeframes = parseTimeframes(config.TIMEFRAMES);
   const address = { connectionString: stage.postgres.connectionString, schema: name, source: 'kafka', timeframes };
   const startMs = performance.now();
@@ -148,7 +170,7 @@ export async function setUp(stage: Stage, plan: RoundPlan): Promise<Round> {
     timeframes.map((timeframe) => timeframe.name),
   );
   await ensureTopics(stage.kafka.library, stage.kafka.brokers, topics);
-  return { stage, plan, name, folder, prefix, address, knobs, topics, note };
+  return { stage, plan, name, folder, prefix, address, knobs, exchange, topics, note };
 }
 
 /** Event times are of hours ago: nothing is in the future, and quarters of an hour fall where the seed wants them. */
@@ -163,7 +185,11 @@ export async function waitUntil(isDone: () => boolean, timeoutMs: number): Promi
 }
 
 /** Waits until the offsets in the database are the ends of the topic; returns what is behind when the time is over. */
-export async function waitUntilCaughtUp({ stage, plan, prefix, address }: Round, timeoutMs: number): Promise<string> {
+export async function waitUntilCaughtUp(
+  { stage, plan, prefix, address }: Round,
+  timeoutMs: number,
+  ordersBehind: () => Promise<string> = async () => '',
+): Promise<string> {
   const partitions = Array.from({ length: plan.feed.partitions }, (_, partition) => partition);
   const ends = await Promise.all(partitions.map((partition) => stage.reader.highOffset(`${prefix}ticks`, partition)));
   const endMs = performance.now() + timeoutMs;
@@ -175,6 +201,7 @@ export async function waitUntilCaughtUp({ stage, plan, prefix, address }: Round,
         .filter((partition) => (offsets.get(partition) ?? 0n) < BigInt(ends[partition] ?? 0))
         .map((partition) => `partition ${partition} at ${offsets.get(partition) ?? 0n} of ${ends[partition]}`)
         .join(', ');
+      behind ||= await ordersBehind();
     } catch (error) {
       // Just started again: it may still send its clients away.
       behind = messageOf(error);

@@ -22,6 +22,8 @@ export interface Sabotage {
 
 const TABLES = 'engine/sinks/postgres/tables.js';
 const TRANSACTION = 'engine/sinks/postgres/epoch-transaction.js';
+const ORDER_TRANSACTION = 'engine/sinks/postgres/order-transaction.js';
+const LATE_COMMIT = `for (const text of ['select pg_sleep(0.2)', 'commit']) void client.query(text).catch(() => undefined);`;
 const STORE_OFFSETS = 'await storeOffsets(client, context, work.message, work.databaseEpoch);';
 
 /** The database is given a moment where the bug opens a gap: a real one would be as wide now and then, and a round is short. */
@@ -58,9 +60,14 @@ export const SABOTAGES: readonly Sabotage[] = [
       {
         file: TRANSACTION,
         find: "await client.query('commit');",
-        replace: `for (const text of ['select pg_sleep(0.2)', 'commit']) void client.query(text).catch(() => undefined);`,
+        replace: LATE_COMMIT,
       },
     ],
+  },
+  {
+    name: 'fills-before-commit',
+    doc: 'fills of the exchange are published, and clients answered, before the database has committed them',
+    patches: [{ file: ORDER_TRANSACTION, find: "await client.query('commit');", replace: LATE_COMMIT }],
   },
 ];
 

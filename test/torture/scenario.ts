@@ -110,5 +110,5 @@ export function planScenario({ name, leadSec, ticksPerSec, shape }: Scenario, se
     poisonOneIn: POISON_ONE_IN,
   };
   const engines = name === 'stop-under-load' ? STOPPED_KNOBS : SCENARIO_KNOBS;
-  return { seed, feed, feedMs: spanSec * 1000, barPartitions: 3, engines, faults: [] };
+  return { seed, feed, feedMs: spanSec * 1000, barPartitions: 3, engines, faults: [], exchange: undefined };
 }
