@@ -34,7 +34,7 @@ export interface ExchangeComparison {
   readonly differences: readonly Difference[];
 }
 
-const GROUP = 100;
+const GROUP = 250;
 const LAST_REQUESTS = 200;
 const LAST_WINDOW = 50;
 const FOREIGN_MESSAGES = 60;

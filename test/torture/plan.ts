@@ -151,7 +151,7 @@ function planExchange(seed: number, share: ExchangeShare): ExchangePlan | undefi
     seed: prng.nextBelow(2 ** 31),
     journal: prng.nextBelow(3) === 0 ? 'file' : 'kafka',
     requests: 1000 + prng.nextBelow(3000),
-    window: pick(prng, [5, 20, 200, 1000]),
+    window: pick(prng, [5, 20, 100, 250]),
   };
 }
 
