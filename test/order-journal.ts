@@ -60,10 +60,13 @@ export function replayJournal(entries: readonly JournalEntry[], catalogue: Catal
   const ledger = createLedger(catalogue, { live: [], nextTradeId: 1n });
   const names = new Set<string>();
   const replies = new Map<number, Reply>();
+  let tsNs = 0n;
   for (const journaled of entries) {
     const entry = readEntry(journaled);
     if (isRefusal(entry)) continue;
-    const { request, tsNs } = entry;
+    const { request } = entry;
+    // Times never go back: what others wrote has the broker's time, which may lie behind the door's.
+    if (entry.tsNs > tsNs) tsNs = entry.tsNs;
     const isNew = request.op === 'new' || request.op === 'exec';
     if (isNew && names.has(request.clientOrderId)) continue;
     const orderId = journaled.offset + 1n;
