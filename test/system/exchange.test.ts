@@ -216,7 +216,7 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
     client.close();
     await stop(engine);
     const messages = await readCommitted(broker, `${prefix}orders`);
-    const { entries, replies, ...expected } = replayJournal(topicEntries(messages), testCatalogue());
+    const { entries, replies, fillMessages, ...expected } = replayJournal(topicEntries(messages), testCatalogue());
     expect(entries).toBeGreaterThan(300);
     const tables = await readTables(testServer.server.connectionString, place.schema);
     expect(tables).toEqual(expected);

@@ -67,6 +67,9 @@ type Action = (targets: FaultTargets, fault: Fault) => Promise<void>;
 
 function victimOf({ engines }: FaultTargets, { engine }: Fault): EngineProcess | undefined {
   const awake = engines.alive().filter((entry) => !entry.isFrozen);
+  // Half of what befalls an engine befalls the one with the exchange, where there is one.
+  const withExchange = awake.find(({ hasExchange }) => hasExchange);
+  if (withExchange !== undefined && engine % 2 === 0) return withExchange;
   return awake[engine % Math.max(1, awake.length)];
 }
 
