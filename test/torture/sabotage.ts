@@ -23,7 +23,8 @@ export interface Sabotage {
 const TABLES = 'engine/sinks/postgres/tables.js';
 const TRANSACTION = 'engine/sinks/postgres/epoch-transaction.js';
 const ORDER_TRANSACTION = 'engine/sinks/postgres/order-transaction.js';
-const LATE_COMMIT = `for (const text of ['select pg_sleep(0.2)', 'commit']) void client.query(text).catch(() => undefined);`;
+const STORE_ORDERS = 'await storeOrders(client, context.catalogue, epoch);';
+const STORE_POSITION = 'await storePosition(client, context.source, epoch);';
 const STORE_OFFSETS = 'await storeOffsets(client, context, work.message, work.databaseEpoch);';
 
 /** The database is given a moment where the bug opens a gap: a real one would be as wide now and then, and a round is short. */
@@ -60,16 +61,34 @@ export const SABOTAGES: readonly Sabotage[] = [
       {
         file: TRANSACTION,
         find: "await client.query('commit');",
-        replace: LATE_COMMIT,
+        replace: lateCommit(0.2),
       },
     ],
   },
   {
     name: 'fills-before-commit',
     doc: 'fills of the exchange are published, and clients answered, before the database has committed them',
-    patches: [{ file: ORDER_TRANSACTION, find: "await client.query('commit');", replace: LATE_COMMIT }],
+    patches: [{ file: ORDER_TRANSACTION, find: "await client.query('commit');", replace: lateCommit(1) }],
+  },
+  {
+    name: 'orders-offset-first',
+    doc: 'how far the exchange has come is committed in a transaction of its own, before what came of its orders',
+    patches: [
+      { file: ORDER_TRANSACTION, find: STORE_POSITION, replace: '' },
+      {
+        file: ORDER_TRANSACTION,
+        find: STORE_ORDERS,
+        replace: `${STORE_POSITION} await client.query('commit'); await client.query('select pg_sleep(0.1)'); await client.query('begin');
+    ${STORE_ORDERS}`,
+      },
+    ],
   },
 ];
+
+/** A commit that nobody waits for, and that comes so many seconds later. */
+function lateCommit(seconds: number): string {
+  return `for (const text of ['select pg_sleep(${seconds})', 'commit']) void client.query(text).catch(() => undefined);`;
+}
 
 /** @throws EngineError USAGE */
 export function sabotageOf(name: string): Sabotage {
