@@ -32,6 +32,9 @@ export interface Ring {
   park(timeoutMs: number): void;
 }
 
+/** So many are copied word by word: a view costs as much, and leaves garbage that a thread which publishes often would stop for. */
+const FEW_SLOTS = 4;
+
 export function createRing(buffer: ArrayBufferLike, address: number): Ring {
   const words = new Int32Array(buffer);
   const base = address >> 2;
@@ -56,9 +59,14 @@ export function createRing(buffer: ArrayBufferLike, address: number): Ring {
       const head = words[headWord]!;
       const slot = head & mask;
       const whole = Math.min(count, capacity - slot);
-      words.set(source.subarray(sourceIndex, sourceIndex + whole * slotWords), firstSlot + slot * slotWords);
-      if (whole < count) {
-        words.set(source.subarray(sourceIndex + whole * slotWords, sourceIndex + count * slotWords), firstSlot);
+      if (whole === count && count <= FEW_SLOTS) {
+        const at = firstSlot + slot * slotWords;
+        for (let word = 0; word < count * slotWords; word += 1) words[at + word] = source[sourceIndex + word]!;
+      } else {
+        words.set(source.subarray(sourceIndex, sourceIndex + whole * slotWords), firstSlot + slot * slotWords);
+        if (whole < count) {
+          words.set(source.subarray(sourceIndex + whole * slotWords, sourceIndex + count * slotWords), firstSlot);
+        }
       }
       Atomics.store(words, headWord, (head + count) | 0);
       if (Atomics.load(words, waitingWord) === 1 && Atomics.compareExchange(words, waitingWord, 1, 0) === 1) {
