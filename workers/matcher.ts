@@ -19,5 +19,5 @@ const agent = createMatcherAgent({
 });
 
 port.postMessage({ type: 'ready' });
-runAgent(agent);
+runAgent(agent, start.looksBeforePark);
 port.postMessage({ type: 'stopped' });

@@ -13,6 +13,14 @@ export const SYSTEM_CLOCK: Clock = {
   monotonicUs: () => Number(process.hrtime.bigint() / 1000n),
 };
 
+/**
+ * Microseconds since this thread began, with a fraction. Other threads count from elsewhere. Half as dear as `monotonicUs`, for loops that wait for a
+ * point in time; leaves 16 bytes of garbage.
+ */
+export function threadUs(): number {
+  return performance.now() * 1000;
+}
+
 /** Rests for so many ms; 0 only lets others have their turn. Rejects when the signal is aborted. */
 export type Pause = (ms: number, signal?: AbortSignal) => Promise<unknown>;
 

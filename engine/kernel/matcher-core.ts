@@ -11,6 +11,8 @@ export interface MatcherStart {
   readonly eventRing: SharedArrayBuffer;
   /** One word that the thread counts up. */
   readonly heartbeat: SharedArrayBuffer;
+  /** Empty looks at the order ring before the thread sleeps. */
+  readonly looksBeforePark: number;
   readonly pools: MatcherPools;
   /** By symbol index. */
   readonly instruments: readonly BookInstrument[];

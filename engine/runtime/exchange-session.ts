@@ -256,6 +256,7 @@ function matcherStart({ config, catalogue, stored, rings }: StartParts): Matcher
   const storedBook = new Map(stored.books.map((book) => [book.symbol, book]));
   return {
     ...rings,
+    looksBeforePark: config.MATCHER_LOOKS,
     pools: {
       symbols: books.length,
       orders: config.ORDERS_MAX,
