@@ -1,0 +1,99 @@
+/** What the rounds of the order latency bench come to. Pure. */
+import { createHistogram, type Histogram } from '../engine/core/latency.ts';
+
+/** One round, its warm-up left out. Times in us from the intended time. */
+export interface OrderRound {
+  readonly answeredAfterUs: Float64Array;
+  readonly sentAfterUs: Float64Array;
+  /** 1 where the order traded. */
+  readonly hasTraded: Uint8Array;
+  /** Of all orders, warm-up included: over which time they were to be sent, and until the last was answered. */
+  readonly count: number;
+  readonly offeredUs: number;
+  readonly elapsedUs: number;
+  /** Processors that others used meanwhile, 0 and up. */
+  readonly others: number;
+}
+
+/** A rate of which less than this share is achieved is not held. */
+const HELD_SHARE = 0.999;
+const NS_PER_US = 1000;
+
+export interface OrderLimits {
+  /** The p99 to stay below. */
+  readonly p99Us: number;
+  /** Processors that the machine has, and that the bench needs for itself. */
+  readonly processors: number;
+  readonly needed: number;
+}
+
+/** Percentiles are those of all rounds together. */
+export function orderFigures(rounds: readonly OrderRound[], limits: OrderLimits): Record<string, number | string> {
+  const all = histogramOf(rounds, ({ answeredAfterUs }) => answeredAfterUs);
+  const fills = histogramOf(
+    rounds,
+    ({ answeredAfterUs }) => answeredAfterUs,
+    ({ hasTraded }) => hasTraded,
+  );
+  const sent = histogramOf(rounds, ({ sentAfterUs }) => sentAfterUs);
+  const offered = sum(rounds, ({ count }) => count) / (sum(rounds, ({ offeredUs }) => offeredUs) / 1e6);
+  const achieved = sum(rounds, ({ count }) => count) / (sum(rounds, ({ elapsedUs }) => elapsedUs) / 1e6);
+  const others = sum(rounds, (round) => round.others) / rounds.length;
+  const p99OfRounds = rounds.map((round) =>
+    percentileUs(
+      histogramOf([round], ({ answeredAfterUs }) => answeredAfterUs),
+      99,
+    ),
+  );
+  const worst = Math.max(percentileUs(all, 99), percentileUs(fills, 99));
+  const fits = others <= limits.processors - limits.needed;
+  return {
+    'orders/s offered': Math.round(offered),
+    'orders/s achieved': Math.round(achieved),
+    held: achieved >= offered * HELD_SHARE ? 'yes' : `SATURATED: ${((100 * achieved) / offered).toFixed(1)} % of the rate`,
+    orders: all.totalCount,
+    fills: fills.totalCount,
+    rounds: rounds.length,
+    ...percentiles('', all),
+    ...percentiles('fills ', fills),
+    'p99 us of each round': p99OfRounds.map((value) => value.toFixed(1)).join(' '),
+    'sent late p99 us': percentileUs(sent, 99),
+    'processors used by others': others.toFixed(2),
+    [`p99 below ${limits.p99Us} us`]:
+      worst < limits.p99Us ? 'yes' : `NO${fits ? '' : `: the threads did not fit, others used ${others.toFixed(2)} processors`}`,
+  };
+}
+
+function percentiles(prefix: string, histogram: Histogram): Record<string, number> {
+  return {
+    [`${prefix}p50 us`]: percentileUs(histogram, 50),
+    [`${prefix}p90 us`]: percentileUs(histogram, 90),
+    [`${prefix}p99 us`]: percentileUs(histogram, 99),
+    [`${prefix}p99.9 us`]: percentileUs(histogram, 99.9),
+    [`${prefix}max us`]: histogram.maxValue / NS_PER_US,
+  };
+}
+
+function percentileUs(histogram: Histogram, percentile: number): number {
+  return histogram.getValueAtPercentile(percentile) / NS_PER_US;
+}
+
+/** In ns, three digits; only places whose mask is 1 count, where one is given. */
+function histogramOf(
+  rounds: readonly OrderRound[],
+  timesOf: (round: OrderRound) => Float64Array,
+  maskOf?: (round: OrderRound) => Uint8Array,
+): Histogram {
+  const histogram = createHistogram();
+  for (const round of rounds) {
+    const mask = maskOf?.(round);
+    for (const [index, us] of timesOf(round).entries()) {
+      if (mask === undefined || mask[index] === 1) histogram.recordValue(Math.max(0, Math.round(us * NS_PER_US)));
+    }
+  }
+  return histogram;
+}
+
+function sum(rounds: readonly OrderRound[], of: (round: OrderRound) => number): number {
+  return rounds.reduce((total, round) => total + of(round), 0);
+}
