@@ -23,6 +23,9 @@ export interface Sabotage {
 const TABLES = 'engine/sinks/postgres/tables.js';
 const TRANSACTION = 'engine/sinks/postgres/epoch-transaction.js';
 const ORDER_TRANSACTION = 'engine/sinks/postgres/order-transaction.js';
+const EXCHANGE = 'engine/execution/exchange/exchange.js';
+const COMMIT = 'await store.commit(epoch);';
+const ANNOUNCE = 'parts.onCommitted(epoch);';
 const STORE_ORDERS = 'await storeOrders(client, context.catalogue, epoch);';
 const STORE_POSITION = 'await storePosition(client, context.source, epoch);';
 const STORE_OFFSETS = 'await storeOffsets(client, context, work.message, work.databaseEpoch);';
@@ -61,14 +64,17 @@ export const SABOTAGES: readonly Sabotage[] = [
       {
         file: TRANSACTION,
         find: "await client.query('commit');",
-        replace: lateCommit(0.2),
+        replace: `for (const text of ['select pg_sleep(0.2)', 'commit']) void client.query(text).catch(() => undefined);`,
       },
     ],
   },
   {
     name: 'fills-before-commit',
-    doc: 'fills of the exchange are published, and clients answered, before the database has committed them',
-    patches: [{ file: ORDER_TRANSACTION, find: "await client.query('commit');", replace: lateCommit(1) }],
+    doc: 'fills of the exchange are published before the database has committed them',
+    patches: [
+      { file: EXCHANGE, find: ANNOUNCE, replace: '' },
+      { file: EXCHANGE, find: COMMIT, replace: `${ANNOUNCE} await new Promise((resolve) => setTimeout(resolve, 500)); ${COMMIT}` },
+    ],
   },
   {
     name: 'orders-offset-first',
@@ -84,11 +90,6 @@ export const SABOTAGES: readonly Sabotage[] = [
     ],
   },
 ];
-
-/** A commit that nobody waits for, and that comes so many seconds later. */
-function lateCommit(seconds: number): string {
-  return `for (const text of ['select pg_sleep(${seconds})', 'commit']) void client.query(text).catch(() => undefined);`;
-}
 
 /** @throws EngineError USAGE */
 export function sabotageOf(name: string): Sabotage {
