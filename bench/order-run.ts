@@ -1,10 +1,10 @@
 /** One run of orders through both rings to the matcher's own thread and back, and what the plain book makes of the same orders. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { EngineError, messageOf } from '../engine/core/errors.ts';
 import { createPrng } from '../engine/core/prng.ts';
-import type { MatcherStart } from '../engine/kernel/matcher-core.ts';
-import { setUpMatcher } from '../engine/kernel/matcher-core.ts';
+import { type MatcherStart, setUpMatcher } from '../engine/kernel/matcher-core.ts';
 import { createMatcherTwin } from '../engine/kernel/matcher-twin.ts';
 import { OPEN_INSTRUMENT } from '../engine/market/order-command.ts';
 import { ORDER_SLOT_BYTES, ORDER_SLOT_WORDS } from '../engine/market/order-ring.ts';
@@ -34,6 +34,9 @@ export interface Heard {
 const SETUP = { instruments: [{ ...OPEN_INSTRUMENT, lastTicks: 0 }], owners: [], restores: [] };
 /** MiB of the sender's young generation: reading the clock makes garbage, and what sweeps it up must not be measured. */
 const SENDER_NURSERY_MIB = 512;
+
+/** What a round may take beyond the time over which its orders are sent. */
+const PATIENCE_MS = 60_000;
 
 /** The flow's orders as slots of the order ring. */
 export function sharedRecords(flow: MatcherFlow): SharedArrayBuffer {
@@ -105,6 +108,7 @@ async function startMatcher(start: MatcherStart): Promise<StartedMatcher> {
   const failed = new Promise<never>((_resolve, reject) => {
     fail = reject;
   });
+  // Somebody looks at it while the sender runs; a failure at another time is not one of this bench.
   failed.catch(() => undefined);
   let announce: () => void = () => undefined;
   const ready = new Promise<void>((resolve) => {
@@ -121,6 +125,11 @@ async function startMatcher(start: MatcherStart): Promise<StartedMatcher> {
   return { failed, terminate };
 }
 
+async function lateBy(ms: number): Promise<never> {
+  await sleep(ms, undefined, { ref: false });
+  throw new EngineError('BENCH_ORDERS', `not all orders are answered after ${Math.round(ms)} ms`);
+}
+
 async function runSender(start: OrderSenderStart, failed: Promise<never>): Promise<OrderSenderDone> {
   setFlagsFromString(`--min-semi-space-size=${SENDER_NURSERY_MIB}`);
   const worker = new Worker(new URL('./order-sender.js', import.meta.url), {
@@ -132,7 +141,7 @@ async function runSender(start: OrderSenderStart, failed: Promise<never>): Promi
       worker.on('message', resolve);
       worker.on('error', (cause) => reject(new EngineError('BENCH_ORDERS', `the sender failed: ${messageOf(cause)}`, { cause })));
     });
-    return await Promise.race([done, failed]);
+    return await Promise.race([done, failed, lateBy((start.dueUs.at(-1) ?? 0) / 1000 + PATIENCE_MS)]);
   } finally {
     setFlagsFromString('--min-semi-space-size=0');
     await worker.terminate();
