@@ -1,0 +1,113 @@
+/** What a run has done so far, on disk after each cell: a run that was stopped goes on from it. */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { EngineError, messageOf } from '../../engine/core/errors.ts';
+import { PROJECT_ROOT } from '../../engine/core/root.ts';
+import { startManifest } from '../manifest.ts';
+import type { PerfOptions } from './options.ts';
+import { CELL_PLAN, CELL_RESULT, type CellPlan, type CellResult, SETTINGS, type Settings } from './report-model.ts';
+
+const JOURNAL = z.strictObject({
+  settings: SETTINGS,
+  queue: z.int(),
+  flushMs: z.int(),
+  startedAtMs: z.number(),
+  plans: z.array(CELL_PLAN),
+  cells: z.array(CELL_RESULT),
+  missing: z.array(z.strictObject({ id: z.string(), reason: z.string() })),
+});
+
+export interface RunJournal {
+  /** Name of the run and of its folder under `perf_runs/`. */
+  readonly name: string;
+  /** The same of letters, digits and underscores, short: names of topics and schemas begin with it. */
+  readonly slug: string;
+  /** Cells that have no result yet. */
+  left(): CellPlan[];
+  add(result: CellResult): void;
+  miss(plan: CellPlan, reason: string): void;
+  /** Writes the report. */
+  finish(servers: Readonly<Record<string, string>>): { readonly lines: readonly string[]; readonly isRight: boolean };
+}
+
+const RUNS = join(PROJECT_ROOT, 'perf_runs');
+const FILE = 'journal.json';
+
+/** @throws EngineError PERF_RESUME when there is no such run, it cannot be read, or it was made with other settings */
+export function createJournal(options: PerfOptions, plans: readonly CellPlan[], nowMs: number): RunJournal {
+  const settings = settingsOf(options);
+  const fresh = { settings, queue: options.queue, flushMs: options.flushMs, startedAtMs: nowMs, plans: [...plans], cells: [], missing: [] };
+  const name = options.resume ?? runName(options.scenario, nowMs);
+  const folder = join(RUNS, name);
+  const state: z.infer<typeof JOURNAL> = options.resume === undefined ? fresh : readJournal(folder, settings);
+  mkdirSync(folder, { recursive: true });
+  const save = (): void => writeFileSync(join(folder, FILE), JSON.stringify(state));
+  save();
+  return {
+    name,
+    slug: name
+      .replace(/^\d{4}/, '')
+      .replace(/[^a-z0-9]+/gi, '_')
+      .toLowerCase(),
+    left() {
+      const done = new Set(state.cells.map(({ id }) => id));
+      return state.plans.filter(({ id }) => !done.has(id));
+    },
+    add(result) {
+      state.cells.push(result);
+      state.missing = state.missing.filter(({ id }) => id !== result.id);
+      save();
+    },
+    miss(plan, reason) {
+      state.missing = [...state.missing.filter(({ id }) => id !== plan.id), { id: plan.id, reason }];
+      save();
+    },
+    finish(servers) {
+      const isRight = state.missing.length === 0 && state.cells.every(({ verdict }) => verdict.isRight);
+      void servers;
+      return { lines: [`written to ${folder}`], isRight };
+    },
+  };
+}
+
+function settingsOf({
+  scenario,
+  workers,
+  loads,
+  repeats,
+  stageSec,
+  warmupSec,
+  sampleSec,
+  baseTps,
+  encoding,
+  seed,
+  peers,
+}: PerfOptions): Settings {
+  return {
+    ...{ scenario, workers: [...workers], loads: [...loads], repeats, stageSec, warmupSec, sampleSec },
+    ...{ baseTps, encoding, seed, peers: [...peers] },
+  };
+}
+
+function runName(scenario: string, nowMs: number): string {
+  const { startedAt, commit } = startManifest('perf-test', false, nowMs);
+  return `${startedAt.replace(/[-:]/g, '').replace(/\.\d+/, '')}-${commit}-${scenario}`;
+}
+
+function readJournal(folder: string, settings: Settings): z.infer<typeof JOURNAL> {
+  const path = join(folder, FILE);
+  if (!existsSync(path)) throw new EngineError('PERF_RESUME', `${path}: there is no such run to go on with`);
+  try {
+    const read = JOURNAL.parse(JSON.parse(readFileSync(path, 'utf8')));
+    if (JSON.stringify(read.settings) === JSON.stringify(settings)) return read;
+  } catch (cause) {
+    throw new EngineError('PERF_RESUME', `${path}: ${messageOf(cause)}`, { cause });
+  }
+  throw new EngineError('PERF_RESUME', `${path}: the run was begun with other settings; give the same ones`);
+}
+
+/** A run that is whole needs its journal no more. */
+export function removeJournal(folder: string): void {
+  rmSync(join(folder, FILE), { force: true });
+}

@@ -1,0 +1,59 @@
+/** How each runtime is started: the engine, the naive twin, or a peer by its command. */
+import { join } from 'node:path';
+import { EngineError } from '../../engine/core/errors.ts';
+import { PROJECT_ROOT } from '../../engine/core/root.ts';
+import type { Namespace } from './namespace.ts';
+import type { PerfOptions } from './options.ts';
+import { type PipelineProcess, startPipeline } from './pipeline-process.ts';
+import { NAIVE, OURS } from './plan.ts';
+import type { CellPlan } from './report-model.ts';
+
+export interface RuntimeParts {
+  readonly options: PerfOptions;
+  readonly plan: CellPlan;
+  readonly namespace: Namespace;
+  readonly folder: string;
+  readonly root: string;
+}
+
+const STOP_MS = '50000';
+
+/** @throws EngineError PERF_PROCESS, PERF_RUNTIME */
+export async function startRuntime({ options, plan, namespace, folder, root }: RuntimeParts): Promise<PipelineProcess> {
+  const common = { ...namespace.environment, METRICS_PORT: '0', LOG_FILE: join(folder, 'engine.log') };
+  if (plan.runtime === OURS) {
+    return startPipeline({
+      name: plan.runtime,
+      command: process.execPath,
+      args: [join(root, 'dist/engine/main.js')],
+      cwd: root,
+      folder,
+      environment: {
+        ...common,
+        SOURCE: 'kafka',
+        WORKERS: String(plan.workers),
+        QUEUE: String(options.queue),
+        FLUSH_MS: String(options.flushMs),
+        STATE_DIR: join(folder, 'state'),
+        SUMMARY_JSON: join(folder, 'summary.json'),
+        STOP_MS,
+      },
+    });
+  }
+  await namespace.createTables();
+  if (plan.runtime === NAIVE) {
+    const main = join(PROJECT_ROOT, 'dist/bench/perf-test/naive-main.js');
+    return startPipeline({ name: plan.runtime, command: process.execPath, args: [main], cwd: PROJECT_ROOT, folder, environment: common });
+  }
+  const peer = options.peerCommands.find(({ name }) => name === plan.runtime);
+  if (!peer) throw new EngineError('PERF_RUNTIME', `runtime '${plan.runtime}': neither ${OURS}, ${NAIVE} nor a peer that was given`);
+  return startPipeline({
+    name: peer.name,
+    command: '',
+    args: [],
+    shell: peer.command,
+    cwd: PROJECT_ROOT,
+    folder,
+    environment: { ...common, METRICS_PORT: '8112' },
+  });
+}
