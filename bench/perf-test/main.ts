@@ -8,12 +8,14 @@ import { join } from 'node:path';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
+import { sabotagedRoot } from '../../test/torture/sabotage.ts';
 import { createJournal, type RunJournal } from './journal.ts';
 import { PERF_SETTINGS, type PerfOptions, readPerfOptions } from './options.ts';
 import type { PipelineProcess } from './pipeline-process.ts';
 import { planCells } from './plan.ts';
 import type { CellPlan, CellResult } from './report-model.ts';
 import { runCell } from './run-cell.ts';
+import { perfSabotageOf } from './sabotage.ts';
 import { openPerfServers } from './servers.ts';
 
 const EXIT_VOID = 1;
@@ -33,6 +35,8 @@ async function main(args: readonly string[]): Promise<number> {
   const options = readPerfOptions(args, process.env);
   const journal = createJournal(options, planCells(options), SYSTEM_CLOCK.wallMs());
   const folder = mkdtempSync(join(tmpdir(), 'tickwright-perf-'));
+  const sabotage = options.sabotage === undefined ? undefined : perfSabotageOf(options.sabotage);
+  const broken = sabotage && sabotagedRoot(sabotage, folder);
   const running = new Set<PipelineProcess>();
   let killServers = (): void => undefined;
   process.on('exit', () => {
@@ -51,7 +55,7 @@ async function main(args: readonly string[]): Promise<number> {
     const left = journal.left();
     print(describeRun(options, left));
     await runCells(left, journal, (plan) =>
-      runCell(plan, { options, servers, run: journal.slug, folder, root: PROJECT_ROOT, running, note: (text) => print(`    ${text}`) }),
+      runCell(plan, { options, servers, run: journal.slug, folder, sabotagedRoot: broken, running, note: (text) => print(`    ${text}`) }),
     );
     const report = journal.finish(servers.described);
     for (const line of report.lines) print(line);

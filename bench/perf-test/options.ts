@@ -11,6 +11,8 @@ export interface PerfOptions extends Settings {
   readonly scenario: ScenarioName;
   readonly queue: number;
   readonly flushMs: number;
+  /** Catch-up: ticks that are there before the pipeline starts, about. */
+  readonly backlogTicks: number;
   /** Most that the p99 of bar end to commit may be for a rate to count as sustained, ms; of the search only. */
   readonly p99LimitMs: number;
   readonly isSearch: boolean;
@@ -41,6 +43,7 @@ export const PERF_SETTINGS: readonly Setting[] = [
   { name: 'FLUSH_MS', fallback: '100', doc: 'interval between barriers' },
   { name: 'PERF_ENCODING', fallback: 'json', doc: 'json or packed: how ticks stand in their topic' },
   { name: 'PERF_SEED', fallback: '1', doc: 'of ticks and of the order of cells' },
+  { name: 'PERF_BACKLOG', fallback: '1000000', doc: 'catch-up: ticks of the backlog' },
   { name: 'PERF_P99_MS', fallback: '1000', doc: 'of the search: largest p99 of bar end to commit' },
 ];
 
@@ -76,6 +79,7 @@ const ENVIRONMENT = z.object({
   FLUSH_MS: whole('FLUSH_MS', 10, 60_000),
   PERF_ENCODING: z.enum(['json', 'packed'], { error: 'PERF_ENCODING: expected json or packed' }),
   PERF_SEED: whole('PERF_SEED', 0, 2 ** 31 - 1),
+  PERF_BACKLOG: whole('PERF_BACKLOG', 1000, 1_000_000_000),
   PERF_P99_MS: number('PERF_P99_MS', 1, 60_000),
 });
 
@@ -109,6 +113,7 @@ export function readPerfOptions(args: readonly string[], environment: Readonly<R
     peers: peerCommands.map(({ name }) => name),
     queue: data.QUEUE,
     flushMs: data.FLUSH_MS,
+    backlogTicks: data.PERF_BACKLOG,
     p99LimitMs: data.PERF_P99_MS,
     isSearch: values.search ?? false,
     resume: values.resume,

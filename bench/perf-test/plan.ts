@@ -6,6 +6,13 @@ import type { CellPlan } from './report-model.ts';
 /** Our own naive pipeline, measured in every run beside the engine. */
 export const NAIVE = 'naive';
 export const OURS = 'tickwright';
+/** The engine with a bug in it. */
+export const SABOTAGED = 'sabotaged';
+
+/** True for the engine, with a bug in it or without. */
+export function isEngine(runtime: string): boolean {
+  return runtime === OURS || runtime === SABOTAGED;
+}
 
 /**
  * Every worker count with every load, as often as repeats say, one A/A cell for each pair of them, and the naive twin and the peers at each
@@ -20,10 +27,13 @@ export function planCells(options: PerfOptions): CellPlan[] {
     const id = `${name}_w${workerCount}_s${symbols}_r${repeat}${role === 'aa' ? '_aa' : ''}`;
     cells.push({ id, runtime, scenario, mode, workers: workerCount, symbols, repeat, role });
   };
-  const others = isWhole(scenario) ? [NAIVE, ...options.peers] : [];
+  const others = isWhole(scenario) && options.sabotage === undefined ? [NAIVE, ...options.peers] : [];
   for (const symbols of loads) {
     for (let repeat = 1; repeat <= repeats; repeat += 1) {
-      for (const workerCount of workers) add(OURS, workerCount, symbols, repeat, 'measure');
+      for (const workerCount of workers) {
+        add(OURS, workerCount, symbols, repeat, 'measure');
+        if (options.sabotage !== undefined) add(SABOTAGED, workerCount, symbols, repeat, 'measure');
+      }
       for (const runtime of others) add(runtime, 1, symbols, repeat, 'measure');
     }
     for (const workerCount of workers) add(OURS, workerCount, symbols, 1, 'aa');

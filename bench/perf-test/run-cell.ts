@@ -17,7 +17,7 @@ import type { GeneratorPlan, GeneratorResult } from './generator.ts';
 import { type Namespace, openNamespace } from './namespace.ts';
 import type { PerfOptions } from './options.ts';
 import { type PipelineProcess, waitFor } from './pipeline-process.ts';
-import { OURS } from './plan.ts';
+import { isEngine } from './plan.ts';
 import { readCpu, type WatchedProcess } from './processes.ts';
 import { judge, readPublished, readStored } from './read-back.ts';
 import type { CellPlan, CellResult } from './report-model.ts';
@@ -32,8 +32,8 @@ export interface CellParts {
   /** Of letters, digits and underscores. */
   readonly run: string;
   readonly folder: string;
-  /** Where the engine to measure is. */
-  readonly root: string;
+  /** Where the engine with a bug in it is. */
+  readonly sabotagedRoot: string | undefined;
   /** Whoever ends the harness ends these. */
   readonly running: Set<PipelineProcess>;
   note(text: string): void;
@@ -111,7 +111,7 @@ async function measureCatchUp(cell: Cell): Promise<Measured> {
   const { options, plan, servers } = cell;
   const nowMs = SYSTEM_CLOCK.wallMs() - DAY_MS;
   const startMs = nowMs - (nowMs % QUARTER_HOUR_MS);
-  const stream = streamPlan(cell, startMs, options.stageSec);
+  const stream = streamPlan(cell, startMs, options.backlogTicks / (plan.symbols * options.baseTps));
   const generator = startGenerator(cell, { ...stream, isPaced: false, warmupSec: 0 });
   const sent = await generator.done;
   const pipeline = await startRuntime(cell);
@@ -165,7 +165,7 @@ interface Ended {
 
 async function finish(cell: Cell, ended: Ended): Promise<Measured> {
   const { plan, namespace, servers } = cell;
-  const isOurs = plan.runtime === OURS;
+  const isOurs = isEngine(plan.runtime);
   await ended.consumer?.close();
   const expected = expectBars(createTickStream(ended.stream), namespace.timeframes, namespace.partitions);
   const reader = await createTopicReader(servers);
@@ -251,7 +251,7 @@ async function drained(cell: Cell, pipeline: PipelineProcess, ticks: bigint): Pr
       if (BigInt(await acceptedBy(pipeline)) < ticks) return false;
       looks += 1;
       // The last epoch is committed and published by the stop; others get a moment.
-      return cell.plan.runtime === OURS || looks >= SETTLED_LOOKS;
+      return isEngine(cell.plan.runtime) || looks >= SETTLED_LOOKS;
     });
   } catch (error) {
     // Not the end of the run: what is missing is for the verdict to say.

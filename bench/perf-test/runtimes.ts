@@ -5,7 +5,7 @@ import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import type { Namespace } from './namespace.ts';
 import type { PerfOptions } from './options.ts';
 import { type PipelineProcess, startPipeline } from './pipeline-process.ts';
-import { NAIVE, OURS } from './plan.ts';
+import { isEngine, NAIVE, OURS } from './plan.ts';
 import type { CellPlan } from './report-model.ts';
 
 export interface RuntimeParts {
@@ -13,15 +13,23 @@ export interface RuntimeParts {
   readonly plan: CellPlan;
   readonly namespace: Namespace;
   readonly folder: string;
-  readonly root: string;
+  /** Where the engine with a bug in it is. */
+  readonly sabotagedRoot: string | undefined;
 }
 
 const STOP_MS = '50000';
 
 /** @throws EngineError PERF_PROCESS, PERF_RUNTIME */
-export async function startRuntime({ options, plan, namespace, folder, root }: RuntimeParts): Promise<PipelineProcess> {
+export async function startRuntime({
+  options,
+  plan,
+  namespace,
+  folder,
+  sabotagedRoot = PROJECT_ROOT,
+}: RuntimeParts): Promise<PipelineProcess> {
   const common = { ...namespace.environment, METRICS_PORT: '0', LOG_FILE: join(folder, 'engine.log') };
-  if (plan.runtime === OURS) {
+  if (isEngine(plan.runtime)) {
+    const root = plan.runtime === OURS ? PROJECT_ROOT : sabotagedRoot;
     return startPipeline({
       name: plan.runtime,
       command: process.execPath,
