@@ -1,18 +1,32 @@
 /** What a run has done so far, on disk after each cell: a run that was stopped goes on from it. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
-import { startManifest } from '../manifest.ts';
+import { nameManifest, startManifest } from '../manifest.ts';
+import { findSlower } from './find-slower.ts';
 import type { PerfOptions } from './options.ts';
 import { CELL_PLAN, CELL_RESULT, type CellPlan, type CellResult, SETTINGS, type Settings } from './report-model.ts';
+import { finishPerfTest, PERF_TEST_KIND, writeReport } from './write-report.ts';
+
+/** As `startManifest` made it. */
+const MANIFEST_START = z.strictObject({
+  kind: z.string(),
+  startedAt: z.string(),
+  commit: z.string(),
+  isDirty: z.boolean(),
+  isQuick: z.boolean(),
+  versions: z.record(z.string(), z.string()),
+  loadBefore: z.array(z.number()),
+});
 
 const JOURNAL = z.strictObject({
   settings: SETTINGS,
   queue: z.int(),
   flushMs: z.int(),
   startedAtMs: z.number(),
+  start: MANIFEST_START,
   plans: z.array(CELL_PLAN),
   cells: z.array(CELL_RESULT),
   missing: z.array(z.strictObject({ id: z.string(), reason: z.string() })),
@@ -28,7 +42,7 @@ export interface RunJournal {
   add(result: CellResult): void;
   miss(plan: CellPlan, reason: string): void;
   /** Writes the report. */
-  finish(servers: Readonly<Record<string, string>>): { readonly lines: readonly string[]; readonly isRight: boolean };
+  finish(servers: Readonly<Record<string, string>>, nowMs: number): { readonly lines: readonly string[]; readonly isRight: boolean };
 }
 
 const RUNS = join(PROJECT_ROOT, 'perf_runs');
@@ -37,8 +51,11 @@ const FILE = 'journal.json';
 /** @throws EngineError PERF_RESUME when there is no such run, it cannot be read, or it was made with other settings */
 export function createJournal(options: PerfOptions, plans: readonly CellPlan[], nowMs: number): RunJournal {
   const settings = settingsOf(options);
-  const fresh = { settings, queue: options.queue, flushMs: options.flushMs, startedAtMs: nowMs, plans: [...plans], cells: [], missing: [] };
-  const name = options.resume ?? runName(options.scenario, nowMs);
+  const start = startManifest(PERF_TEST_KIND, false, nowMs);
+  const knobs = { queue: options.queue, flushMs: options.flushMs };
+  const begun = { settings, ...knobs, startedAtMs: nowMs, start: { ...start, loadBefore: [...start.loadBefore] } };
+  const fresh = { ...begun, plans: [...plans], cells: [], missing: [] };
+  const name = options.resume ?? nameManifest(start, options.scenario);
   const folder = join(RUNS, name);
   const state: z.infer<typeof JOURNAL> = options.resume === undefined ? fresh : readJournal(folder, settings);
   mkdirSync(folder, { recursive: true });
@@ -63,10 +80,15 @@ export function createJournal(options: PerfOptions, plans: readonly CellPlan[], 
       state.missing = [...state.missing.filter(({ id }) => id !== plan.id), { id: plan.id, reason }];
       save();
     },
-    finish(servers) {
-      const isRight = state.missing.length === 0 && state.cells.every(({ verdict }) => verdict.isRight);
-      void servers;
-      return { lines: [`written to ${folder}`], isRight };
+    finish(servers, nowMs) {
+      const { cells, missing } = state;
+      // Sums the pauses of a run that was resumed, too.
+      const durationSec = (nowMs - state.startedAtMs) / 1000;
+      const failures = findSlower(cells);
+      const manifest = finishPerfTest(state.start, { durationSec, perfTest: { settings, cells, missing, servers }, failures });
+      const { folder: written, summary } = writeReport(manifest);
+      const isRight = missing.length === 0 && failures.length === 0 && cells.every(({ verdict }) => verdict.isRight);
+      return { lines: ['', summary, `open ${join(written, 'report.html')}`], isRight };
     },
   };
 }
@@ -90,11 +112,6 @@ function settingsOf({
   };
 }
 
-function runName(scenario: string, nowMs: number): string {
-  const { startedAt, commit } = startManifest('perf-test', false, nowMs);
-  return `${startedAt.replace(/[-:]/g, '').replace(/\.\d+/, '')}-${commit}-${scenario}`;
-}
-
 function readJournal(folder: string, settings: Settings): z.infer<typeof JOURNAL> {
   const path = join(folder, FILE);
   if (!existsSync(path)) throw new EngineError('PERF_RESUME', `${path}: there is no such run to go on with`);
@@ -105,9 +122,4 @@ function readJournal(folder: string, settings: Settings): z.infer<typeof JOURNAL
     throw new EngineError('PERF_RESUME', `${path}: ${messageOf(cause)}`, { cause });
   }
   throw new EngineError('PERF_RESUME', `${path}: the run was begun with other settings; give the same ones`);
-}
-
-/** A run that is whole needs its journal no more. */
-export function removeJournal(folder: string): void {
-  rmSync(join(folder, FILE), { force: true });
 }

@@ -57,7 +57,7 @@ async function main(args: readonly string[]): Promise<number> {
     await runCells(left, journal, (plan) =>
       runCell(plan, { options, servers, run: journal.slug, folder, sabotagedRoot: broken, running, note: (text) => print(`    ${text}`) }),
     );
-    const report = journal.finish(servers.described);
+    const report = journal.finish(servers.described, SYSTEM_CLOCK.wallMs());
     for (const line of report.lines) print(line);
     return report.isRight ? 0 : EXIT_VOID;
   } finally {

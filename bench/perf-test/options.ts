@@ -4,7 +4,9 @@ import { z } from 'zod';
 import { EngineError } from '../../engine/core/errors.ts';
 import type { Settings } from './report-model.ts';
 
-export const SCENARIOS = ['pipeline', 'catch-up', 'kernel', 'matcher', 'paper-flow'] as const;
+export const SCENARIOS = ['pipeline', 'catch-up'] as const;
+/** Named by the contract or the plan, and not there yet. */
+const MISSING_SCENARIOS: readonly string[] = ['kernel', 'matcher', 'ingest-kafka', 'paper-flow'];
 export type ScenarioName = (typeof SCENARIOS)[number];
 
 export interface PerfOptions extends Settings {
@@ -66,8 +68,13 @@ const number = (name: string, min: number, max: number) =>
     .min(min, { error: `${name}: expected at least ${min}` })
     .max(max, { error: `${name}: expected at most ${max}` });
 
+function refuseScenario(name: string): string {
+  const expected = `expected one of ${SCENARIOS.join(', ')}`;
+  return MISSING_SCENARIOS.includes(name) ? `PERF_SCENARIO '${name}': not built yet; ${expected}` : `PERF_SCENARIO '${name}': ${expected}`;
+}
+
 const ENVIRONMENT = z.object({
-  PERF_SCENARIO: z.enum(SCENARIOS, { error: `PERF_SCENARIO: expected one of ${SCENARIOS.join(', ')}` }),
+  PERF_SCENARIO: z.enum(SCENARIOS, { error: ({ input }) => refuseScenario(String(input)) }),
   WORKERS: list('WORKERS', 64),
   LOADS: list('LOADS', 16_384),
   REPEATS: whole('REPEATS', 1, 100),

@@ -6,6 +6,8 @@ import type { CellPlan } from './report-model.ts';
 /** Our own naive pipeline, measured in every run beside the engine. */
 export const NAIVE = 'naive';
 export const OURS = 'tickwright';
+/** What reading alone costs: the ticks topic by the same client library, and nothing done with it. */
+export const LIMIT_CONSUME = 'limit-consume';
 /** The engine with a bug in it. */
 export const SABOTAGED = 'sabotaged';
 
@@ -27,7 +29,9 @@ export function planCells(options: PerfOptions): CellPlan[] {
     const id = `${name}_w${workerCount}_s${symbols}_r${repeat}${role === 'aa' ? '_aa' : ''}`;
     cells.push({ id, runtime, scenario, mode, workers: workerCount, symbols, repeat, role });
   };
-  const others = isWhole(scenario) && options.sabotage === undefined ? [NAIVE, ...options.peers] : [];
+  const isCompared = isWhole(scenario) && options.sabotage === undefined;
+  // A limit means something only where everything is there at once.
+  const others = isCompared ? [NAIVE, ...(mode === 'catch-up' ? [LIMIT_CONSUME] : []), ...options.peers] : [];
   for (const symbols of loads) {
     for (let repeat = 1; repeat <= repeats; repeat += 1) {
       for (const workerCount of workers) {
@@ -40,6 +44,11 @@ export function planCells(options: PerfOptions): CellPlan[] {
   }
   shuffle(cells, createPrng(seed));
   return cells;
+}
+
+/** True for what writes no bars: neither right nor wrong. */
+export function isLimit(runtime: string): boolean {
+  return runtime.startsWith('limit-');
 }
 
 /** True for scenarios that go from the ticks topic to bars in both sinks. */

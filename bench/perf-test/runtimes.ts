@@ -5,7 +5,7 @@ import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import type { Namespace } from './namespace.ts';
 import type { PerfOptions } from './options.ts';
 import { type PipelineProcess, startPipeline } from './pipeline-process.ts';
-import { isEngine, NAIVE, OURS } from './plan.ts';
+import { isEngine, LIMIT_CONSUME, NAIVE, OURS } from './plan.ts';
 import type { CellPlan } from './report-model.ts';
 
 export interface RuntimeParts {
@@ -17,6 +17,7 @@ export interface RuntimeParts {
   readonly sabotagedRoot: string | undefined;
 }
 
+const OWN_MAINS: Readonly<Record<string, string>> = { [NAIVE]: 'naive-main.js', [LIMIT_CONSUME]: 'limit-consume-main.js' };
 const STOP_MS = '50000';
 
 /** @throws EngineError PERF_PROCESS, PERF_RUNTIME */
@@ -49,12 +50,17 @@ export async function startRuntime({
     });
   }
   await namespace.createTables();
-  if (plan.runtime === NAIVE) {
-    const main = join(PROJECT_ROOT, 'dist/bench/perf-test/naive-main.js');
-    return startPipeline({ name: plan.runtime, command: process.execPath, args: [main], cwd: PROJECT_ROOT, folder, environment: common });
+  const own = OWN_MAINS[plan.runtime];
+  if (own !== undefined) {
+    const args = [join(PROJECT_ROOT, 'dist/bench/perf-test', own)];
+    return startPipeline({ name: plan.runtime, command: process.execPath, args, cwd: PROJECT_ROOT, folder, environment: common });
   }
   const peer = options.peerCommands.find(({ name }) => name === plan.runtime);
-  if (!peer) throw new EngineError('PERF_RUNTIME', `runtime '${plan.runtime}': neither ${OURS}, ${NAIVE} nor a peer that was given`);
+  if (!peer)
+    throw new EngineError(
+      'PERF_RUNTIME',
+      `runtime '${plan.runtime}': neither ${[OURS, ...Object.keys(OWN_MAINS)].join(', ')} nor a peer that was given`,
+    );
   return startPipeline({
     name: peer.name,
     command: '',
