@@ -3,7 +3,7 @@
  * either run differ by; all else is noise.
  */
 import type { Manifest } from '../manifest.ts';
-import { CPU, type Measure, measureLatency, stagesOf, THROUGHPUT, valuesOf } from './measures.ts';
+import { type Measure, measuresOf, valuesOf } from './measures.ts';
 import type { Noise, Settings } from './report-model.ts';
 import { type Estimate, estimateMedian, estimateRatio } from './statistics.ts';
 import { type CellGroup, keyOf, nameGroup, summariseCells } from './summarise-cells.ts';
@@ -75,8 +75,7 @@ export function judgeDifference(ratio: Estimate, noise: number | null, isMoreBet
 }
 
 function compareGroups(first: CellGroup, second: CellGroup, noises: readonly (readonly Noise[])[]): ComparedMeasure[] {
-  const stages = stagesOf([...first.cells, ...second.cells]);
-  const measures = [THROUGHPUT, CPU, ...stages.flatMap((stage) => [measureLatency(stage, 'p50'), measureLatency(stage, 'p99')])];
+  const measures = measuresOf([...first.cells, ...second.cells]);
   return measures.flatMap((measure) => {
     const compared = compareMeasure(measure, first, second, noiseOf(measure.name, noises));
     return compared === undefined ? [] : [compared];

@@ -2,7 +2,7 @@
 import type { CellResult } from './report-model.ts';
 
 export interface Measure {
-  /** As in the list of noise: `throughput`, `cpuUsPerTick`, `<stage> p50`, `<stage> p99`. */
+  /** As in the list of noise: `throughput`, `cpuUsPerTick`, `<stage> p50`, `p99` and `p99.9`. */
   readonly name: string;
   readonly unit: string;
   readonly isMoreBetter: boolean;
@@ -47,8 +47,11 @@ export function isUnjudged(cell: CellResult): boolean {
   return cell.verdict.isRight && cell.verdict.barsCompared === 0 && cell.verdict.messagesCompared === 0;
 }
 
-export function measureLatency(stage: string, percentile: 'p50' | 'p99'): Measure {
-  const field = percentile === 'p50' ? 'p50Us' : 'p99Us';
+const PERCENTILES = { p50: 'p50Us', p99: 'p99Us', 'p99.9': 'p999Us' } as const;
+export type Percentile = keyof typeof PERCENTILES;
+
+export function measureLatency(stage: string, percentile: Percentile): Measure {
+  const field = PERCENTILES[percentile];
   return {
     name: `${stage} ${percentile}`,
     unit: 'µs',
@@ -66,7 +69,14 @@ export function stagesOf(cells: readonly CellResult[]): string[] {
 }
 
 export function measuresOf(cells: readonly CellResult[]): Measure[] {
-  return [THROUGHPUT, CPU, ...stagesOf(cells).flatMap((stage) => [measureLatency(stage, 'p50'), measureLatency(stage, 'p99')])];
+  return [THROUGHPUT, CPU, ...latenciesOf(cells)];
+}
+
+/** Every stage at every percentile that is compared. */
+export function latenciesOf(cells: readonly CellResult[]): Measure[] {
+  // A cast: the keys of a table that is declared a few lines above.
+  const percentiles = Object.keys(PERCENTILES) as Percentile[];
+  return stagesOf(cells).flatMap((stage) => percentiles.map((percentile) => measureLatency(stage, percentile)));
 }
 
 /** The values of a measure, of the cells that have one. */
