@@ -53,16 +53,22 @@ export function newestRuns(runs: readonly KeptRun[]): KeptRun[] {
   return [...newest.values()];
 }
 
+/** @param accepted in the order in which they were accepted, of any kind and machine */
 export function gateRun(run: KeptRun, accepted: readonly KeptRun[]): GatedRun {
-  const alike = accepted.filter(({ manifest }) => isAlike(manifest, run.manifest)).reverse();
-  const ratios = run.manifest.ratios.map((entry): GatedRatio => {
-    for (const { name, manifest } of alike) {
+  const alike = accepted.filter(({ manifest }) => isAlike(manifest, run.manifest));
+  return { run, ratios: matchRatios(run.manifest.ratios, alike), faults: listFaults(run.manifest) };
+}
+
+/** Each ratio beside the same one of the last of the earlier runs that has it. */
+export function matchRatios(entries: readonly RatioEntry[], earlier: readonly KeptRun[]): GatedRatio[] {
+  const latestFirst = [...earlier].reverse();
+  return entries.map((entry): GatedRatio => {
+    for (const { name, manifest } of latestFirst) {
       const old = manifest.ratios.find((other) => keyOfRatio(other) === keyOfRatio(entry));
       if (old !== undefined) return { entry, accepted: { run: name, entry: old }, difference: compareRatios(old, entry) };
     }
     return { entry, accepted: undefined, difference: 'new' };
   });
-  return { run, ratios, faults: listFaults(run.manifest) };
 }
 
 /** A ratio is more when it is better. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HistogramLogReader } from 'hdr-histogram-js';
@@ -108,6 +108,15 @@ it('is not right when a cell did not run or nothing was judged', () => {
   expect(viewReport(makeManifest({ cells: [] })).verdict.reasons).toEqual(['no cell ran']);
 });
 
+it('is void when something failed though every cell is right', () => {
+  const manifest = { ...makeManifest({ cells: fewCells() }), failures: [{ name: 'sabotaged', reason: 'flush p99 is 3.0 times as long' }] };
+  expect(viewReport(manifest).verdict).toEqual({
+    state: 'void',
+    headline: 'VOID: 1 failure',
+    reasons: ['sabotaged: flush p99 is 3.0 times as long'],
+  });
+});
+
 it('keeps text from outside text', () => {
   const [first, ...rest] = fewCells();
   const evil = { ...WRONG, differences: ['</script><script>alert(1)</script> | `x` *y*'] };
@@ -125,6 +134,16 @@ it('makes a page that refers to nothing outside itself', () => {
   expect(html).not.toMatch(/https?:|\bsrc=|\bhref=|url\(|@import/);
   expect(html).toContain('Permission is hereby granted');
   expect(existsSync(join(run, 'report.html'))).toBe(true);
+});
+
+it('leaves what else lies in the folder of the run, and replaces its own', () => {
+  const first = writeReport(makeManifest({ cells: fewCells() }), folder).folder;
+  writeFileSync(join(first, 'journal.json'), '{}');
+  writeFileSync(join(first, 'hdr/old.hlog'), '');
+  expect(writeReport(makeManifest({ cells: fewCells().slice(0, 1) }), folder).folder).toBe(first);
+  expect(readFileSync(join(first, 'journal.json'), 'utf8')).toBe('{}');
+  expect(readdirSync(join(first, 'hdr'))).toHaveLength(4);
+  expect(readManifest(join(first, 'report.json')).perfTest?.cells).toHaveLength(1);
 });
 
 it('passes over a folder that holds no report yet', () => {
