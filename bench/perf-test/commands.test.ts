@@ -67,6 +67,7 @@ it('says how it is used', () => {
   expect(() => runCompare(['one'], folder)).toThrow(/^perf-compare one: expected A B/);
   expect(() => runCompare(['a', 'b', 'c'], folder)).toThrow(/expected A B/);
   expect(() => runGate(['--what'], folder)).toThrow(/--what/);
+  expect(() => runGate(['a'], folder)).toThrow(/^perf-gate a: expected nothing, or --accept/);
 });
 
 it('gates benches and perf-tests alike: 0 until a ratio is worse, then 1, then 0 again once that is accepted', () => {
@@ -84,4 +85,12 @@ it('gates benches and perf-tests alike: 0 until a ratio is worse, then 1, then 0
   runGate(['--accept'], folder);
   expect(runGate([], folder).exitCode).toBe(0);
   expect(JSON.parse(readFileSync(join(folder, 'accepted.json'), 'utf8')).accepted).toHaveLength(3);
+});
+
+it('accepts runs by name, and none that is not there or is a quick look', () => {
+  const [first, quick] = [keepBench(1, 4), keepBench(2, 4, { isQuick: true })];
+  keepBench(3, 4);
+  expect(runGate(['--accept', first], folder).text).toBe(`accepted: ${first}\n`);
+  expect(() => runGate(['--accept', 'gone'], folder)).toThrow(/^gone: expected names of runs/);
+  expect(() => runGate(['--accept', quick], folder)).toThrow(/quick look/);
 });

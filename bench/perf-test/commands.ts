@@ -32,14 +32,20 @@ export function runCompare(args: readonly string[], folder: string): string {
 }
 
 /**
- * The newest runs against the accepted ones; with `--accept` they are the accepted ones from now on, whatever came out.
- * @throws EngineError of `gateRuns` and `acceptRuns`
+ * The newest runs against the accepted ones; with `--accept` they, or the runs named, are the accepted ones from now on, whatever came out.
+ * @throws EngineError USAGE; those of `gateRuns` and `acceptRuns`
  */
 export function runGate(args: readonly string[], folder: string): { readonly text: string; readonly exitCode: number } {
-  const { values } = parseArgs({ args: [...args], options: { accept: { type: 'boolean' } } });
+  const { values, positionals } = parseArgs({ args: [...args], options: { accept: { type: 'boolean' } }, allowPositionals: true });
+  if (positionals.length > 0 && values.accept !== true)
+    throw new EngineError('USAGE', `perf-gate ${args.join(' ')}: expected nothing, or --accept [RUN...], names of runs in perf_runs/`);
+  if (positionals.length > 0) return { text: describeAccepted(acceptRuns(folder, positionals)), exitCode: 0 };
   const gated = gateRuns(folder);
   const text = renderGate(gated);
   if (values.accept !== true) return { text, exitCode: isPassed(gated) ? 0 : 1 };
-  const accepted = acceptRuns(folder);
-  return { text: `${text}${accepted.length === 0 ? 'nothing new to accept' : `accepted: ${accepted.join(', ')}`}\n`, exitCode: 0 };
+  return { text: `${text}${describeAccepted(acceptRuns(folder))}`, exitCode: 0 };
+}
+
+function describeAccepted(names: readonly string[]): string {
+  return names.length === 0 ? 'nothing new to accept\n' : `accepted: ${names.join(', ')}\n`;
 }

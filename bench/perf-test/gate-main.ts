@@ -1,6 +1,7 @@
 /**
- * `npm run perf-gate -- [--accept]`: the ratios of the newest run of each kind against the last accepted ones of the same kind of machine. Exits with 1 when a
- * ratio is worse beyond noise, or a run did not come out right. `--accept` takes the newest runs as the accepted ones from now on.
+ * `npm run perf-gate -- [--accept [RUN...]]`: the ratios of the newest run of each kind against the last accepted ones of the same kind of machine. Exits with 1 when a
+ * ratio is worse beyond noise, or a run did not come out right. `--accept` takes the newest runs, or those
+ * named, as the accepted ones from now on.
  */
 import { join } from 'node:path';
 import { messageOf } from '../../engine/core/errors.ts';
