@@ -2,12 +2,11 @@
  * `npm run perf-test`: runs a matrix of cells on real servers, each in topics and a schema of its own, checks every bar of each, and leaves a
  * report in `perf_runs/`. Every setting is a variable of the environment; `--help` shows them. Exits with 1 when a cell is void.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
-import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import { sabotagedRoot } from '../../test/torture/sabotage.ts';
 import { createJournal, type RunJournal } from './journal.ts';
 import { PERF_SETTINGS, type PerfOptions, readPerfOptions } from './options.ts';
@@ -106,7 +105,6 @@ function minutes(ms: number): string {
   return ms >= 90_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 1000)} s`;
 }
 
-mkdirSync(join(PROJECT_ROOT, 'perf_runs'), { recursive: true });
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
