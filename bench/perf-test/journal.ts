@@ -39,7 +39,7 @@ export interface RunJournal {
   /** Cells that have no result yet. */
   left(): CellPlan[];
   add(result: CellResult): void;
-  miss(plan: CellPlan, reason: string): void;
+  miss(id: string, reason: string): void;
   /** Writes the report. */
   finish(servers: Readonly<Record<string, string>>, nowMs: number): { readonly lines: readonly string[]; readonly isRight: boolean };
 }
@@ -74,8 +74,8 @@ export function createJournal(options: PerfOptions, plans: readonly CellPlan[], 
       state.missing = state.missing.filter(({ id }) => id !== result.id);
       save();
     },
-    miss(plan, reason) {
-      state.missing = [...state.missing.filter(({ id }) => id !== plan.id), { id: plan.id, reason }];
+    miss(id, reason) {
+      state.missing = [...state.missing.filter((other) => other.id !== id), { id, reason }];
       save();
     },
     finish(servers, nowMs) {

@@ -15,6 +15,7 @@ import { planCells } from './plan.ts';
 import type { CellPlan, CellResult } from './report-model.ts';
 import { runCell } from './run-cell.ts';
 import { perfSabotageOf } from './sabotage.ts';
+import { planSearch, searchRates } from './search.ts';
 import { openPerfServers } from './servers.ts';
 
 const EXIT_VOID = 1;
@@ -27,12 +28,12 @@ function print(line: string): void {
 
 async function main(args: readonly string[]): Promise<number> {
   if (args.includes('--help')) {
-    print('npm run perf-test [-- --scenario NAME] [--resume RUN] [--sabotage NAME] [--peer NAME=COMMAND]...');
+    print('npm run perf-test [-- --scenario NAME] [--search] [--resume RUN] [--sabotage NAME] [--peer NAME=COMMAND]...');
     for (const { name, fallback, doc } of PERF_SETTINGS) print(`  ${name.padEnd(14)} ${fallback.padEnd(12)} ${doc}`);
     return 0;
   }
   const options = readPerfOptions(args, process.env);
-  const journal = createJournal(options, planCells(options), SYSTEM_CLOCK.wallMs());
+  const journal = createJournal(options, options.isSearch ? planSearch(options) : planCells(options), SYSTEM_CLOCK.wallMs());
   const folder = mkdtempSync(join(tmpdir(), 'tickwright-perf-'));
   const sabotage = options.sabotage === undefined ? undefined : perfSabotageOf(options.sabotage);
   const broken = sabotage && sabotagedRoot(sabotage, folder);
@@ -53,9 +54,13 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     const left = journal.left();
     print(describeRun(options, left));
-    await runCells(left, journal, (plan) =>
-      runCell(plan, { options, servers, run: journal.slug, folder, sabotagedRoot: broken, running, note: (text) => print(`    ${text}`) }),
-    );
+    const runOne = (plan: CellPlan, settings: PerfOptions): Promise<CellResult> =>
+      runCell(plan, { options: settings, servers, run: journal.slug, folder, sabotagedRoot: broken, running });
+    if (options.isSearch) {
+      const { held, none } = await searchRates(left, { options, run: runOne, say: (text) => print(`  ${text}`) });
+      for (const cell of held) journal.add(cell);
+      for (const { id, reason } of none) journal.miss(id, reason);
+    } else await runCells(left, journal, (plan) => runOne(plan, options));
     const report = journal.finish(servers.described, SYSTEM_CLOCK.wallMs());
     for (const line of report.lines) print(line);
     return report.isRight ? 0 : EXIT_VOID;
@@ -76,7 +81,7 @@ async function runCells(plans: readonly CellPlan[], journal: RunJournal, run: (p
       print(`  ${describeCell(result)}`);
     } catch (error) {
       // One that fails is void, and the others still count.
-      journal.miss(plan, messageOf(error));
+      journal.miss(plan.id, messageOf(error));
       print(`  FAILED: ${messageOf(error)}`);
     }
   }

@@ -17,6 +17,9 @@ export interface PerfOptions extends Settings {
   readonly flushMs: number;
   /** Catch-up: ticks that are there before the pipeline starts, about. */
   readonly backlogTicks: number;
+  /** Of a search: most that the p99 of bar end to commit may be for a rate to count as held, ms. */
+  readonly p99LimitMs: number;
+  readonly isSearch: boolean;
   /** Name of a run folder to go on with. */
   readonly resume: string | undefined;
   /** A bug put into a copy of the compiled engine; the run succeeds when the report shows it. */
@@ -46,6 +49,7 @@ export const PERF_SETTINGS: readonly Setting[] = [
   { name: 'FLUSH_MS', fallback: '100', doc: 'interval between barriers' },
   { name: 'PERF_ENCODING', fallback: 'json', doc: 'json or packed: how ticks stand in their topic' },
   { name: 'PERF_SEED', fallback: '1', doc: 'of ticks and of the order of cells' },
+  { name: 'PERF_P99_MS', fallback: '1000', doc: 'of a search: largest p99 of bar end to commit' },
   { name: 'PERF_BACKLOG', fallback: '1000000', doc: 'catch-up: ticks of the backlog' },
 ];
 
@@ -86,6 +90,7 @@ const ENVIRONMENT = z.object({
   FLUSH_MS: whole('FLUSH_MS', 10, 60_000),
   PERF_ENCODING: z.enum(['json', 'packed'], { error: 'PERF_ENCODING: expected json or packed' }),
   PERF_SEED: whole('PERF_SEED', 0, 2 ** 31 - 1),
+  PERF_P99_MS: number('PERF_P99_MS', 1, 60_000),
   PERF_BACKLOG: whole('PERF_BACKLOG', 1000, 1_000_000_000),
 });
 
@@ -120,6 +125,8 @@ export function readPerfOptions(args: readonly string[], environment: Readonly<R
     queue: data.QUEUE,
     flushMs: data.FLUSH_MS,
     backlogTicks: data.PERF_BACKLOG,
+    p99LimitMs: data.PERF_P99_MS,
+    isSearch: values.search ?? false,
     resume: values.resume,
     sabotage: values.sabotage,
     out: values.out ?? join(PROJECT_ROOT, 'perf_runs'),
@@ -133,6 +140,7 @@ function parseFlags(args: readonly string[]) {
       args: [...args],
       options: {
         scenario: { type: 'string' },
+        search: { type: 'boolean' },
         resume: { type: 'string' },
         sabotage: { type: 'string' },
         out: { type: 'string' },
@@ -141,7 +149,7 @@ function parseFlags(args: readonly string[]) {
     });
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause);
-    throw new EngineError('USAGE', `${text}; flags are --scenario, --resume, --sabotage, --out and --peer NAME=COMMAND`, {
+    throw new EngineError('USAGE', `${text}; flags are --scenario, --search, --resume, --sabotage, --out and --peer NAME=COMMAND`, {
       cause,
     });
   }
