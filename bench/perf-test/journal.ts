@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
-import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import { nameManifest, startManifest } from '../manifest.ts';
 import { findSlower } from './find-slower.ts';
 import type { PerfOptions } from './options.ts';
@@ -40,12 +39,11 @@ export interface RunJournal {
   /** Cells that have no result yet. */
   left(): CellPlan[];
   add(result: CellResult): void;
-  miss(plan: CellPlan, reason: string): void;
+  miss(id: string, reason: string): void;
   /** Writes the report. */
   finish(servers: Readonly<Record<string, string>>, nowMs: number): { readonly lines: readonly string[]; readonly isRight: boolean };
 }
 
-const RUNS = join(PROJECT_ROOT, 'perf_runs');
 const FILE = 'journal.json';
 
 /** @throws EngineError PERF_RESUME when there is no such run, it cannot be read, or it was made with other settings */
@@ -56,7 +54,7 @@ export function createJournal(options: PerfOptions, plans: readonly CellPlan[], 
   const begun = { settings, ...knobs, startedAtMs: nowMs, start: { ...start, loadBefore: [...start.loadBefore] } };
   const fresh = { ...begun, plans: [...plans], cells: [], missing: [] };
   const name = options.resume ?? nameManifest(start, options.scenario);
-  const folder = join(RUNS, name);
+  const folder = join(options.out, name);
   const state: z.infer<typeof JOURNAL> = options.resume === undefined ? fresh : readJournal(folder, settings);
   mkdirSync(folder, { recursive: true });
   const save = (): void => writeFileSync(join(folder, FILE), JSON.stringify(state));
@@ -76,8 +74,8 @@ export function createJournal(options: PerfOptions, plans: readonly CellPlan[], 
       state.missing = state.missing.filter(({ id }) => id !== result.id);
       save();
     },
-    miss(plan, reason) {
-      state.missing = [...state.missing.filter(({ id }) => id !== plan.id), { id: plan.id, reason }];
+    miss(id, reason) {
+      state.missing = [...state.missing.filter((other) => other.id !== id), { id, reason }];
       save();
     },
     finish(servers, nowMs) {
@@ -86,7 +84,7 @@ export function createJournal(options: PerfOptions, plans: readonly CellPlan[], 
       const durationSec = (nowMs - state.startedAtMs) / 1000;
       const failures = findSlower(cells);
       const manifest = finishPerfTest(state.start, { durationSec, perfTest: { settings, cells, missing, servers }, failures });
-      const { folder: written, summary } = writeReport(manifest);
+      const { folder: written, summary } = writeReport(manifest, options.out);
       const isRight = missing.length === 0 && failures.length === 0 && cells.every(({ verdict }) => verdict.isRight);
       return { lines: ['', summary, `open ${join(written, 'report.html')}`], isRight };
     },

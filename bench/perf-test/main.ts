@@ -2,12 +2,11 @@
  * `npm run perf-test`: runs a matrix of cells on real servers, each in topics and a schema of its own, checks every bar of each, and leaves a
  * report in `perf_runs/`. Every setting is a variable of the environment; `--help` shows them. Exits with 1 when a cell is void.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
-import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import { sabotagedRoot } from '../../test/torture/sabotage.ts';
 import { createJournal, type RunJournal } from './journal.ts';
 import { PERF_SETTINGS, type PerfOptions, readPerfOptions } from './options.ts';
@@ -16,6 +15,7 @@ import { planCells } from './plan.ts';
 import type { CellPlan, CellResult } from './report-model.ts';
 import { runCell } from './run-cell.ts';
 import { perfSabotageOf } from './sabotage.ts';
+import { planSearch, searchRates } from './search.ts';
 import { openPerfServers } from './servers.ts';
 
 const EXIT_VOID = 1;
@@ -28,12 +28,12 @@ function print(line: string): void {
 
 async function main(args: readonly string[]): Promise<number> {
   if (args.includes('--help')) {
-    print('npm run perf-test [-- --scenario NAME] [--resume RUN] [--sabotage NAME] [--peer NAME=COMMAND]...');
+    print('npm run perf-test [-- --scenario NAME] [--search] [--resume RUN] [--sabotage NAME] [--peer NAME=COMMAND]...');
     for (const { name, fallback, doc } of PERF_SETTINGS) print(`  ${name.padEnd(14)} ${fallback.padEnd(12)} ${doc}`);
     return 0;
   }
   const options = readPerfOptions(args, process.env);
-  const journal = createJournal(options, planCells(options), SYSTEM_CLOCK.wallMs());
+  const journal = createJournal(options, options.isSearch ? planSearch(options) : planCells(options), SYSTEM_CLOCK.wallMs());
   const folder = mkdtempSync(join(tmpdir(), 'tickwright-perf-'));
   const sabotage = options.sabotage === undefined ? undefined : perfSabotageOf(options.sabotage);
   const broken = sabotage && sabotagedRoot(sabotage, folder);
@@ -54,9 +54,13 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     const left = journal.left();
     print(describeRun(options, left));
-    await runCells(left, journal, (plan) =>
-      runCell(plan, { options, servers, run: journal.slug, folder, sabotagedRoot: broken, running, note: (text) => print(`    ${text}`) }),
-    );
+    const runOne = (plan: CellPlan, settings: PerfOptions): Promise<CellResult> =>
+      runCell(plan, { options: settings, servers, run: journal.slug, folder, sabotagedRoot: broken, running });
+    if (options.isSearch) {
+      const { held, none } = await searchRates(left, { options, run: runOne, say: (text) => print(`  ${text}`) });
+      for (const cell of held) journal.add(cell);
+      for (const { id, reason } of none) journal.miss(id, reason);
+    } else await runCells(left, journal, (plan) => runOne(plan, options));
     const report = journal.finish(servers.described, SYSTEM_CLOCK.wallMs());
     for (const line of report.lines) print(line);
     return report.isRight ? 0 : EXIT_VOID;
@@ -77,7 +81,7 @@ async function runCells(plans: readonly CellPlan[], journal: RunJournal, run: (p
       print(`  ${describeCell(result)}`);
     } catch (error) {
       // One that fails is void, and the others still count.
-      journal.miss(plan, messageOf(error));
+      journal.miss(plan.id, messageOf(error));
       print(`  FAILED: ${messageOf(error)}`);
     }
   }
@@ -106,7 +110,6 @@ function minutes(ms: number): string {
   return ms >= 90_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 1000)} s`;
 }
 
-mkdirSync(join(PROJECT_ROOT, 'perf_runs'), { recursive: true });
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

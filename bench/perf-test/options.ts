@@ -1,7 +1,9 @@
 /** What a perf-test run is told: by environment, with the names of the contract where it has them, or by flags of the same meaning. */
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { EngineError } from '../../engine/core/errors.ts';
+import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import type { Settings } from './report-model.ts';
 
 export const SCENARIOS = ['pipeline', 'catch-up'] as const;
@@ -15,13 +17,15 @@ export interface PerfOptions extends Settings {
   readonly flushMs: number;
   /** Catch-up: ticks that are there before the pipeline starts, about. */
   readonly backlogTicks: number;
-  /** Most that the p99 of bar end to commit may be for a rate to count as sustained, ms; of the search only. */
+  /** Of a search: most that the p99 of bar end to commit may be for a rate to count as held, ms. */
   readonly p99LimitMs: number;
   readonly isSearch: boolean;
   /** Name of a run folder to go on with. */
   readonly resume: string | undefined;
   /** A bug put into a copy of the compiled engine; the run succeeds when the report shows it. */
   readonly sabotage: string | undefined;
+  /** The folder of all runs. */
+  readonly out: string;
   readonly peerCommands: readonly { readonly name: string; readonly command: string }[];
 }
 
@@ -45,8 +49,8 @@ export const PERF_SETTINGS: readonly Setting[] = [
   { name: 'FLUSH_MS', fallback: '100', doc: 'interval between barriers' },
   { name: 'PERF_ENCODING', fallback: 'json', doc: 'json or packed: how ticks stand in their topic' },
   { name: 'PERF_SEED', fallback: '1', doc: 'of ticks and of the order of cells' },
+  { name: 'PERF_P99_MS', fallback: '1000', doc: 'of a search: largest p99 of bar end to commit' },
   { name: 'PERF_BACKLOG', fallback: '1000000', doc: 'catch-up: ticks of the backlog' },
-  { name: 'PERF_P99_MS', fallback: '1000', doc: 'of the search: largest p99 of bar end to commit' },
 ];
 
 const list = (name: string, max: number) =>
@@ -86,8 +90,8 @@ const ENVIRONMENT = z.object({
   FLUSH_MS: whole('FLUSH_MS', 10, 60_000),
   PERF_ENCODING: z.enum(['json', 'packed'], { error: 'PERF_ENCODING: expected json or packed' }),
   PERF_SEED: whole('PERF_SEED', 0, 2 ** 31 - 1),
-  PERF_BACKLOG: whole('PERF_BACKLOG', 1000, 1_000_000_000),
   PERF_P99_MS: number('PERF_P99_MS', 1, 60_000),
+  PERF_BACKLOG: whole('PERF_BACKLOG', 1000, 1_000_000_000),
 });
 
 /**
@@ -125,6 +129,7 @@ export function readPerfOptions(args: readonly string[], environment: Readonly<R
     isSearch: values.search ?? false,
     resume: values.resume,
     sabotage: values.sabotage,
+    out: values.out ?? join(PROJECT_ROOT, 'perf_runs'),
     peerCommands,
   };
 }
@@ -138,12 +143,15 @@ function parseFlags(args: readonly string[]) {
         search: { type: 'boolean' },
         resume: { type: 'string' },
         sabotage: { type: 'string' },
+        out: { type: 'string' },
         peer: { type: 'string', multiple: true },
       },
     });
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause);
-    throw new EngineError('USAGE', `${text}; flags are --scenario, --search, --resume, --sabotage and --peer NAME=COMMAND`, { cause });
+    throw new EngineError('USAGE', `${text}; flags are --scenario, --search, --resume, --sabotage, --out and --peer NAME=COMMAND`, {
+      cause,
+    });
   }
 }
 

@@ -36,7 +36,6 @@ export interface CellParts {
   readonly sabotagedRoot: string | undefined;
   /** Whoever ends the harness ends these. */
   readonly running: Set<PipelineProcess>;
-  note(text: string): void;
 }
 
 /** A bare limit writes nothing that could be right or wrong. */
