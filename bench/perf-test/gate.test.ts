@@ -72,11 +72,12 @@ it('compares only with the same kind of machine', () => {
   expect(gateRuns(folder)[0]?.ratios[0]?.difference).toBe('new');
 });
 
-it('passes quick looks over, and fails a run with a bench that failed', () => {
+it('passes quick looks and runs without ratios over, and fails a run with a bench that failed', () => {
   const name = keepRun(1, [ratioOf('bars', 4)]);
   keepRun(2, [ratioOf('bars', 1)], { isQuick: true });
+  keepRun(3, []);
   expect(newestRuns(listRuns(folder)).map((run) => run.name)).toEqual([name]);
-  keepRun(3, [], { failures: [{ name: 'ring', reason: 'no thread' }] });
+  keepRun(4, [], { failures: [{ name: 'ring', reason: 'no thread' }] });
   const gated = gateRuns(folder);
   expect(isPassed(gated)).toBe(false);
   expect(renderGate(gated)).toContain('FAULT: ring failed: no thread');

@@ -46,10 +46,13 @@ export function gateRuns(folder: string): GatedRun[] {
   return newestRuns(runs).map((run) => gateRun(run, accepted));
 }
 
-/** Newest run of each kind that is more than a quick look. */
+/** Newest run of each kind that there is something to say of: no quick look, and with ratios or faults. */
 export function newestRuns(runs: readonly KeptRun[]): KeptRun[] {
   const newest = new Map<string, KeptRun>();
-  for (const run of runs) if (!run.manifest.isQuick) newest.set(describeKind(run.manifest), run);
+  for (const run of runs) {
+    const hasSomething = run.manifest.ratios.length > 0 || listFaults(run.manifest).length > 0;
+    if (!run.manifest.isQuick && hasSomething) newest.set(describeKind(run.manifest), run);
+  }
   return [...newest.values()];
 }
 

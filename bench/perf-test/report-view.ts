@@ -137,9 +137,9 @@ function methodNotes({ settings, noise }: PerfTest): string[] {
   return notes;
 }
 
-/** Notes of cells, each once, with how many cells have it. */
+/** Notes of cells, each once: with the name of the cell, or how many cells have it. */
 function cellNotes({ cells }: PerfTest): string[] {
-  const counts = new Map<string, number>();
-  for (const note of cells.flatMap((cell) => cell.notes)) counts.set(note, (counts.get(note) ?? 0) + 1);
-  return [...counts].map(([note, count]) => `${note} (${formatCount(count, 'cell')})`);
+  const owners = new Map<string, string[]>();
+  for (const cell of cells) for (const note of cell.notes) owners.set(note, [...(owners.get(note) ?? []), cell.id]);
+  return [...owners].map(([note, ids]) => (ids.length === 1 ? `${ids[0]}: ${note}` : `${note} (${formatCount(ids.length, 'cell')})`));
 }
