@@ -43,12 +43,13 @@ export function syntheticCell(plan: Partial<CellPlan>, change: CellChange = {}):
     id: '',
     ...plan,
   };
-  const prng = createPrng(seed + whole.repeat * 7_919 + (whole.role === 'aa' ? 1 : 0));
+  const id = plan.id ?? idOf(whole);
+  const prng = createPrng([...id].reduce((hash, letter) => Math.imul(hash, 31) + letter.charCodeAt(0), seed));
   const wander = 0.97 + 0.06 * prng.nextFloat();
   const achieved = Math.round(ratePerSec * STAGE_SEC * wander);
   return {
     ...whole,
-    id: plan.id ?? idOf(whole),
+    id,
     ...contractFields(achieved / STAGE_SEC),
     duration_sec: STAGE_SEC,
     queue: 65_536,
@@ -60,8 +61,8 @@ export function syntheticCell(plan: Partial<CellPlan>, change: CellChange = {}):
     isSaturated: false,
     verdict: RIGHT,
     latency: {
-      sendLag: syntheticLatency(prng, 120),
-      tickToBar: syntheticLatency(prng, 300),
+      sendLag: syntheticLatency(prng, 120 + whole.symbols / 10),
+      tickToBar: syntheticLatency(prng, whole.runtime === 'naive' ? 900 : 300 / whole.workers),
       barToCommit: syntheticLatency(prng, 60_000 + whole.symbols * 10),
       barToConsumer: syntheticLatency(prng, 90_000 + whole.symbols * 15),
     },
@@ -138,6 +139,11 @@ export function syntheticPerfTest(seed = 1): Pick<PerfTest, 'settings' | 'cells'
               ),
             );
         }
+  return { ...syntheticFrame(seed), cells };
+}
+
+/** What a run has besides its cells. */
+export function syntheticFrame(seed = 1): Pick<PerfTest, 'settings' | 'missing' | 'servers'> {
   return {
     settings: {
       scenario: 'pipeline',
@@ -152,7 +158,6 @@ export function syntheticPerfTest(seed = 1): Pick<PerfTest, 'settings' | 'cells'
       seed,
       peers: [],
     },
-    cells,
     missing: [],
     servers: { postgres: '15.0 (synthetic)', kafka: '3.9.0 (synthetic)' },
   };

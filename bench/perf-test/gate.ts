@@ -53,16 +53,22 @@ export function newestRuns(runs: readonly KeptRun[]): KeptRun[] {
   return [...newest.values()];
 }
 
+/** @param accepted in the order in which they were accepted, of any kind and machine */
 export function gateRun(run: KeptRun, accepted: readonly KeptRun[]): GatedRun {
-  const alike = accepted.filter(({ manifest }) => isAlike(manifest, run.manifest)).reverse();
-  const ratios = run.manifest.ratios.map((entry): GatedRatio => {
-    for (const { name, manifest } of alike) {
+  const alike = accepted.filter(({ manifest }) => isAlike(manifest, run.manifest));
+  return { run, ratios: matchRatios(run.manifest.ratios, alike), faults: listFaults(run.manifest) };
+}
+
+/** Each ratio beside the same one of the last of the earlier runs that has it. */
+export function matchRatios(entries: readonly RatioEntry[], earlier: readonly KeptRun[]): GatedRatio[] {
+  const latestFirst = [...earlier].reverse();
+  return entries.map((entry): GatedRatio => {
+    for (const { name, manifest } of latestFirst) {
       const old = manifest.ratios.find((other) => keyOfRatio(other) === keyOfRatio(entry));
       if (old !== undefined) return { entry, accepted: { run: name, entry: old }, difference: compareRatios(old, entry) };
     }
     return { entry, accepted: undefined, difference: 'new' };
   });
-  return { run, ratios, faults: listFaults(run.manifest) };
 }
 
 /** A ratio is more when it is better. */
@@ -74,14 +80,22 @@ export function compareRatios(before: RatioEntry, after: RatioEntry): Difference
 }
 
 /**
- * Takes the newest run of each kind as accepted and returns the names of those that were not yet.
- * @throws EngineError RUN_NOT_ACCEPTABLE for a run of a changed tree, with failures, void or incomplete
+ * Takes runs as accepted, the newest of each kind unless names are given, and returns the names of those that were not yet.
+ * @throws EngineError RUN_UNKNOWN for a name that no run has; RUN_NOT_ACCEPTABLE for a quick look, a run of a changed tree, with failures, void or incomplete
  */
-export function acceptRuns(folder: string): string[] {
+export function acceptRuns(folder: string, wanted: readonly string[] = []): string[] {
   const names = readAccepted(folder);
-  const fresh = newestRuns(listRuns(folder)).filter(({ name }) => !names.includes(name));
+  const runs = listRuns(folder);
+  const unknown = wanted.filter((name) => !runs.some((run) => run.name === name));
+  if (unknown.length > 0) throw new EngineError('RUN_UNKNOWN', `${unknown.join(', ')}: expected names of runs in ${folder}`);
+  const chosen = wanted.length === 0 ? newestRuns(runs) : wanted.flatMap((name) => runs.find((run) => run.name === name) ?? []);
+  const fresh = chosen.filter(({ name }) => !names.includes(name));
   for (const { name, manifest } of fresh) {
-    const faults = [...(manifest.isDirty ? ['it measured a tree that no commit holds'] : []), ...listFaults(manifest)];
+    const faults = [
+      ...(manifest.isDirty ? ['it measured a tree that no commit holds'] : []),
+      ...(manifest.isQuick ? ['it is a quick look'] : []),
+      ...listFaults(manifest),
+    ];
     if (faults.length > 0) throw new EngineError('RUN_NOT_ACCEPTABLE', `${name}: ${faults.join('; ')}`);
   }
   const accepted = [...names, ...fresh.map(({ name }) => name)];

@@ -1,4 +1,4 @@
-/** What a run as a whole came to: void as soon as one cell is wrong, incomplete when something did not run or was not judged, else right. */
+/** What a run as a whole came to: void as soon as a cell is wrong or something else failed, incomplete when a cell did not run or none was judged, else right. */
 import type { Manifest } from '../manifest.ts';
 import { formatCount } from './format.ts';
 import { isUnjudged } from './measures.ts';
@@ -19,14 +19,17 @@ export function judgeRun(perfTest: PerfTest, failures: Manifest['failures']): Ru
   );
   const absent = [
     ...perfTest.missing.map(({ id, reason }) => `${id} did not run: ${reason}`),
-    ...failures.map(({ name, reason }) => `${name} failed: ${reason}`),
     ...(perfTest.cells.length === 0 ? ['no cell ran'] : []),
     ...(perfTest.cells.length > 0 && judged.length + voids.length === 0 ? ['no cell was compared with the oracle'] : []),
   ];
   const counted = describeJudged(perfTest, judged.length);
-  if (voids.length > 0) {
-    const headline = `VOID: ${voids.length} of ${formatCount(perfTest.cells.length, 'cell')} came out wrong`;
-    return { state: 'void', headline, reasons: [...wrong, ...absent] };
+  if (voids.length + failures.length > 0) {
+    const parts = [
+      ...(voids.length > 0 ? [`${voids.length} of ${formatCount(perfTest.cells.length, 'cell')} came out wrong`] : []),
+      ...(failures.length > 0 ? [formatCount(failures.length, 'failure')] : []),
+    ];
+    const failed = failures.map(({ name, reason }) => `${name}: ${reason}`);
+    return { state: 'void', headline: `VOID: ${parts.join(', ')}`, reasons: [...wrong, ...failed, ...absent] };
   }
   if (absent.length > 0) return { state: 'incomplete', headline: `INCOMPLETE: ${counted}`, reasons: absent };
   return { state: 'right', headline: `RIGHT: ${counted}`, reasons: [] };

@@ -1,4 +1,5 @@
 /** What `perf-compare` and `perf-gate` say. */
+import type { Manifest } from '../manifest.ts';
 import type { ComparedMeasure, RunComparison } from './compare-runs.ts';
 import { formatCount, formatEstimate, formatPercent, MISSING } from './format.ts';
 import type { GatedRatio, GatedRun } from './gate.ts';
@@ -47,20 +48,32 @@ export function isPassed(gated: readonly GatedRun[]): boolean {
 
 export function renderGate(gated: readonly GatedRun[]): string {
   const lines = gated.flatMap(({ run, ratios, faults }) => [
-    ...(ratios.length === 0
-      ? [run.name, '  no ratios']
-      : renderText({ title: run.name, columns: GATE_COLUMNS, rows: ratios.map((ratio) => ({ cells: gateRow(ratio) })) })),
+    ...tableOf(run.name, ratios),
     ...faults.map((fault) => `  FAULT: ${fault}`),
     '',
   ]);
   const ratios = gated.flatMap((run) => run.ratios);
-  const count = (difference: GatedRatio['difference']): number => ratios.filter((ratio) => ratio.difference === difference).length;
-  const fresh = count('new');
-  lines.push(
-    `${isPassed(gated) ? 'PASSED' : 'FAILED'}: ${count('better')} better, ${count('worse')} worse, ${count('noise')} within noise, of ${formatCount(ratios.length, 'ratio')}`,
-  );
+  lines.push(`${isPassed(gated) ? 'PASSED' : 'FAILED'}: ${describeRatios(ratios)}`);
+  const fresh = ratios.filter(({ difference }) => difference === 'new').length;
   if (fresh > 0) lines.push(`${fresh} NOT COMPARED: no accepted run of this kind of machine has them`);
   return `${lines.join('\n')}\n`;
+}
+
+/** Two runs of benches: the ratios that both have; what only one has is counted. */
+export function renderRatios(title: string, before: Manifest, ratios: readonly GatedRatio[]): string {
+  const shared = ratios.filter(({ accepted }) => accepted !== undefined);
+  const counts = `${describeRatios(shared)} in both; ${before.ratios.length - shared.length} only before; ${ratios.length - shared.length} only after`;
+  return `${[...tableOf(title, shared), '', counts].join('\n')}\n`;
+}
+
+function tableOf(title: string, ratios: readonly GatedRatio[]): string[] {
+  if (ratios.length === 0) return [title, '  no ratios'];
+  return renderText({ title, columns: GATE_COLUMNS, rows: ratios.map((ratio) => ({ cells: gateRow(ratio) })) });
+}
+
+function describeRatios(ratios: readonly GatedRatio[]): string {
+  const count = (difference: GatedRatio['difference']): number => ratios.filter((ratio) => ratio.difference === difference).length;
+  return `${count('better')} better, ${count('worse')} worse, ${count('noise')} within noise, of ${formatCount(ratios.length, 'ratio')}`;
 }
 
 const GATE_COLUMNS: readonly Column[] = [

@@ -18,7 +18,7 @@ export function renderHtml(view: ReportView): string {
   const sections = chartSections(view.groups);
   const tables = view.tables.map(renderTable);
   // What was wrong and how fast it was first, then pictures, then everything else.
-  const first = view.tables.findIndex(({ title }) => title === 'Latency');
+  const first = view.tables.findIndex(({ isDetail }) => isDetail === true);
   const split = first < 0 ? tables.length : first;
   const body = [
     `<h1>${escapeHtml(view.title)}</h1>`,

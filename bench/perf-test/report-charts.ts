@@ -60,7 +60,7 @@ function latencySection(groups: readonly CellGroup[]): ChartSection {
         yLabel: 'ms',
         xKind: 'percentile' as const,
         isLogY: true,
-        lines: groups.flatMap((group, index) => (group.mode === mode ? percentileLine(group, stage, index) : [])),
+        lines: groups.filter((group) => group.mode === mode).flatMap((group, colour) => percentileLine(group, stage, colour)),
       })),
     })),
   };

@@ -40,16 +40,16 @@ it('says the same of the same values, and the interval holds the median', () => 
 });
 
 it('covers the true median about as often as it claims', () => {
-  // 400 samples of five from a known law: the range of five holds its median in 15 of 16 cases.
-  const laws = Array.from({ length: 400 }, (_, trial) => fc.sample(positive, { numRuns: 5, seed: trial + 1 }));
+  // 200 samples of five from a known law: the range of five holds its median in 15 of 16 cases.
+  const laws = Array.from({ length: 200 }, (_, trial) => fc.sample(positive, { numRuns: 5, seed: trial + 1 }));
   const all = median(laws.flat());
   const held = laws.filter((values) => {
     const { low, high } = estimateMedian(values)!;
     return low! <= all && all <= high!;
   }).length;
   expect(coverageOf(5)).toBe(0.9375);
-  expect(held / laws.length).toBeGreaterThan(0.89);
-  expect(held / laws.length).toBeLessThan(0.98);
+  expect(held / laws.length).toBeGreaterThan(0.88);
+  expect(held / laws.length).toBeLessThan(0.99);
 });
 
 it('holds 1 for a ratio of equals, and not for a clear difference', () => {

@@ -3,7 +3,7 @@
  * times from a seeded generator; the interval holds the middle 95 % of the medians of the draws. Of five repeats or fewer that is from the lowest to
  * the highest one, which holds the true median less often than 95 % of the time: `coverageOf` says how often.
  */
-import { createPrng } from '../../engine/core/prng.ts';
+import { createPrng, type Prng } from '../../engine/core/prng.ts';
 import { median } from '../harness.ts';
 
 export interface Estimate {
@@ -25,9 +25,8 @@ export function estimateMedian(values: readonly (number | null | undefined)[]): 
   const known = values.filter((value) => typeof value === 'number');
   if (known.length === 0) return undefined;
   if (known.length < VALUES_MIN) return { median: median(known), low: null, high: null, count: known.length };
-  const prng = createPrng(SEED);
-  const medians = Float64Array.from({ length: DRAWS }, () => median(drawFrom(known, prng.nextBelow)));
-  return { median: median(known), ...middleOf(medians), count: known.length };
+  const draw = createDraw(known, createPrng(SEED));
+  return { median: median(known), ...middleOf(Float64Array.from({ length: DRAWS }, draw)), count: known.length };
 }
 
 /**
@@ -39,9 +38,9 @@ export function estimateRatio(over: readonly number[], under: readonly number[])
   if (count === 0 || under.some((value) => value <= 0)) return undefined;
   const ratio = median(over) / median(under);
   if (count < VALUES_MIN) return { median: ratio, low: null, high: null, count };
-  const { nextBelow } = createPrng(SEED);
-  const ratios = Float64Array.from({ length: DRAWS }, () => median(drawFrom(over, nextBelow)) / median(drawFrom(under, nextBelow)));
-  return { median: ratio, ...middleOf(ratios), count };
+  const prng = createPrng(SEED);
+  const [drawOver, drawUnder] = [createDraw(over, prng), createDraw(under, prng)];
+  return { median: ratio, ...middleOf(Float64Array.from({ length: DRAWS }, () => drawOver() / drawUnder())), count };
 }
 
 /** How often the range of so many values holds the median that they are drawn from, at most the 95 % that is aimed at. */
@@ -54,8 +53,15 @@ export function relativeDifference(a: number, b: number): number {
   return a === b ? 0 : Math.abs(a - b) / ((Math.abs(a) + Math.abs(b)) / 2);
 }
 
-function drawFrom(values: readonly number[], nextBelow: (limit: number) => number): number[] {
-  return values.map(() => values[nextBelow(values.length)]!);
+/** A function that draws as many values as there are, with replacement, and gives their median. */
+function createDraw(values: readonly number[], { nextBelow }: Prng): () => number {
+  const drawn = new Float64Array(values.length);
+  const middle = values.length >> 1;
+  return () => {
+    for (let index = 0; index < drawn.length; index += 1) drawn[index] = values[nextBelow(values.length)]!;
+    drawn.sort();
+    return drawn.length % 2 === 1 ? drawn[middle]! : (drawn[middle - 1]! + drawn[middle]!) / 2;
+  };
 }
 
 function middleOf(values: Float64Array): { low: number; high: number } {

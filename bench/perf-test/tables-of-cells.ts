@@ -4,8 +4,14 @@ import { isUnjudged } from './measures.ts';
 import type { CellResult, PerfTest } from './report-model.ts';
 import type { Column, Row, Table } from './report-view.ts';
 
-export function columnsOf(titles: readonly string[], textCount: number): Column[] {
-  return titles.map((title, index) => ({ title, isNumber: index >= textCount }));
+/** Columns of words; all others hold figures and are aligned to the right. */
+const WORDS: ReadonlySet<string> = new Set([
+  ...['Cell', 'Runtime', 'Mode', 'Verdict', 'Repeats', 'Stage', 'Process', 'Thread', 'Figure', 'Work', 'Against', 'Unit', 'Measure'],
+  ...['What is wrong', 'Bars expected (SHA-256)', 'Bars found', 'Reason', 'What', 'Version'],
+]);
+
+export function columnsOf(titles: readonly string[]): Column[] {
+  return titles.map((title) => ({ title, isNumber: !WORDS.has(title) }));
 }
 
 export function nameVerdict(cell: CellResult): string {
@@ -35,7 +41,7 @@ export function tableCells(cells: readonly CellResult[]): Table {
   return {
     title: 'Per-Stage Results',
     note: 'Every cell in the order in which it ran.',
-    columns: columnsOf(['Cell', 'Runtime', 'Mode', 'Verdict', 'Workers', 'Symbols', 'Repeat', 'Offered', 'Achieved', ...figures], 4),
+    columns: columnsOf(['Cell', 'Runtime', 'Mode', 'Verdict', 'Workers', 'Symbols', 'Repeat', 'Offered', 'Achieved', ...figures]),
     rows: cells.map((cell) => ({
       ...markOf(cell),
       cells: [
@@ -66,7 +72,7 @@ export function tableVoids(cells: readonly CellResult[]): Table {
   return {
     title: 'Void cells',
     note: 'Compared with the oracle and found different. No figure of theirs is used.',
-    columns: columnsOf(['Cell', 'What is wrong', 'Bars expected (SHA-256)', 'Bars found'], 4),
+    columns: columnsOf(['Cell', 'What is wrong', 'Bars expected (SHA-256)', 'Bars found']),
     rows: cells
       .filter((cell) => !cell.verdict.isRight)
       .map((cell) => ({
@@ -84,7 +90,7 @@ export function tableVoids(cells: readonly CellResult[]): Table {
 export function tableMissing(missing: PerfTest['missing']): Table {
   return {
     title: 'Cells that did not run',
-    columns: columnsOf(['Cell', 'Reason'], 2),
+    columns: columnsOf(['Cell', 'Reason']),
     rows: missing.map(({ id, reason }) => ({ cells: [id, reason] })),
   };
 }
@@ -92,7 +98,7 @@ export function tableMissing(missing: PerfTest['missing']): Table {
 export function tableVersions(versions: Readonly<Record<string, string>>, servers: Readonly<Record<string, string>>): Table {
   return {
     title: 'Versions',
-    columns: columnsOf(['What', 'Version'], 2),
+    columns: columnsOf(['What', 'Version']),
     rows: [...Object.entries(servers), ...Object.entries(versions)].map((cells) => ({ cells })),
     isDetail: true,
   };

@@ -31,7 +31,7 @@ export function tableGroups(groups: readonly CellGroup[]): Table {
   return {
     title: 'Throughput',
     note: 'Ticks a second that came out as right bars, beside what was offered; catch-up has no schedule.',
-    columns: columnsOf([...KEY_COLUMNS, 'Repeats', 'Offered/s', 'Achieved/s', 'CPU µs/tick'], 2),
+    columns: columnsOf([...KEY_COLUMNS, 'Repeats', 'Offered/s', 'Achieved/s', 'CPU µs/tick']),
     rows: groups.map((group) => ({
       ...markOf(group),
       cells: [
@@ -54,7 +54,7 @@ export function tableRatios(ratios: readonly RatioEntry[], noise: readonly Noise
   return {
     title: 'Ratios',
     note: 'More than 1: the work does more. Noise is the largest difference of an A/A pair in this run.',
-    columns: columnsOf(['Work', 'Against', 'Unit', 'Ratio', 'Noise', 'Rate of work', 'Rate against'], 3),
+    columns: columnsOf(['Work', 'Against', 'Unit', 'Ratio', 'Noise', 'Rate of work', 'Rate against']),
     rows: ratios.map((entry) => ({
       cells: [
         entry.work,
@@ -73,7 +73,7 @@ export function tableLatency(groups: readonly CellGroup[]): Table {
   return {
     title: 'Latency',
     note: 'In milliseconds, of cells that are right and not saturated.',
-    columns: columnsOf([...KEY_COLUMNS, 'Stage', 'p50', 'p90', 'p99', 'p99.9', 'max'], 2),
+    columns: columnsOf([...KEY_COLUMNS, 'Stage', 'p50', 'p90', 'p99', 'p99.9', 'max']),
     rows: groups.flatMap((group) =>
       group.stages.map((stage) => ({
         cells: [
@@ -87,6 +87,7 @@ export function tableLatency(groups: readonly CellGroup[]): Table {
         ],
       })),
     ),
+    isDetail: true,
   };
 }
 
@@ -94,7 +95,7 @@ export function tableNoise(noise: readonly Noise[]): Table {
   return {
     title: 'Noise',
     note: 'How far two runs of the same cell lie apart: |a - b| over their mean. A difference within it is none.',
-    columns: columnsOf(['Measure', 'Pairs', 'Median difference', 'Largest difference'], 1),
+    columns: columnsOf(['Measure', 'Pairs', 'Median difference', 'Largest difference']),
     rows: noise.map((entry) => ({
       cells: [entry.measure, String(entry.pairs), formatPercent(entry.medianDifference), formatPercent(entry.maxDifference)],
     })),
@@ -106,7 +107,7 @@ export function tableCpu(groups: readonly CellGroup[]): Table {
   return {
     title: 'Processor time by process',
     note: 'Microseconds a right tick.',
-    columns: columnsOf([...KEY_COLUMNS, ...processes], 2),
+    columns: columnsOf([...KEY_COLUMNS, ...processes]),
     rows: groups
       .filter((group) => group.cpuByProcess.size > 0)
       .map((group) => ({ cells: [...keyCells(group), ...processes.map((process) => formatFigure(group.cpuByProcess.get(process)))] })),
@@ -130,7 +131,7 @@ export function tableResources(groups: readonly CellGroup[]): Table {
   ];
   return {
     title: 'Memory, pauses and flushes',
-    columns: columnsOf([...KEY_COLUMNS, ...titles], 2),
+    columns: columnsOf([...KEY_COLUMNS, ...titles]),
     rows: groups
       .filter((group) => group.voidCount < group.cells.length)
       .map((group) => ({
@@ -159,7 +160,7 @@ export function tableThreads(groups: readonly CellGroup[]): Table {
   return {
     title: 'Processor time by thread',
     note: 'Share of one processor, median of the right cells.',
-    columns: columnsOf([...KEY_COLUMNS, 'Process', 'Thread', 'Share'], 2),
+    columns: columnsOf([...KEY_COLUMNS, 'Process', 'Thread', 'Share']),
     rows: groups.flatMap((group) =>
       namesOf(group, (cell) => cell.cpu.map(({ process, thread }) => JSON.stringify([process, thread]))).map((name) => {
         const [process, thread]: [string, string] = JSON.parse(name);
@@ -178,7 +179,7 @@ export function tableServers(groups: readonly CellGroup[]): Table {
   return {
     title: 'Servers',
     note: 'What Postgres and Kafka say of themselves over a stage, median of the right cells.',
-    columns: columnsOf([...KEY_COLUMNS, 'Figure', 'Value'], 2),
+    columns: columnsOf([...KEY_COLUMNS, 'Figure', 'Value']),
     rows: groups.flatMap((group) =>
       namesOf(group, (cell) => Object.keys(cell.servers)).map((name) => ({
         cells: [...keyCells(group), name, formatFigure(middle(group, (cell) => cell.servers[name]))],

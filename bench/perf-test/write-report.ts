@@ -39,7 +39,7 @@ export interface WrittenReport {
 
 /**
  * Writes `<UTC>-<commit>-<scenario>/` below `folder`: report.json (the manifest), report.md, report.html and a histogram log for each cell and
- * stage; and the index of `folder` anew. A folder of the same name, which is that of the same run, is replaced.
+ * stage; and the index of `folder` anew. What else lies in the folder of the run stays; nothing is written unless all of it can be.
  * @throws EngineError MANIFEST_INVALID when a figure of the manifest is not one that can be read back
  */
 export function writeReport(manifest: PerfManifest, folder = join(PROJECT_ROOT, 'perf_runs')): WrittenReport {
@@ -47,11 +47,13 @@ export function writeReport(manifest: PerfManifest, folder = join(PROJECT_ROOT, 
   const json = renderJson(manifest);
   checkManifest(JSON.parse(json), join(run, 'report.json'));
   const view = viewReport(manifest);
-  rmSync(run, { recursive: true, force: true });
-  mkdirSync(join(run, 'hdr'), { recursive: true });
-  writeLogs(manifest, join(run, 'hdr'));
-  writeFileSync(join(run, 'report.html'), renderHtml(view));
-  writeFileSync(join(run, 'report.md'), renderMarkdown(view));
+  const [html, markdown, logs] = [renderHtml(view), renderMarkdown(view), renderLogs(manifest)];
+  const hdr = join(run, 'hdr');
+  rmSync(hdr, { recursive: true, force: true });
+  mkdirSync(hdr, { recursive: true });
+  for (const [name, text] of logs) writeFileSync(join(hdr, name), text);
+  writeFileSync(join(run, 'report.html'), html);
+  writeFileSync(join(run, 'report.md'), markdown);
   // Last, since a folder with this file counts as a run.
   writeFileSync(join(run, 'report.json'), json);
   writeRunIndex(folder);
@@ -64,14 +66,15 @@ function renderJson(manifest: Manifest): string {
   return `${text.replace(/\[\n([-\d.e+\sul,n]+?)\n\s*\]/g, (_, list: string) => `[${list.trim().replace(/\s+/g, ' ')}]`)}\n`;
 }
 
-/** A cell does not say when it began, so the logs count from the start of the run. */
-function writeLogs({ perfTest, startedAt }: PerfManifest, folder: string): void {
+/** Name and text of each log. A cell does not say when it began, so the logs count from the start of the run. */
+function renderLogs({ perfTest, startedAt }: PerfManifest): [name: string, text: string][] {
   const startedAtMs = Date.parse(startedAt);
-  for (const cell of perfTest.cells) {
-    for (const [stage, { hdr, count }] of Object.entries(cell.latency)) {
-      if (count === 0) continue;
-      const text = renderHdrLog({ hdr, cell: cell.id, stage, startedAtMs, durationSec: cell.duration_sec });
-      writeFileSync(join(folder, `${cell.id}-${stage}.hlog`), text);
-    }
-  }
+  return perfTest.cells.flatMap((cell) =>
+    Object.entries(cell.latency)
+      .filter(([, { count }]) => count > 0)
+      .map(([stage, { hdr }]): [string, string] => {
+        const text = renderHdrLog({ hdr, cell: cell.id, stage, startedAtMs, durationSec: cell.duration_sec });
+        return [`${cell.id}-${stage}.hlog`, text];
+      }),
+  );
 }

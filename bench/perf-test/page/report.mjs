@@ -93,9 +93,10 @@
       {
         width: Math.max(200, box.clientWidth),
         height: HEIGHT_PX,
+        padding: [12, 26, 0, 0],
         scales: { x: xScale(chart), y: yScale(chart) },
         axes: [
-          { ...axis, ...xAxis(chart), labelFont: axis.font, labelSize: 18 },
+          { ...axis, ...xAxis(chart), labelFont: axis.font, labelSize: 18, size: 36 },
           {
             ...axis,
             label: chart.yLabel,
