@@ -1,5 +1,5 @@
 /** What a run has done so far, on disk after each cell: a run that was stopped goes on from it. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
@@ -85,6 +85,7 @@ export function createJournal(options: PerfOptions, plans: readonly CellPlan[], 
       const failures = findSlower(cells);
       const manifest = finishPerfTest(state.start, { durationSec, perfTest: { settings, cells, missing, servers }, failures });
       const { folder: written, summary } = writeReport(manifest, options.out);
+      rmSync(join(folder, FILE));
       const isRight = missing.length === 0 && failures.length === 0 && cells.every(({ verdict }) => verdict.isRight);
       return { lines: ['', summary, `open ${join(written, 'report.html')}`], isRight };
     },

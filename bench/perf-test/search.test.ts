@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { syntheticCell } from '../../test/perf-cells.ts';
 import { readPerfOptions } from './options.ts';
 import type { CellPlan, CellResult } from './report-model.ts';
 import { planSearch, searchRates } from './search.ts';
@@ -11,18 +12,7 @@ function pipelineWith(limit: number) {
   const run = async (plan: CellPlan, { baseTps }: { readonly baseTps: number }): Promise<CellResult> => {
     const rate = baseTps * plan.symbols;
     rates.push(rate);
-    const latency = { count: 1, p50Us: 1, p90Us: 1, p99Us: 1000, p999Us: 1, maxUs: 1, hdr: '' };
-    // A cast: the search looks at no other field.
-    return {
-      ...plan,
-      verdict: { isRight: true, differences: [] as string[] },
-      source_dropped: 0,
-      isSaturated: rate > limit,
-      offered: 100,
-      achieved: 100,
-      latency: { barToCommit: latency },
-      notes: [] as string[],
-    } as CellResult;
+    return syntheticCell(plan, { isSaturated: rate > limit, source_dropped: 0 });
   };
   return { rates, run };
 }
