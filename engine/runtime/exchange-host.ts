@@ -142,6 +142,8 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
       } catch (error) {
         failure = { error, sinceMs: clock.wallMs() };
         log.error({ err: error }, 'the exchange session failed');
+        // Another engine goes on with the journal: there is nothing left to wait for.
+        if (isStopping && error instanceof EngineError && error.code === 'FENCED') return;
         if (past.epochs > epochsBefore) {
           failuresInRow = 0;
           waitMs = BACK_OFF_MS;

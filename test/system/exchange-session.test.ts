@@ -56,7 +56,7 @@ interface Rig {
   killMatcher(): Promise<void>;
 }
 
-async function open(): Promise<Rig> {
+async function open(connectionString = proxy.connectionString, stopMs = 60_000): Promise<Rig> {
   const said: string[] = [];
   let killMatcher = async (): Promise<void> => undefined;
   const start: StartWorker = (options) => {
@@ -68,8 +68,8 @@ async function open(): Promise<Rig> {
     return handle as ReturnType<StartWorker>;
   };
   const host = await openExchangeHost({
-    config: configWith({ MATCHER: 'on', MATCHER_PORT: 0, STATE_DIR: folder, BOOKS_FILE: join(folder, 'books.json'), STOP_MS: 60_000 }),
-    database: { connectionString: proxy.connectionString, schema },
+    config: configWith({ MATCHER: 'on', MATCHER_PORT: 0, STATE_DIR: folder, BOOKS_FILE: join(folder, 'books.json'), STOP_MS: stopMs }),
+    database: { connectionString, schema },
     kafka: undefined,
     run: 1,
     clock: SYSTEM_CLOCK,
@@ -150,6 +150,25 @@ describe('a session of the exchange', () => {
       });
     });
     expect(host.counts().sessions).toBe(2);
+  });
+
+  it('stops without waiting once another engine has taken over, and that one has everything', async () => {
+    const first = await open(proxy.connectionString, 600_000);
+    const client = await openClient(first.host.port);
+    const order = { op: 'new', symbol: 'AAA', side: 'BUY', qty: 1, price: 100 };
+    expect(await client.send({ ...order, client_order_id: 'before' })).toMatchObject({ ok: true });
+    proxy.cut();
+    const lost = client.send({ ...order, client_order_id: 'while' });
+    while (first.host.counts().accepted < 2) await sleep(5);
+    const second = await open(testServer.server.connectionString);
+    proxy.mend();
+    await first.host.close();
+    expect(await lost).toMatchObject({ ok: false, err: 'unknown_outcome' });
+    client.close();
+    const other = await openClient(second.host.port);
+    expect(await other.send({ ...order, client_order_id: 'while' })).toMatchObject({ err: 'duplicate_client_order_id', status: 'ACK' });
+    other.close();
+    await second.host.close();
   });
 
   it('refuses to begin with a database that is ahead of its journal', async () => {

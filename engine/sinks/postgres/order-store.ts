@@ -57,6 +57,8 @@ export function createOrderStore(options: OrderStoreOptions): OrderStore {
     if (client !== undefined) return client;
     const fresh = await connect(options.connectionString, schema);
     try {
+      // Who has lost the lanes does not wait for the lock: whoever claimed them may hold it for days.
+      if (owner !== undefined) await assertOwner(fresh, owner);
       await lockSource(fresh, { schema, source, isRetryable: true });
       if (owner !== undefined) await assertOwner(fresh, owner);
     } catch (thrown) {
