@@ -15,6 +15,7 @@ import { DOOR_REASON, Refusal } from '../execution/exchange/refusal.ts';
 import { refusalReply } from '../execution/exchange/reply.ts';
 import type { HealthPart } from '../gateway/http.ts';
 import { type OrderServer, startOrderServer } from '../gateway/order-server.ts';
+import { loadInstruments } from '../market/instrument-book.ts';
 import { ordersTopic } from '../sinks/kafka/topics.ts';
 import { isRetryable } from '../sinks/postgres/connection.ts';
 import type { Database } from '../sinks/postgres/runs.ts';
@@ -79,7 +80,8 @@ const REPLY_GRACE_MS = 500;
  */
 export async function openExchangeHost(parts: ExchangeHostParts): Promise<ExchangeHost> {
   const { config, database, clock, pause, log } = parts;
-  const catalogue = loadCatalogue(resolve(PROJECT_ROOT, config.BOOKS_FILE));
+  const instruments = loadInstruments(resolve(PROJECT_ROOT, config.INSTRUMENTS_FILE));
+  const catalogue = loadCatalogue(resolve(PROJECT_ROOT, config.BOOKS_FILE), (symbol) => instruments.find(symbol)?.session);
   const door = createDoor({ catalogue, clock });
   const folder = join(resolve(PROJECT_ROOT, config.STATE_DIR), 'orders', database.schema);
   let journal: OrderJournal | undefined;
