@@ -173,6 +173,11 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
     await journal?.close();
     throw error;
   }
+  const { warning } = server.current;
+  if (warning !== '') {
+    log.warn({ host: config.MATCHER_HOST, port: server.current.port }, warning);
+    parts.say(`WARNING: ${warning}`);
+  }
   let isOver = false;
   const running = runSessions(first).then(
     () => {
@@ -196,9 +201,8 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
     if (trouble !== '') return [{ name: 'exchange', isUp: false, detail: `order journal: ${trouble}`, sinceMs }];
     const kafka = session?.publisher?.health;
     if (kafka !== undefined && !kafka.isUp) return [{ name: 'exchange', ...kafka, detail: `fills: ${kafka.detail}` }];
-    return [
-      { name: 'exchange', isUp: true, detail: isOver ? 'stopped' : `${session?.exchange.ledger.live.size ?? 0} orders rest`, sinceMs },
-    ];
+    const detail = isOver ? 'stopped' : `${session?.exchange.ledger.live.size ?? 0} orders rest${warning === '' ? '' : `; ${warning}`}`;
+    return [{ name: 'exchange', isUp: true, detail, sinceMs }];
   };
 
   const counts = (): ExchangeHostCounts => {

@@ -122,7 +122,7 @@ async function expectDay(place: Place, day: Day, readJournal: () => Promise<Jour
 
 describe('a trading day under kills', () => {
   it(`is the one that the journal tells of, with the journal in files (SEED=${SEED})`, async () => {
-    const day = dayFrom(Date.now(), 12_000);
+    const day = dayFrom(Date.now(), 15_000);
     const place = newPlace('file', day, { KAFKA: 'off' });
     await expectDay(place, day, async () => fileEntries(join(workspace.folder, 'state', 'orders', place.schema)));
   });
