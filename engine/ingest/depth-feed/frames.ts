@@ -1,6 +1,7 @@
 /**
- * Recorded frames of Binance as messages of levels, quotes or trades. Streams are recorded beside each other, so frames are put in the order of the
- * venue's times first: a trade comes before the sizes that it left behind.
+ * Recorded frames of Binance as messages of levels, quotes or trades. For levels, whose sizes are told some time after the trades that they show,
+ * frames are put in the order of the venue's times first: a trade comes before the sizes that it left behind. Best prices of spot have no times:
+ * quotes and trades stay in the order in which they were received.
  */
 import { ORDER_LIMIT } from '../../../schemas/order-records.ts';
 import { EngineError } from '../../core/errors.ts';
@@ -47,7 +48,7 @@ export async function openFrameFeed(files: readonly string[], shows: DepthKind, 
       const teller = shows === 'levels' ? tellLevels(books, units) : shows === 'quotes' ? tellQuotes(units) : tellTrades(units);
       let lastNs = 0n;
       if (shows === 'levels') for (const symbolIndex of instruments.keys()) yield { kind: 'clear', tsNs: 0n, symbolIndex };
-      for await (const { frame, tsMs, symbol } of inOrder(readDepthFrames(files, DECIMALS))) {
+      for await (const { frame, tsMs, symbol } of inOrder(readDepthFrames(files, DECIMALS), shows === 'levels' ? WINDOW_MS : 0)) {
         if (frame.kind === 'malformed') refused.malformed += 1;
         const symbolIndex = indexOf.get(symbol);
         if (symbolIndex === undefined) continue;
@@ -102,8 +103,8 @@ interface TimedFrame {
   readonly rank: number;
 }
 
-/** Frames by the venue's time, trades first; a frame without one is taken at the latest time before it. Differences keep their own order. */
-async function* inOrder(frames: AsyncGenerator<DepthFrame, undefined>): AsyncGenerator<TimedFrame, undefined> {
+/** Frames by the venue's time, trades first, where there is a window; a frame without one is taken at the latest time before it. Differences keep their own order. */
+async function* inOrder(frames: AsyncGenerator<DepthFrame, undefined>, windowMs: number): AsyncGenerator<TimedFrame, undefined> {
   let waiting: TimedFrame[] = [];
   let reachedMs = 0;
   let differenceMs = 0;
@@ -119,10 +120,14 @@ async function* inOrder(frames: AsyncGenerator<DepthFrame, undefined>): AsyncGen
     // A snapshot does not name its symbol: it is that of the differences before it.
     const of = 'symbol' in frame ? frame.symbol : frame.kind === 'snapshot' ? symbol : '';
     const timed = { frame, tsMs, symbol: of, rank: frame.kind === 'trade' ? 0 : 1 };
+    if (windowMs === 0) {
+      yield timed;
+      continue;
+    }
     let place = waiting.length;
     while (place > 0 && isAfter(waiting[place - 1]!, timed)) place -= 1;
     waiting.splice(place, 0, timed);
-    const ready = waiting.findIndex((each) => each.tsMs + WINDOW_MS > reachedMs);
+    const ready = waiting.findIndex((each) => each.tsMs + windowMs > reachedMs);
     if (ready <= 0) continue;
     yield* waiting.slice(0, ready);
     waiting = waiting.slice(ready);
