@@ -51,6 +51,6 @@ export interface DepthFeed {
   readonly refused: Readonly<DepthRefusals>;
   /** Times that updates were missing, so that the book was unknown until a snapshot. */
   readonly gaps: number;
-  /** @throws EngineError FEED_FILE, REPLAY_FILE_DAMAGED */
-  messages(): AsyncGenerator<DepthMessage, undefined>;
+  /** In order, several at once. @throws EngineError FEED_FILE, REPLAY_FILE_DAMAGED */
+  messages(): AsyncGenerator<readonly DepthMessage[], undefined>;
 }

@@ -57,9 +57,11 @@ export async function runDepthPaper(feed: DepthFeed, options: DepthRunOptions): 
   const session = createSession(instruments, options);
   const exchange = createDepthExchange(shows, { ...session.options, symbolOf: (index) => instruments[index]! });
   const player = session.begin(exchange);
-  for await (const message of feed.messages()) {
-    player.sendBefore(message.tsNs);
-    exchange.apply(message);
+  for await (const messages of feed.messages()) {
+    for (const message of messages) {
+      player.sendBefore(message.tsNs);
+      exchange.apply(message);
+    }
   }
   player.finish({
     name,

@@ -47,16 +47,16 @@ export async function openFrameFeed(files: readonly string[], shows: DepthKind, 
       const units = createUnits(instruments, refused);
       const teller = shows === 'levels' ? tellLevels(books, units) : shows === 'quotes' ? tellQuotes(units) : tellTrades(units);
       let lastNs = 0n;
-      if (shows === 'levels') for (const symbolIndex of instruments.keys()) yield { kind: 'clear', tsNs: 0n, symbolIndex };
+      if (shows === 'levels') yield instruments.map((_, symbolIndex) => ({ kind: 'clear', tsNs: 0n, symbolIndex }));
       for await (const { frame, tsMs, symbol } of inOrder(readDepthFrames(files, DECIMALS), shows === 'levels' ? WINDOW_MS : 0)) {
         if (frame.kind === 'malformed') refused.malformed += 1;
         const symbolIndex = indexOf.get(symbol);
         if (symbolIndex === undefined) continue;
         const tsNs = BigInt(tsMs) * NS_PER_MS;
         if (tsNs > lastNs) lastNs = tsNs;
-        yield* teller(frame, symbolIndex, lastNs);
+        yield [...teller(frame, symbolIndex, lastNs)];
       }
-      for (const symbolIndex of instruments.keys()) yield { kind: 'settle', tsNs: lastNs, symbolIndex };
+      yield instruments.map((_, symbolIndex) => ({ kind: 'settle', tsNs: lastNs, symbolIndex }));
       return undefined;
     },
   };

@@ -49,17 +49,17 @@ async function* tell(
   rows: AsyncGenerator<Row, undefined>,
   instruments: readonly DepthInstrument[],
   refused: DepthRefusals,
-): AsyncGenerator<DepthMessage, undefined> {
+): AsyncGenerator<readonly DepthMessage[], undefined> {
   const openNs = new Map<number, bigint>();
   for await (const row of rows) {
     const symbolIndex = row.i32[TICK_SYMBOL_INDEX_I32]!;
     const tsNs = BigInt(row.seconds) * NS_PER_SECOND + BigInt(row.nanos);
     const before = openNs.get(symbolIndex);
-    if (before !== undefined && before < tsNs) yield { kind: 'settle', symbolIndex, tsNs: before };
+    if (before !== undefined && before < tsNs) yield [{ kind: 'settle', symbolIndex, tsNs: before }];
     openNs.set(symbolIndex, tsNs);
-    yield* messagesOf(row, { symbolIndex, tsNs }, instruments[symbolIndex]!, refused);
+    yield [...messagesOf(row, { symbolIndex, tsNs }, instruments[symbolIndex]!, refused)];
   }
-  for (const [symbolIndex, tsNs] of openNs) yield { kind: 'settle', symbolIndex, tsNs };
+  yield [...openNs].map(([symbolIndex, tsNs]) => ({ kind: 'settle', symbolIndex, tsNs }));
   return undefined;
 }
 
