@@ -156,6 +156,8 @@ program
   .option('--settings <file>', 'JSON with the settings of the paper exchange')
   .option('--explain <count>', 'explain so many twins that did not do as their originals did', '0')
   .option('--seeded <commands>', 'instead of files: a flow of so many commands, matched by the plain book')
+  .option('--shows <what>', 'what the models see of the feed: orders, levels, quotes or trades', 'orders')
+  .option('--every-ms <ms>', 'sizes of levels and quotes are told once in so many ms; 0: with each event', '0')
   .option('--hidden-moves', 'in that flow one change in ten costs an order its place, and nobody can see it')
   .option('--format <format>', 'read every file in this format instead of recognising it')
   .option('--symbol <symbol>', 'only this instrument')

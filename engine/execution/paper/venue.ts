@@ -41,20 +41,24 @@ const NS_PER_MS = 1_000_000n;
 /** Models that need to know what of a market; those not named need nothing. */
 const NEEDS_LEVELS: readonly QueueModel[] = ['trades', 'behind', 'proportional', 'ahead'];
 
+/** True when the feed shows what the model looks at. */
+export function modelFits(model: QueueModel, source: Ground): boolean {
+  if (model === 'exact') return source === 'orders';
+  return !NEEDS_LEVELS.includes(model) || (source !== 'trades' && source !== 'bareQuotes');
+}
+
 /** @throws EngineError PAPER_MODEL when the feed does not show what the model looks at */
 export function assertModelFits(model: QueueModel, source: Ground): void {
-  if (model === 'exact' && source !== 'orders') {
+  if (modelFits(model, source)) return;
+  if (model === 'exact') {
+    const shown = source === 'bareQuotes' ? 'quotes without sizes' : source;
     throw new EngineError(
       'PAPER_MODEL',
-      `queue model exact: needs order-by-order data, the feed shows ${source === 'bareQuotes' ? 'quotes without sizes' : source}; levels take trades to ahead, any feed takes assumed`,
+      `queue model exact: needs order-by-order data, the feed shows ${shown}; levels take trades to ahead, any feed takes assumed`,
     );
   }
-  if (NEEDS_LEVELS.includes(model) && source === 'bareQuotes') {
-    throw new EngineError('PAPER_MODEL', `queue model ${model}: needs sizes, the feed shows quotes without them; take assumed`);
-  }
-  if (NEEDS_LEVELS.includes(model) && source === 'trades') {
-    throw new EngineError('PAPER_MODEL', `queue model ${model}: needs sizes of levels, the feed shows trades only; take assumed`);
-  }
+  const what = source === 'bareQuotes' ? 'sizes, the feed shows quotes without them' : 'sizes of levels, the feed shows trades only';
+  throw new EngineError('PAPER_MODEL', `queue model ${model}: needs ${what}; take assumed`);
 }
 
 export function createVenue<Market extends MarketView>(
