@@ -49,7 +49,7 @@ async function headOf(path: string): Promise<Buffer> {
  * @throws EngineError FEED_FILE
  */
 export async function isBookFormat(path: string, format: string | undefined): Promise<boolean> {
-  return format === undefined ? (await findFormat(path)) !== undefined : format in FORMATS;
+  return format === undefined ? (await findFormat(path)) !== undefined : Object.hasOwn(FORMATS, format);
 }
 
 /** @throws EngineError FEED_FILE, FEED_FORMAT */
