@@ -245,6 +245,17 @@ describe('the exchange and its calendar', () => {
     expect(rig.audits.at(-1)).toMatchObject({ clientOrderId: 'gtd', to: 'EXPIRED', note: 'time_passed' });
   });
 
+  it('lets an order expire at its time while others are busy with another symbol', async () => {
+    const rig = openRig(at('2026-03-02T10:00:00'));
+    await rig.send(order('BUY', 1, 100, { tif: 'GTD', valid_until: at('2026-03-02T10:05:00'), client_order_id: 'gtd' }));
+    for (let minute = 1; minute < 8; minute += 1) {
+      rig.advanceTo(at('2026-03-02T10:00:00') + minute * MINUTE_MS);
+      await rig.send(order('BUY', 1, 90, { symbol: 'BBB' }));
+      const isExpired = rig.audits.some(({ clientOrderId, to }) => clientOrderId === 'gtd' && to === 'EXPIRED');
+      expect(isExpired, `minute ${minute}`).toBe(minute >= 5);
+    }
+  });
+
   it('tells an uncross from trading also when orders expire right before it', async () => {
     const rig = openRig(at('2026-03-02T09:05:00'));
     await rig.send(order('BUY', 9, 90, { tif: 'GTD', valid_until: at('2026-03-02T09:15:00') }));

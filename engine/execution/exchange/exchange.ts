@@ -177,8 +177,8 @@ export function createExchange(parts: ExchangeParts): Exchange {
   };
 
   /**
-   * Lets time pass where a change of phase or an expiry is due and nobody asks for anything: by an entry of the journal, so that it happens at one
-   * place among the orders, and at the same one when they are read again.
+   * Lets time pass where a change of phase or an expiry is due that no request has brought about: by an entry of the journal, so that it happens at
+   * one place among the orders, and at the same one when they are read again.
    */
   const letTimePass = (): void => {
     const nowMs = clock.wallMs();
@@ -257,7 +257,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
     async turn() {
       const entries = journal.take(ENTRIES_PER_TURN, CHARACTERS_PER_TURN);
       if (entries.length > 0) await takeIn(entries);
-      else letTimePass();
+      letTimePass();
       return entries.length;
     },
     ledger,
