@@ -24,7 +24,9 @@ export interface ToldOrder {
 }
 
 export interface Reducer {
-  /** Takes message `index`; gives what is to be told by now. */
+  /** Sizes that are to be told before the event of message `index`, at their time. To be asked before `apply`. */
+  due(batch: BookBatch, index: number): DepthMessage[];
+  /** Takes message `index`; gives what is told with it. */
   apply(batch: BookBatch, index: number): DepthMessage[];
   told(orderId: bigint): ToldOrder | undefined;
 }
@@ -35,6 +37,8 @@ interface News {
   readonly orders: Set<bigint>;
   readonly quotes: [string, string];
   toldNs: bigint;
+  /** An event has ended since sizes were told. */
+  isUntold: boolean;
 }
 
 export function createReducer({ shows, everyNs, watched }: ReducerOptions): Reducer {
@@ -43,7 +47,7 @@ export function createReducer({ shows, everyNs, watched }: ReducerOptions): Redu
   const told = new Map<bigint, ToldOrder>();
 
   const newsOf = (symbolIndex: number): News => {
-    const known = news.get(symbolIndex) ?? { levels: new Set(), orders: new Set(), quotes: ['', ''], toldNs: 0n };
+    const known = news.get(symbolIndex) ?? { levels: new Set(), orders: new Set(), quotes: ['', ''], toldNs: 0n, isUntold: false };
     news.set(symbolIndex, known);
     return known;
   };
@@ -90,7 +94,22 @@ export function createReducer({ shows, everyNs, watched }: ReducerOptions): Redu
     orders.clear();
   };
 
+  const tell = (symbolIndex: number, tsNs: bigint): DepthMessage[] => {
+    const state = newsOf(symbolIndex);
+    remember(symbolIndex);
+    const messages = [...sizes(symbolIndex, tsNs), { kind: 'settle', tsNs, symbolIndex } as const];
+    state.levels.clear();
+    state.toldNs = tsNs;
+    state.isUntold = false;
+    return messages;
+  };
+
   return {
+    due(batch, index) {
+      const symbolIndex = batch.symbolIndex[index]!;
+      const { toldNs, isUntold } = newsOf(symbolIndex);
+      return isUntold && toldNs + everyNs <= batch.tsNs[index]! ? tell(symbolIndex, toldNs + everyNs) : [];
+    },
     told: (orderId) => told.get(orderId),
     apply(batch, index) {
       const symbolIndex = batch.symbolIndex[index]!;
@@ -100,11 +119,9 @@ export function createReducer({ shows, everyNs, watched }: ReducerOptions): Redu
       book.apply(batch, index, index + 1);
       note(batch, index);
       const state = newsOf(symbolIndex);
-      if ((batch.flags[index]! & BOOK_FLAG.last) === 0 || tsNs - state.toldNs < everyNs) return messages;
-      state.toldNs = tsNs;
-      remember(symbolIndex);
-      messages.push(...sizes(symbolIndex, tsNs), { kind: 'settle', tsNs, symbolIndex });
-      state.levels.clear();
+      if ((batch.flags[index]! & BOOK_FLAG.last) === 0) return messages;
+      if (tsNs - state.toldNs >= everyNs) return [...messages, ...tell(symbolIndex, tsNs)];
+      state.isUntold = true;
       return messages;
     },
   };

@@ -52,6 +52,8 @@ interface Played {
    * when the event that its original is of is over.
    */
   readonly endMoment: ((symbolIndex: number) => void) | undefined;
+  /** What the feed tells before the event of message `index`. */
+  before(batch: BookBatch, index: number): void;
   apply(batch: BookBatch, index: number): void;
 }
 
@@ -83,6 +85,7 @@ export function createTwinRun({ settings, candidates, view, symbolOf }: TwinRunO
     twins,
     apply(batch) {
       for (let index = 0; index < batch.count; index += 1) {
+        played.before(batch, index);
         const action = batch.action[index]!;
         if (action === BOOK_ACTION.add) come(batch, index);
         else if (action === BOOK_ACTION.cancel) leave(played.exchange, byId.get(batch.orderId[index]!), batch, index);
@@ -97,7 +100,7 @@ export function createTwinRun({ settings, candidates, view, symbolOf }: TwinRunO
 
 function playOrders(options: PaperExchangeOptions): Played {
   const exchange = createOrderExchange(options);
-  return { exchange, endMoment: (symbolIndex) => exchange.market(symbolIndex).settle(), apply: exchange.apply };
+  return { exchange, endMoment: (symbolIndex) => exchange.market(symbolIndex).settle(), before: () => undefined, apply: exchange.apply };
 }
 
 /** The sizes that a twin sees are without its original, as its own lots would not be among them. */
@@ -113,6 +116,9 @@ function playReduced(shows: DepthKind, everyNs: bigint, candidates: readonly Can
   return {
     exchange,
     endMoment: undefined,
+    before(batch, index) {
+      for (const message of reducer.due(batch, index)) exchange.apply(message);
+    },
     apply(batch, index) {
       for (const message of reducer.apply(batch, index)) exchange.apply(message);
     },
