@@ -10,7 +10,7 @@ import { openBytes } from '../ingest/book-feed/byte-source.ts';
 import { decodeDbn } from '../ingest/book-feed/dbn-twin.ts';
 import { appendMessage, createBookBatch } from '../market/book-message.ts';
 import { createFeedBook, type SymbolBook } from '../market/feed-book.ts';
-import type { DbnInstrument } from './dbn.ts';
+import type { DbnInstrument } from './dbn-instruments.ts';
 import { createDbnFeedBook, type DbnFeedBook } from './feed-book.ts';
 
 const seed = Number(process.env['SEED'] ?? Date.now() & 0x7fffffff);

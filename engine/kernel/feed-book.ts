@@ -2,7 +2,7 @@
 import * as L from '../../schemas/order-layout.gen.ts';
 import { EngineError } from '../core/errors.ts';
 import { OPEN_INSTRUMENT } from '../market/order-command.ts';
-import type { DbnInstrument } from './dbn.ts';
+import { createDbnInstruments, DBN_INSTRUMENT_BYTES, type DbnInstrument } from './dbn-instruments.ts';
 import { createByteStage } from './dbn-stage.ts';
 import { createMemory, loadKernel } from './host.ts';
 import { type Matcher, matcherBytes, openMatcher } from './matcher.ts';
@@ -12,7 +12,7 @@ const STAGE_BYTES = 1 << 18;
 const INSTRUMENTS_MAX = 4096;
 const COUNTERS_AT = 1024;
 const INSTRUMENTS_AT = 2048;
-const STAGE_AT = INSTRUMENTS_AT + INSTRUMENTS_MAX * 16;
+const STAGE_AT = INSTRUMENTS_AT + INSTRUMENTS_MAX * DBN_INSTRUMENT_BYTES;
 const REGION_AT = STAGE_AT + STAGE_BYTES;
 
 /** What did not become part of the book, in the order of the kernel's counters. */
@@ -74,9 +74,8 @@ export function createDbnFeedBook(shape: FeedBookShape): DbnFeedBook {
     throw new EngineError('KERNEL_LAYOUT', 'kernel feed-book: built for another order layout; run npm run build-kernels');
   }
   const stage = createByteStage(memory.buffer, STAGE_AT, STAGE_BYTES);
-  const table = new DataView(memory.buffer, INSTRUMENTS_AT, INSTRUMENTS_MAX * 16);
+  const instruments = createDbnInstruments(memory.buffer, INSTRUMENTS_AT, INSTRUMENTS_MAX);
   const counters = new Int32Array(memory.buffer, COUNTERS_AT, COUNTER_NAMES.length);
-  const known: DbnInstrument[] = [];
   let messages = 0;
   kernel.open(REGION_AT);
   kernel.place(INSTRUMENTS_AT, 0, COUNTERS_AT);
@@ -99,17 +98,8 @@ export function createDbnFeedBook(shape: FeedBookShape): DbnFeedBook {
       }
     },
     add(instrument) {
-      if (known.length === INSTRUMENTS_MAX) {
-        throw new EngineError('FEED_FILE', `DBN: instrument ${instrument.id} is one too many; a book follows at most ${INSTRUMENTS_MAX}`);
-      }
-      known.push(instrument);
-      known.sort((left, right) => left.id - right.id);
-      for (const [index, { id, symbolIndex, tickNanos }] of known.entries()) {
-        table.setUint32(index * 16, id, true);
-        table.setInt32(index * 16 + 4, symbolIndex, true);
-        table.setBigInt64(index * 16 + 8, BigInt(tickNanos), true);
-      }
-      kernel.place(INSTRUMENTS_AT, known.length, COUNTERS_AT);
+      instruments.add(instrument);
+      kernel.place(INSTRUMENTS_AT, instruments.count, COUNTERS_AT);
     },
     get messages() {
       return messages;
