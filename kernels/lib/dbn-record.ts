@@ -117,6 +117,11 @@ export function readRecord(record: usize, length: u32): i32 {
   if (size - 1 >= <u32>ORDER_LIMIT_QUANTITY_MAX) return counted(COUNT_QUANTITY);
   lots = <i32>size;
   const price = load<i64>(record, 24);
+  const above = ticksAbove(price);
+  if (above <= <u64>ticksMax << 1) {
+    ticks = <i32>above - ticksMax;
+    return READ_MESSAGE;
+  }
   if (price == PRICE_UNDEFINED) {
     ticks = ORDER_LIMIT_PRICE_NONE;
     return rests ? counted(COUNT_PRICE) : READ_MESSAGE;
