@@ -1,6 +1,7 @@
 /** What a journal of orders comes to by the plain book, and what the database holds, both as lines of text. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createBell } from '../engine/execution/exchange/bell.ts';
 import type { Catalogue } from '../engine/execution/exchange/catalogue.ts';
 import { readEntry } from '../engine/execution/exchange/entry.ts';
 import type { JournalEntry } from '../engine/execution/exchange/journal.ts';
@@ -10,10 +11,11 @@ import { fillMessage, outcomeReply, type Reply } from '../engine/execution/excha
 import { resolveRequest } from '../engine/execution/exchange/resolve.ts';
 import { setUpMatcher } from '../engine/kernel/matcher-core.ts';
 import { createMatcherTwin } from '../engine/kernel/matcher-twin.ts';
+import { newCommand } from '../engine/market/order-command.ts';
 import type { Message } from '../engine/sinks/kafka/rdkafka.ts';
 import { withConnection } from '../engine/sinks/postgres/connection.ts';
 import { fillIdOf } from '../engine/sinks/postgres/order-transaction.ts';
-import { ORDER_LIMIT } from '../schemas/order-records.ts';
+import { COMMAND_KIND, ORDER_LIMIT } from '../schemas/order-records.ts';
 
 /** A table as lines of text, in order of its key. */
 export type Lines = readonly string[];
@@ -52,12 +54,13 @@ export function topicEntries(messages: readonly Message[]): JournalEntry[] {
   }));
 }
 
-/** What the entries of a journal come to, matched one after the other by the plain book. */
+/** What the entries of a journal come to, matched one after the other by the plain book, with what the calendar has between them. */
 export function replayJournal(entries: readonly JournalEntry[], catalogue: Catalogue): Expected {
   const twin = createMatcherTwin({ symbols: catalogue.books.length, orders: 65_536, pages: 4096, owners: 4 });
   const instruments = catalogue.books.map((book) => ({ ...book, lastTicks: ORDER_LIMIT.priceNone }));
   setUpMatcher(twin, { instruments, owners: catalogue.owners.map(({ owner, ...limits }) => [owner, limits] as const), restores: [] });
   const ledger = createLedger(catalogue, { live: [], nextTradeId: 1n });
+  const bell = createBell(catalogue, () => 0n);
   const names = new Set<string>();
   const replies = new Map<number, Reply>();
   let tsNs = 0n;
@@ -67,6 +70,10 @@ export function replayJournal(entries: readonly JournalEntry[], catalogue: Catal
     const { request } = entry;
     // Times never go back: what others wrote has the broker's time, which may lie behind the door's.
     if (entry.tsNs > tsNs) tsNs = entry.tsNs;
+    for (const { symbolIndex, phase, tsNs: changeNs } of bell.ring(tsNs)) {
+      const change = newCommand({ kind: COMMAND_KIND.phase, symbolIndex, tsNs: changeNs, quantityLots: phase });
+      ledger.applyChange(change, twin.apply(change));
+    }
     const isNew = request.op === 'new' || request.op === 'exec';
     if (isNew && names.has(request.clientOrderId)) continue;
     const orderId = journaled.offset + 1n;

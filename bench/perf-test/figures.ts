@@ -1,4 +1,5 @@
-/** From what was measured to the figures of a cell. Pure. */
+/** From what was measured to the figures of a cell. */
+import { cpus } from 'node:os';
 import type { Histogram } from '../../engine/core/latency.ts';
 import { countsBetween } from './database-figures.ts';
 import type { GeneratorResult } from './generator.ts';
@@ -59,7 +60,7 @@ export function cellResultOf(plan: CellPlan, options: PerfOptions, measured: Mea
     ...runtimeFigures(measured),
     flushes: flushFigures(before.metrics, after.metrics),
     servers: countsBetween(before.database, after.database),
-    othersShare: othersShare(before.cpu, after.cpu),
+    othersShare: Math.max(0, othersShare(before.cpu, after.cpu) - (isLive ? sent.cpuSec / (seconds * cpus().length) : 0)),
     series: sampler.series,
     notes: notesOf(plan),
   };
@@ -80,11 +81,13 @@ function p95({ barToConsumer }: Measured): number | null {
   return barToConsumer && barToConsumer.totalCount > 0 ? barToConsumer.getValueAtPercentile(95) / 1e6 : null;
 }
 
-function processorFigures({ before, after, verdict }: Measured, ticks: number): Pick<CellResult, 'cpu' | 'cpuUsPerTick'> {
+function processorFigures({ before, after, verdict, sendLag, sent }: Measured, ticks: number): Pick<CellResult, 'cpu' | 'cpuUsPerTick'> {
   const cpu = [...cpuBetween(before.cpu, after.cpu)].map(([key, cpuSec]) => {
     const at = key.indexOf(' ');
     return { process: key.slice(0, at), thread: key.slice(at + 1), cpuSec };
   });
+  // A backlog was made before the stage began.
+  if (sendLag) cpu.push({ process: 'generator', thread: 'all', cpuSec: sent.cpuSec });
   const byProcess: Record<string, number> = {};
   for (const { process, cpuSec } of cpu) byProcess[process] = (byProcess[process] ?? 0) + cpuSec;
   const perTick = Object.fromEntries(Object.entries(byProcess).map(([process, cpuSec]) => [process, (cpuSec * 1e6) / Math.max(1, ticks)]));

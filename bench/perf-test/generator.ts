@@ -28,6 +28,8 @@ export interface GeneratorResult {
   /** Intended time to handing over to the client, us, of the measured stage; encoded. */
   readonly sendLag: string;
   readonly elapsedSec: number;
+  /** Processor time of the process since the measured stage began. */
+  readonly cpuSec: number;
 }
 
 const STEP_MS = 1;
@@ -55,6 +57,7 @@ async function sendAll(plan: GeneratorPlan, producer: TickProducer): Promise<Gen
   const sendLag = createHistogram();
   const send = createSender(plan.encoding, producer);
   const counts = { ticks: 0, due: 0, sent: 0 };
+  let cpuBefore = process.cpuUsage();
   const began = performance.now();
   if (isPaced) while (SYSTEM_CLOCK.wallMs() < startMs) await sleep(STEP_MS);
   let isThere = stream.next();
@@ -66,6 +69,7 @@ async function sendAll(plan: GeneratorPlan, producer: TickProducer): Promise<Gen
       counts.ticks += 1;
       if (tick.sinceStartNs >= stageNs) {
         const nowNs = (SYSTEM_CLOCK.wallMs() - startMs) * 1e6;
+        if (counts.due === 0) cpuBefore = process.cpuUsage();
         counts.due += 1;
         if (nowNs < seconds * 1e9) counts.sent += 1;
         if (isPaced) sendLag.recordValue(Math.max(0, Math.round((nowNs - tick.sinceStartNs) / 1000)));
@@ -77,7 +81,8 @@ async function sendAll(plan: GeneratorPlan, producer: TickProducer): Promise<Gen
     if (turn < TURN_TICKS && isPaced) await sleep(STEP_MS);
     else await new Promise<void>((resolve) => setImmediate(resolve));
   }
-  return { ...counts, sendLag: encodeHistogram(sendLag), elapsedSec: (performance.now() - began) / 1000 };
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return { ...counts, sendLag: encodeHistogram(sendLag), elapsedSec: (performance.now() - began) / 1000, cpuSec: (user + system) / 1e6 };
 }
 
 interface Sender {

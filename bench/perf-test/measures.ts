@@ -11,7 +11,7 @@ export interface Measure {
 }
 
 /** Processes that make or watch the load and are no part of what is measured. */
-const MEASURING_PROCESSES: ReadonlySet<string> = new Set(['generator', 'harness']);
+export const MEASURING_PROCESSES: ReadonlySet<string> = new Set(['generator', 'harness']);
 
 export const THROUGHPUT: Measure = {
   name: 'throughput',

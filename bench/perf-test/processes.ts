@@ -3,10 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { cpuSecondsOf } from '../engine-run.ts';
 
-/** A process of the run, with its children where it has some. */
 export interface WatchedProcess {
   readonly name: string;
   readonly pid: number;
+  /** Its children are counted with it. */
+  readonly hasChildren?: boolean;
   /** Its threads are told apart. */
   readonly hasThreads: boolean;
 }
@@ -24,8 +25,8 @@ const PAGE_MIB = 4096 / 1_048_576;
 export function readCpu(watched: readonly WatchedProcess[]): CpuReading {
   const byThread = new Map<string, number>();
   const add = (key: string, seconds: number): void => void byThread.set(key, (byThread.get(key) ?? 0) + seconds);
-  for (const { name, pid, hasThreads } of watched) {
-    for (const process of [pid, ...childrenOf(pid)]) {
+  for (const { name, pid, hasChildren = false, hasThreads } of watched) {
+    for (const process of [pid, ...(hasChildren ? childrenOf(pid) : [])]) {
       if (!hasThreads) add(`${name} all`, readCpuSec(`/proc/${process}/stat`));
       else for (const [thread, seconds] of threadsOf(process)) add(`${name} ${thread}`, seconds);
     }

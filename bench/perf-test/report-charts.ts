@@ -47,8 +47,12 @@ function keepDrawn<Choice extends ChartSection['choices'][number]>(choice: Choic
   return { label: choice.label, charts: choice.charts.filter(({ lines }) => lines.length > 0) };
 }
 
+/** The stage that is shown first: what a reader of bars waits for. */
+const WHOLE_WAY = 'barToConsumer';
+
 function latencySection(groups: readonly CellGroup[]): ChartSection {
-  const stages = stagesOf(groups.flatMap((group) => group.cells));
+  const found = stagesOf(groups.flatMap((group) => group.cells));
+  const stages = [...found.filter((stage) => stage === WHOLE_WAY), ...found.filter((stage) => stage !== WHOLE_WAY)];
   return {
     title: 'Latency by percentile',
     note: 'Histograms of the right and unsaturated repeats of a group, added up.',

@@ -2,6 +2,7 @@
 import type { Machine, Manifest } from '../manifest.ts';
 import { formatCount, formatPercent } from './format.ts';
 import { judgeRun, type RunVerdict } from './judge-run.ts';
+import { MEASURING_PROCESSES } from './measures.ts';
 import type { PerfTest } from './report-model.ts';
 import { coverageOf, DRAWS } from './statistics.ts';
 import { type CellGroup, summariseCells } from './summarise-cells.ts';
@@ -121,12 +122,12 @@ function formatDuration(seconds: number): string {
   return minutes === 0 ? `${seconds.toFixed(1)} s` : `${minutes} min ${Math.round(seconds % 60)} s`;
 }
 
-function methodNotes({ settings, noise }: PerfTest): string[] {
+function methodNotes({ settings, noise, cells }: PerfTest): string[] {
   const notes = [
     `A figure is the median of ${settings.repeats === 1 ? 'one repeat' : `up to ${settings.repeats} repeats`} that came out right. In brackets: 95 % interval of the median by percentile bootstrap (${DRAWS} seeded draws).`,
     'Live load is open loop: ticks have intended send times, and a latency counts from those. A cell that achieves less than 99.9 % of what was offered is saturated; its latencies are in no median.',
     'A cell that differs from the oracle is void: shown, and in no median.',
-    'Processor time a tick is that of the pipeline, Postgres and Kafka over ticks that came out right; the generator and the harness are shown and not added.',
+    describeProcessors(cells),
   ];
   if (settings.repeats >= 3 && settings.repeats < 6)
     notes.push(
@@ -135,6 +136,15 @@ function methodNotes({ settings, noise }: PerfTest): string[] {
   if (settings.repeats < 3) notes.push('With fewer than three repeats there are no intervals, and no difference is evidence.');
   if (noise.length === 0) notes.push('No cell was run twice (A/A): how far equal runs lie apart by chance is not known.');
   return notes;
+}
+
+/** Whose processor time was measured: servers that somebody else runs may not be. */
+function describeProcessors(cells: PerfTest['cells']): string {
+  const measured = new Set(cells.flatMap((cell) => Object.keys(cell.cpuUsPerTick ?? {})));
+  const added = [...measured].filter((process) => !MEASURING_PROCESSES.has(process));
+  const missing = ['postgres', 'kafka'].filter((process) => !measured.has(process));
+  const not = missing.length === 0 ? '' : ` NOT MEASURED, and so not in it: ${missing.join(' and ')}.`;
+  return `Processor time a tick is that of ${added.join(', ') || 'nothing that was measured'}, over ticks that came out right; generator and harness are shown and not added.${not}`;
 }
 
 /** Notes of cells, each once: with the name of the cell, or how many cells have it. */

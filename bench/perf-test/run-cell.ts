@@ -91,7 +91,7 @@ async function measureLive(cell: Cell): Promise<Measured> {
       fromMs: stageMs,
       toMs: endMs - 2000,
     });
-    const watched = watchedBy(cell, pipeline, generator.pid);
+    const watched = watchedBy(cell, pipeline);
     await untilWall(stageMs);
     const before = await look(pipeline, watched, servers);
     const sampler = startSampler({ pid: pipeline.pid, url: pipeline.url, everyMs: options.sampleSec * 1000 });
@@ -121,7 +121,7 @@ async function measureCatchUp(cell: Cell): Promise<Measured> {
   cell.running.add(pipeline);
   try {
     await waitFor(`${plan.runtime} reads`, pipeline, READY_MS, async () => (await acceptedBy(pipeline)) > 0);
-    const watched = watchedBy(cell, pipeline, undefined);
+    const watched = watchedBy(cell, pipeline);
     const before = await look(pipeline, watched, servers);
     const sampler = startSampler({ pid: pipeline.pid, url: pipeline.url, everyMs: options.sampleSec * 1000 });
     await drained(cell, pipeline, BigInt(sent.ticks));
@@ -214,15 +214,14 @@ function startGenerator({ options, namespace, servers }: Cell, plan: Omit<Genera
     });
   });
   done.catch(() => undefined);
-  return { pid: child.pid, done };
+  return { done };
 }
 
-function watchedBy({ servers }: Cell, pipeline: PipelineProcess, generator: number | undefined): WatchedProcess[] {
+function watchedBy({ servers }: Cell, pipeline: PipelineProcess): WatchedProcess[] {
   return [
     { name: 'engine', pid: pipeline.pid, hasThreads: true },
     { name: 'harness', pid: process.pid, hasThreads: false },
     ...servers.processes,
-    ...(generator === undefined ? [] : [{ name: 'generator', pid: generator, hasThreads: false }]),
   ];
 }
 

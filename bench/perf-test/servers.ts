@@ -55,7 +55,7 @@ export async function openPerfServers({ folder, environment, say }: ServerOption
     killers.push(() => postgres.killNow());
     closers.push(() => postgres.stop('fast'));
     const pid = Number(readFileSync(join(folder, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0]);
-    processes.push({ name: 'postgres', pid, hasThreads: false });
+    processes.push({ name: 'postgres', pid, hasChildren: true, hasThreads: false });
   }
   described['postgres'] = await withConnection(connectionString, undefined, async (client) => {
     const { rows } = await client.query<{ version: string }>('select version()');

@@ -24,6 +24,13 @@ it('keeps void cells out of every median and counts them', () => {
   expect(group?.stages.every(({ p50 }) => p50.count === 2)).toBe(true);
 });
 
+it('says what was due, not what the rate is on average, and keeps repeats in order', () => {
+  const [first, second] = repeats({ offered: 70, offeredPerSec: 10 }, [7, 7]);
+  const [group] = summariseCells([second!, first!]);
+  expect(group?.offeredPerSec).toBe(7);
+  expect(group?.cells.map(({ repeat }) => repeat)).toEqual([1, 2]);
+});
+
 it('has no figures where every repeat is void', () => {
   const [group] = summariseCells(repeats({ verdict: WRONG }, [10, 20, 30]));
   expect(group).toMatchObject({ voidCount: 3, throughput: undefined, cpuUsPerTick: undefined, stages: [] });

@@ -28,11 +28,12 @@ export interface CellGroup {
   readonly mode: CellResult['mode'];
   readonly workers: number;
   readonly symbols: number;
-  /** Repeats, void and saturated ones among them. */
+  /** Repeats in their order, void and saturated ones among them. */
   readonly cells: readonly CellResult[];
   readonly voidCount: number;
   /** Of the right ones. */
   readonly saturatedCount: number;
+  /** Median of what was due in the stage: as many as the cell's seed drew, not as many as the rate says on average. */
   readonly offeredPerSec: number;
   /** Undefined when no repeat came out right. */
   readonly throughput: Estimate | undefined;
@@ -51,7 +52,12 @@ export function summariseCells(cells: readonly CellResult[]): CellGroup[] {
     byKey.set(key, [...(byKey.get(key) ?? []), cell]);
   }
   const runtimes = [...new Set(cells.map((cell) => cell.runtime))].sort(compareRuntimes);
-  const groups = [...byKey.values()].map((members) => summariseGroup(members[0]!, members));
+  const groups = [...byKey.values()].map((members) =>
+    summariseGroup(
+      members[0]!,
+      members.sort((a, b) => a.repeat - b.repeat),
+    ),
+  );
   return groups.sort(
     (a, b) =>
       runtimes.indexOf(a.runtime) - runtimes.indexOf(b.runtime) ||
@@ -133,7 +139,7 @@ function summariseGroup(first: CellResult, cells: readonly CellResult[]): CellGr
     cells,
     voidCount: cells.length - right.length,
     saturatedCount: right.filter((cell) => cell.isSaturated).length,
-    offeredPerSec: median(cells.map((cell) => cell.offeredPerSec)),
+    offeredPerSec: median(cells.map((cell) => (cell.duration_sec > 0 ? cell.offered / cell.duration_sec : 0))),
     throughput: estimateMedian(valuesOf(cells, THROUGHPUT)),
     cpuUsPerTick: estimateMedian(valuesOf(cells, CPU)),
     cpuByProcess: new Map([...processes].map((process) => [process, median(right.flatMap((cell) => cell.cpuUsPerTick?.[process] ?? []))])),

@@ -155,20 +155,22 @@ export function tableResources(groups: readonly CellGroup[]): Table {
   };
 }
 
+const IDLE_SHARE = 0.001;
+
 /** Share of one processor that each thread took. */
 export function tableThreads(groups: readonly CellGroup[]): Table {
   return {
     title: 'Processor time by thread',
-    note: 'Share of one processor, median of the right cells.',
+    note: 'Share of one processor, median of the right cells; threads that took less than a thousandth are left out.',
     columns: columnsOf([...KEY_COLUMNS, 'Process', 'Thread', 'Share']),
     rows: groups.flatMap((group) =>
-      namesOf(group, (cell) => cell.cpu.map(({ process, thread }) => JSON.stringify([process, thread]))).map((name) => {
+      namesOf(group, (cell) => cell.cpu.map(({ process, thread }) => JSON.stringify([process, thread]))).flatMap((name) => {
         const [process, thread]: [string, string] = JSON.parse(name);
         const share = middle(group, (cell) => {
           const found = cell.cpu.filter((entry) => entry.process === process && entry.thread === thread);
           return found.length === 0 ? undefined : found.reduce((sum, { cpuSec }) => sum + cpuSec, 0) / cell.duration_sec;
         });
-        return { cells: [...keyCells(group), process, thread, formatPercent(share)] };
+        return (share ?? 0) < IDLE_SHARE ? [] : [{ cells: [...keyCells(group), process, thread, formatPercent(share)] }];
       }),
     ),
     isDetail: true,

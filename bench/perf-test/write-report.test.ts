@@ -117,6 +117,14 @@ it('is void when something failed though every cell is right', () => {
   });
 });
 
+it('says whose processor time was not measured', () => {
+  const notes = (cpuUsPerTick: Record<string, number>): string =>
+    viewReport(makeManifest({ cells: fewCells().map((cell) => ({ ...cell, cpuUsPerTick })) })).notes.join('\n');
+  expect(notes({ engine: 3, harness: 1 })).toContain('that of engine, over ticks that came out right');
+  expect(notes({ engine: 3, harness: 1 })).toContain('NOT MEASURED, and so not in it: postgres and kafka.');
+  expect(notes({ engine: 3, postgres: 1, kafka: 1 })).not.toContain('NOT MEASURED');
+});
+
 it('keeps text from outside text', () => {
   const [first, ...rest] = fewCells();
   const evil = { ...WRONG, differences: ['</script><script>alert(1)</script> | `x` *y*'] };

@@ -141,6 +141,19 @@ describe.skipIf(executablePath === undefined)(`report page${executablePath === u
     await page.close();
   });
 
+  it('tells the value of every line where one points', async () => {
+    const { page } = await open(files.right, 1280, 'light');
+    for (const section of [0, 1, 2]) {
+      const plot = page.locator(`[data-section="${section}"] .chart`).first();
+      await plot.scrollIntoViewIfNeeded();
+      await plot.locator('.u-over').hover();
+      const values = await plot.locator('.u-legend .u-value').allTextContents();
+      expect(values.length).toBeGreaterThan(3);
+      for (const value of values) expect(value).toMatch(/\d/);
+    }
+    await page.close();
+  });
+
   it('keeps its plots inside a window that is made narrower', async () => {
     const { page } = await open(files.right, 1280, 'light');
     await page.setViewportSize({ width: 420, height: 900 });

@@ -18,6 +18,11 @@
     return `${(100 * (1 - 1 / x)).toFixed(digits)} %`;
   }
 
+  function nameOf(chart, x) {
+    if (chart.xKind === 'percentile') return percentOf(x);
+    return exact.format(chart.xKind === 'count' ? Math.round(x) : x);
+  }
+
   function xAxis(chart) {
     const axis = { label: chart.xLabel };
     if (chart.xKind === 'percentile') {
@@ -29,7 +34,7 @@
     if (chart.xKind === 'count') {
       axis.splits = (_, __, min, max) => {
         const whole = Array.from({ length: Math.floor(max) - Math.ceil(min) + 1 }, (___, index) => Math.ceil(min) + index);
-        const present = new Set(chart.lines.flatMap((line) => line.x));
+        const present = new Set(chart.lines.flatMap((line) => line.x.map(Math.round)));
         return whole.filter((x) => present.has(x));
       };
       axis.values = (_, splits) => splits.map(String);
@@ -39,7 +44,7 @@
 
   function xScale(chart) {
     if (chart.xKind === 'percentile') return { time: false, distr: 3, range: (_, __, max) => [1, Math.max(10, max)] };
-    if (chart.xKind === 'count') return { time: false, range: (_, min, max) => [min - 0.5, max + 0.5] };
+    if (chart.xKind === 'count') return { time: false, range: (_, min, max) => [Math.round(min) - 0.5, Math.round(max) + 0.5] };
     return { time: false };
   }
 
@@ -79,7 +84,27 @@
     };
   }
 
-  function drawChart(chart, host) {
+  /** The nearest point of a line: lines do not share their abscissae. */
+  function nearestPoint(plot, series, hovered) {
+    const values = plot.data[series];
+    const isThere = (index) => values[index] !== null && values[index] !== undefined;
+    if (series === 0 || isThere(hovered)) return hovered;
+    for (let distance = 1; distance < values.length; distance += 1) {
+      if (isThere(hovered - distance)) return hovered - distance;
+      if (isThere(hovered + distance)) return hovered + distance;
+    }
+    return hovered;
+  }
+
+  /** Points of several lines at one number of workers stand side by side. */
+  function spread(chart) {
+    if (chart.xKind !== 'count') return chart;
+    const place = (index) => (index - (chart.lines.length - 1) / 2) * Math.min(0.06, 0.5 / chart.lines.length);
+    return { ...chart, lines: chart.lines.map((line, index) => ({ ...line, x: line.x.map((x) => x + place(index)) })) };
+  }
+
+  function drawChart(given, host) {
+    const chart = spread(given);
     const heading = document.createElement('h3');
     heading.textContent = chart.title;
     const box = document.createElement('div');
@@ -107,7 +132,7 @@
           },
         ],
         series: [
-          { label: chart.xLabel, value: (_, x) => (x === null ? '-' : chart.xKind === 'percentile' ? percentOf(x) : exact.format(x)) },
+          { label: chart.xLabel, value: (_, x) => (x === null ? '-' : nameOf(chart, x)) },
           ...chart.lines.map((line) => ({
             label: line.label,
             stroke: colourOf(line),
@@ -117,6 +142,7 @@
             value: (_, y) => (y === null || y === undefined ? '-' : `${exact.format(y)} ${chart.yLabel}`),
           })),
         ],
+        cursor: { dataIdx: nearestPoint },
         hooks: { draw: [drawWhiskers(chart)] },
       },
       uPlot.join(chart.lines.map((line) => [line.x, line.y])),
