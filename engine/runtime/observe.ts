@@ -51,9 +51,18 @@ export interface ObserverParts {
   readonly exchange?: Pick<ExchangeHost, 'health' | 'counts'> | undefined;
   readonly stages: Stages;
   readonly clock: Clock;
+  /** Of a single stage. */
+  readonly stage?: StageLine | undefined;
 }
 
-export function createObserver({ timeframes, supervisor, host, exchange, stages, clock }: ObserverParts): Observer {
+/** How the status line names a single stage. */
+export interface StageLine {
+  readonly flow: string;
+  /** True where it reads bars. */
+  readonly readsBars: boolean;
+}
+
+export function createObserver({ timeframes, supervisor, host, exchange, stages, clock, stage }: ObserverParts): Observer {
   const startedMs = clock.wallMs();
   let postgres: HealthPart = { name: 'postgres', isUp: false, detail: 'connecting', sinceMs: startedMs };
   /** Between two sessions, when Kafka is why there is none. */
@@ -146,11 +155,13 @@ export function createObserver({ timeframes, supervisor, host, exchange, stages,
       open();
       return {
         atMs: clock.wallMs(),
+        flow: stage?.flow,
+        inputUnit: stage?.readsBars === true ? 'bars in' : 'ticks',
         offered: totals.offered,
         refused: sum(totals.refused.values()),
         bars: timeframes.map(({ name }, index) => ({ timeframe: name, count: totals.closed[index]! })),
         ringDepths: shards().map((shard) => shard.tickDepth),
-        tickToBarP99Us: stages['tickToBar']!.stage.recentP99Us,
+        tickToBarP99Us: stage?.readsBars === true ? undefined : stages['tickToBar']!.stage.recentP99Us,
         openEpochs: engine?.openEpochs ?? 0,
         phase: phase === 'running' ? (engine?.phase ?? phase) : phase,
         alarms: alarmsOf(health(), engine?.phase === 'running' ? lagMs() : 0),

@@ -1,15 +1,14 @@
 /** One run of the engine, from opening servers to the verdict. */
-import { writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedConfig } from '../../config/load.ts';
 import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../core/clock.ts';
-import { EngineError, messageOf } from '../core/errors.ts';
+import { messageOf } from '../core/errors.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { PROJECT_ROOT } from '../core/root.ts';
 import { type Gateway, startGateway } from '../gateway/http.ts';
 import { loadInstruments } from '../market/instrument-book.ts';
-import { parseTimeframes, type Timeframe } from '../market/timeframes.ts';
+import type { Timeframe } from '../market/timeframes.ts';
 import type { ConservationLine } from '../monitor/conservation.ts';
 import { judgeStored } from '../monitor/verdict.ts';
 import { isRetryable } from '../sinks/postgres/connection.ts';
@@ -26,10 +25,12 @@ import { openSession, type Session, type SessionParts } from './session.ts';
 import { handleSignals, type Signals } from './signals.ts';
 import type { SourceHost } from './source-host.ts';
 import { checkSource, openSourceHost } from './sources.ts';
+import { stageLine, stageOf } from './stage.ts';
 import { createStatusDisplay, type StatusDisplay } from './status.ts';
 import { checkResume } from './stored.ts';
 import { summariseRun } from './summarise.ts';
-import { isAccounted, renderSummary, type Summary, summaryToJson } from './summary.ts';
+import { isAccounted, renderSummary, summaryToJson } from './summary.ts';
+import { writeSummary } from './summary-file.ts';
 import { createSupervisor, type Supervisor } from './supervisor.ts';
 
 const EXIT_CONSERVED = 0;
@@ -67,7 +68,7 @@ interface Run {
 /** Runs until the source ends or a signal comes. Returns the exit code: 0 only when conserved. */
 export async function runEngine(options: RunOptions): Promise<number> {
   const { config } = options.loaded;
-  const timeframes = parseTimeframes(config.TIMEFRAMES);
+  const { timeframes } = stageOf(config);
   checkSource(options);
   const log = createLogger(config.LOG_LEVEL, config.LOG_FILE);
   const display = createStatusDisplay(process.stdout, PLAIN_STATUS_MS);
@@ -159,7 +160,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     },
     onSessionEnd: () => void observer.open(),
   });
-  const observer = createObserver({ timeframes, supervisor, host, exchange, stages, clock: SYSTEM_CLOCK });
+  const observer = createObserver({ timeframes, supervisor, host, exchange, stages, clock: SYSTEM_CLOCK, stage: stageLine(config) });
   const sessionParts: SessionParts = {
     config,
     timeframes,
@@ -241,7 +242,7 @@ async function cycle(parts: Run, before: readonly ConservationLine[], gateway: G
   await insist(parts, () => endRun({ ...database, run: parts.run, isConserved: isGood, summary: summaryToJson(summary) }));
   display.print([...renderSummary(summary), ...(parts.exchange?.notes() ?? []).map((note) => `  ${note}`)]);
   log.info({ summary: JSON.parse(summaryToJson(summary)) as unknown }, 'summary');
-  writeSummary(parts.options.loaded.config.SUMMARY_JSON, summary);
+  writeSummary(parts.options.loaded.config.SUMMARY_JSON, summaryToJson(summary));
   return isGood ? EXIT_CONSERVED : EXIT_NOT_CONSERVED;
 }
 
@@ -257,15 +258,6 @@ async function insist<T>({ display, log }: Run, attempt: () => Promise<T>): Prom
       if (tries === 0) display.print([`waiting for Postgres to read the summary back: ${messageOf(error)}`]);
       await sleep(READ_BACK_REST_MS);
     }
-  }
-}
-
-function writeSummary(path: string, summary: Summary): void {
-  if (path === '') return;
-  try {
-    writeFileSync(path, summaryToJson(summary));
-  } catch (cause) {
-    throw new EngineError('SUMMARY_UNWRITTEN', `SUMMARY_JSON '${path}': ${messageOf(cause)}; name a file that can be written`, { cause });
   }
 }
 
