@@ -53,6 +53,7 @@ export interface RunOptions {
 interface Run {
   readonly options: RunOptions;
   readonly timeframes: readonly Timeframe[];
+  readonly isEachWhole: boolean;
   readonly servers: Servers;
   readonly database: Database;
   readonly host: SourceHost;
@@ -101,6 +102,7 @@ interface Base {
 async function runOn(servers: Servers, base: Base): Promise<number> {
   const { options, timeframes, log, display, signals } = base;
   const { config } = options.loaded;
+  const isEachWhole = stageOf(config).inputSeconds !== undefined;
   const database = { connectionString: servers.postgres.connectionString, schema: config.PG_SCHEMA };
   const host = openSourceHost(options, servers, { clock: SYSTEM_CLOCK, log });
   const { files, isResume } = options;
@@ -112,7 +114,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     files: files.map((file) => basename(file)),
     goesOn: host.isLive || isResume,
   });
-  const before = await judgeStored({ ...database, source: host.name, run, timeframes });
+  const before = await judgeStored({ ...database, source: host.name, run, timeframes, isEachWhole });
   const exchange = await openExchangeIfOn({
     config,
     database,
@@ -180,7 +182,21 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
       if (message.type === 'latency') stages[message.stage]?.stage.add(message.encoded);
     },
   };
-  const parts: Run = { options, timeframes, servers, database, host, run, supervisor, exchange, observer, stages, display, log };
+  const parts: Run = {
+    options,
+    timeframes,
+    isEachWhole,
+    servers,
+    database,
+    host,
+    run,
+    supervisor,
+    exchange,
+    observer,
+    stages,
+    display,
+    log,
+  };
   try {
     gateway = await startGateway({
       host: config.METRICS_HOST,
