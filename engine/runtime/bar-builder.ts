@@ -1,5 +1,4 @@
 /** The way in for bars: a stage that combines them, with the bars it keeps put back. */
-import type { Config } from '../../config/knobs.ts';
 import { BAR_SIZE, BAR_TIMEFRAME_INDEX, BAR_TS_START_NS } from '../../schemas/layout.gen.ts';
 import { assert, EngineError } from '../core/errors.ts';
 import type { OpenBucket } from '../ingest/bar-stage/combiner.ts';
@@ -11,15 +10,6 @@ import type { BuilderParts } from './builder.ts';
 import type { Stage } from './stage.ts';
 
 const NS_PER_SECOND = 1_000_000_000n;
-
-/** How far behind a symbol's latest bar one is kept: as long as an amendment may reach it or a neighbour in the longest bucket. */
-export function keptNs({ AMEND_SEC }: Pick<Config, 'AMEND_SEC'>, { timeframes, inputSeconds = 0 }: Stage): bigint {
-  return BigInt(AMEND_SEC + 2 * longestOf(timeframes) + inputSeconds) * NS_PER_SECOND;
-}
-
-function longestOf(timeframes: Stage['timeframes']): number {
-  return Math.max(...timeframes.map(({ seconds }) => seconds));
-}
 
 /** @throws EngineError REBUILD_IMPOSSIBLE */
 export function openBarBuilder({ config, regions, symbols, book, clock, state }: BuilderParts, stage: Stage): BarStage {

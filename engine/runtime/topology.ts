@@ -25,7 +25,7 @@ import { type BarPublisher, createBarPublisher } from '../sinks/kafka/publisher.
 import type { FromWriter, ToWriter, WriterStart } from '../sinks/messages.ts';
 import type { LaneClaim } from '../sinks/postgres/lanes.ts';
 import { WRITER_COUNTER, WRITER_COUNTERS_BYTES } from '../sinks/postgres/writer-counters.ts';
-import { keptNs, openBarBuilder } from './bar-builder.ts';
+import { openBarBuilder } from './bar-builder.ts';
 import { type BuilderParts, openTickBuilder } from './builder.ts';
 import { createEngine, type Engine } from './engine.ts';
 import type { Letters } from './letters.ts';
@@ -130,7 +130,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     rebuiltPartitions: [...claim.state.rebuild.keys()],
     counters: writerCounters,
     isLive: source.isLive,
-    keepInputsNs: stage.inputSeconds === undefined ? undefined : keptNs(config, stage),
+    readsBars: stage.inputSeconds !== undefined,
   };
   // Bars are combined on main, with no thread of their own.
   const shardRegions = stage.inputSeconds === undefined ? regions : [];

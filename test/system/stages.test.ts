@@ -65,7 +65,7 @@ describe.skipIf(NO_SERVERS !== '')(NO_SERVERS === '' ? 'single stages' : NO_SERV
   });
   afterAll(async () => {
     for (const { process: child } of running) child.kill('SIGKILL');
-    await workspace.cleanUp();
+    if (!process.env['KEEP']) await workspace.cleanUp();
   });
 
   function settingsOf(name: string) {

@@ -7,6 +7,9 @@
  *
  * First revisions of a symbol come in order of time. So a bucket is over when the symbol's own bar that reaches its end is there, or when the
  * partition, read to its end, has gone past it (`advance`).
+ *
+ * An input is forgotten once nothing may change that it is part of. Where there is more to read, revisions may follow the bars of a whole epoch
+ * of their producer, which in a backlog covers any length of event time: until the partition is read to its end, so many more bars have to pass.
  */
 import { BAR_FLAG, INSTRUMENT_KIND, LATE_FLAG, OUT_KIND, STAGE_OUT_KIND } from '../../../schemas/records.ts';
 import { assert } from '../../core/errors.ts';
@@ -19,8 +22,10 @@ export interface CombinerShape {
   readonly inputSeconds: number;
   /** Seconds of the bars that are built, ascending. */
   readonly seconds: readonly number[];
-  /** Behind what is over by more than this, an input is too late. */
+  /** What is over for longer than this may be forgotten; then an input is too late. */
   readonly amendSec: number;
+  /** Bars of the partition that have to pass before that in a backlog; the most that an epoch of ours holds, and half of it again, unless given. */
+  readonly passing?: number;
 }
 
 export interface CombinedSymbol {
@@ -63,10 +68,12 @@ interface SymbolState extends CombinedSymbol {
   readonly open: readonly number[][];
   /** What ends at or before this is closed. */
   overSec: number;
-  forgottenSec: number;
+  /** Times before which all may be forgotten, each with the count of the partition from which on. */
+  readonly leaving: { readonly untilSec: number; readonly fromCount: number }[];
 }
 
 const NS_PER_SECOND = 1_000_000_000n;
+const PASSING = 393_216;
 const NONE: BarRecord = {
   ...{ kind: 0, symbolIndex: 0, tsStartNs: 0n, firstNs: 0n, lastNs: 0n, tradeCount: 0, lateCount: 0, timeframeIndex: 0, revision: 0 },
   ...{ open: 0, close: 0, high: 0, low: 0, volumeLots: 0n, notional: 0n, priceScale: 0 },
@@ -75,10 +82,12 @@ const NONE: BarRecord = {
 
 /** @param emit takes each record of the out ring, in order */
 export function createCombiner(shape: CombinerShape, emit: (record: BarRecord) => void): Combiner {
-  const { inputSeconds, seconds, amendSec } = shape;
+  const { inputSeconds, seconds, amendSec, passing = PASSING } = shape;
   const longestSec = Math.max(...seconds);
   const symbols: SymbolState[] = [];
   const touched = new Set<SymbolState>();
+  /** Bars taken, by partition. */
+  const counts = new Map<number, number>();
 
   const stateOf = (symbolIndex: number): SymbolState => {
     const state = symbols[symbolIndex];
@@ -98,11 +107,32 @@ export function createCombiner(shape: CombinerShape, emit: (record: BarRecord) =
         touch(state);
       }
     }
-    // A bucket may begin in one chunk and end in the next, so both are kept for as long as either may be amended.
-    const forgetSec = sec - amendSec - longestSec - inputSeconds;
-    if (forgetSec - state.forgottenSec < longestSec) return;
-    state.forgottenSec = forgetSec;
-    state.kept.forgetUntil(forgetSec);
+  };
+
+  /** A bucket may begin in one chunk and end in the next, so both are kept for as long as either may be amended. */
+  const leavingSec = ({ overSec }: SymbolState): number => {
+    const sec = overSec - amendSec - longestSec - inputSeconds;
+    return sec - (sec % longestSec);
+  };
+
+  const forget = (state: SymbolState, untilSec: number): void => {
+    if (!state.kept.forgetUntil(untilSec)) return;
+    const tsStartNs = BigInt(untilSec) * NS_PER_SECOND;
+    emit({ ...NONE, kind: STAGE_OUT_KIND.barForget, symbolIndex: state.symbolIndex, partition: state.partition, tsStartNs });
+  };
+
+  const forgetPassed = (state: SymbolState, count: number): void => {
+    const { leaving } = state;
+    const untilSec = leavingSec(state);
+    if (untilSec > (leaving.at(-1)?.untilSec ?? 0)) leaving.push({ untilSec, fromCount: count + passing });
+    while (leaving.length > 0 && (leaving[0]?.fromCount ?? 0) <= count) forget(state, leaving.shift()?.untilSec ?? 0);
+  };
+
+  /** Nothing is left of what it would be merged with, or may be left. */
+  const isTooLate = (state: SymbolState, tsSec: number): boolean => {
+    if (tsSec + inputSeconds + amendSec > state.overSec) return false;
+    const oldestSec = state.kept.oldestSec();
+    return seconds.some((size) => tsSec - (tsSec % size) < oldestSec);
   };
 
   /** The buckets that an input lies in: closed ones are put out again, others are open from now on. */
@@ -123,7 +153,7 @@ export function createCombiner(shape: CombinerShape, emit: (record: BarRecord) =
         kept: createKeptBars({ inputSeconds, chunkSeconds: longestSec }),
         open: seconds.map(() => []),
         overSec: Number.NEGATIVE_INFINITY,
-        forgottenSec: 0,
+        leaving: [],
       });
     },
     take(symbolIndex, bar) {
@@ -131,7 +161,9 @@ export function createCombiner(shape: CombinerShape, emit: (record: BarRecord) =
       const before = state.kept.find(bar.tsSec);
       if (before !== undefined && before.revision >= bar.revision) return { outcome: 'duplicate', volumeLots: 0, tradeCount: 0 };
       const now = keptOf(bar, state.priceScale);
-      if (bar.tsSec + inputSeconds + amendSec <= state.overSec) {
+      const count = (counts.get(state.partition) ?? 0) + 1;
+      counts.set(state.partition, count);
+      if (isTooLate(state, bar.tsSec)) {
         emit(lateRecord(state, bar.tsSec, now, seconds.length));
         return { outcome: 'tooLate', volumeLots: 0, tradeCount: 0 };
       }
@@ -139,6 +171,7 @@ export function createCombiner(shape: CombinerShape, emit: (record: BarRecord) =
       emit(inputRecord(state, bar.tsSec, now));
       renew(state, bar.tsSec);
       close(state, bar.tsSec + inputSeconds);
+      forgetPassed(state, count);
       return {
         outcome: before === undefined ? 'added' : 'replaced',
         volumeLots: now.volumeLots - (before?.volumeLots ?? 0),
@@ -146,7 +179,12 @@ export function createCombiner(shape: CombinerShape, emit: (record: BarRecord) =
       };
     },
     advance(partition, sec) {
-      for (const state of symbols) if (state.partition === partition) close(state, sec);
+      for (const state of symbols) {
+        if (state.partition !== partition) continue;
+        close(state, sec);
+        state.leaving.length = 0;
+        if (Number.isFinite(state.overSec)) forget(state, leavingSec(state));
+      }
     },
     listTouched() {
       for (const state of touched) listSymbol(state, seconds, emit);

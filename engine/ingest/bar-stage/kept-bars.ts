@@ -46,8 +46,10 @@ export interface KeptBars {
   put(tsSec: number, bar: KeptBar): void;
   /** Bars that start in [fromSec, fromSec + seconds), in order of time. Undefined when there are none. */
   fold(fromSec: number, seconds: number): Folded | undefined;
-  /** Forgets chunks that end at or before `sec`. */
-  forgetUntil(sec: number): void;
+  /** Forgets whole chunks that end at or before `sec`; true when there were any. */
+  forgetUntil(sec: number): boolean;
+  /** Start of the oldest chunk; Infinity when there is none. */
+  oldestSec(): number;
   /** Start of each bar, in no order. */
   starts(): Generator<number>;
 }
@@ -98,8 +100,11 @@ export function createKeptBars({ inputSeconds, chunkSeconds }: KeptShape): KeptB
       return folded;
     },
     forgetUntil(sec) {
+      const before = chunks.size;
       for (const from of chunks.keys()) if (from + span <= sec) chunks.delete(from);
+      return chunks.size < before;
     },
+    oldestSec: () => Math.min(...chunks.keys()),
     *starts() {
       for (const [from, chunk] of chunks) {
         for (let slot = 0; slot < slots; slot += 1) {

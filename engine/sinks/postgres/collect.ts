@@ -21,6 +21,8 @@ export interface EpochBatch {
   readonly lates: RecordList;
   /** Bars that a stage has read, where it reads bars. */
   readonly inputs: RecordList;
+  /** Up to where it has forgotten them. */
+  readonly forgets: RecordList;
   /** First revisions by `tableIndex`. */
   readonly finalCounts: Int32Array;
 }
@@ -51,6 +53,7 @@ export function createBatch(): EpochBatch {
     clears: createRecordList(),
     lates: createRecordList(),
     inputs: createRecordList(),
+    forgets: createRecordList(),
     finalCounts: new Int32Array(2 * TIMEFRAMES_LIMIT),
   };
 }
@@ -117,7 +120,7 @@ export function createCollector(rings: readonly Ring[], first: EpochBatch): Coll
     take(next) {
       assert(pastCount === rings.length, `epoch ${batch.epoch}: ${pastCount} of ${rings.length} barriers`);
       const complete = batch;
-      for (const list of [next.finals, next.deltas, next.opens, next.clears, next.lates, next.inputs]) list.clear();
+      for (const list of [next.finals, next.deltas, next.opens, next.clears, next.lates, next.inputs, next.forgets]) list.clear();
       next.finalCounts.fill(0);
       next.epoch = 0;
       isPast.fill(false);
@@ -135,6 +138,7 @@ function listOf(batch: EpochBatch, kind: number): RecordList {
   if (kind === OUT_KIND.barOpen) return batch.opens;
   if (kind === OUT_KIND.symbolClear) return batch.clears;
   if (kind === STAGE_OUT_KIND.barInput) return batch.inputs;
+  if (kind === STAGE_OUT_KIND.barForget) return batch.forgets;
   assert(kind === OUT_KIND.lateTick, `out ring record of kind ${kind}`);
   return batch.lates;
 }

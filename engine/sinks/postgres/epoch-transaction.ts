@@ -37,7 +37,7 @@ export interface TransactionContext extends LaneOwner {
   /** As in `WriterStart`. */
   readonly rebuiltPartitions: readonly number[];
   /** As in `WriterStart`. */
-  readonly keepInputsNs?: bigint | undefined;
+  readonly readsBars?: boolean;
   laneOfSymbol(symbolIndex: number): number;
 }
 
@@ -87,9 +87,9 @@ export async function commitEpoch(
   await storeLateTicks(client, context, batch.lates);
   await storeOffsets(client, context, work.message, work.databaseEpoch);
   await storeOpenState(client, openRowsContext(context, work), batch);
-  if (context.keepInputsNs !== undefined) {
-    const { source, keepInputsNs, symbols } = context;
-    await storeStageBars(client, { source, keepNs: keepInputsNs, entryOf: (symbolIndex) => entryOf(symbols, symbolIndex) }, batch.inputs);
+  if (context.readsBars === true) {
+    const { source, symbols } = context;
+    await storeStageBars(client, { source, entryOf: (symbolIndex) => entryOf(symbols, symbolIndex) }, batch);
   }
   if (context.isPublishing) await storeOutbox(client, context, work, work.databaseEpoch);
   await client.query('commit');
@@ -166,7 +166,7 @@ async function writeLast(client: Connection, context: TransactionContext, last: 
 }
 
 /** Symbols are registered in order of their index, before any of their records enters a ring. */
-async function storeInstruments(client: Connection, { symbols, keepInputsNs }: TransactionContext, from: number): Promise<number> {
+async function storeInstruments(client: Connection, { symbols, readsBars = false }: TransactionContext, from: number): Promise<number> {
   const entries: SymbolEntry[] = [];
   for (let index = from; index < symbols.capacity; index += 1) {
     const entry = symbols.read(index);
@@ -174,7 +174,7 @@ async function storeInstruments(client: Connection, { symbols, keepInputsNs }: T
     entries.push(entry);
   }
   // Bars do not say what their decimals are: that is for those to write who make them of ticks.
-  if (entries.length === 0 || keepInputsNs !== undefined) return from + entries.length;
+  if (entries.length === 0 || readsBars) return from + entries.length;
   const columns = [
     entries.map(({ name }) => name),
     entries.map(({ isQuote }) => (isQuote ? 'quote' : 'trade')),

@@ -33,8 +33,6 @@ export interface StoredStageSymbol {
 
 export interface StageBarsContext {
   readonly source: string;
-  /** How far behind a symbol's latest bar one is kept. */
-  readonly keepNs: bigint;
   entryOf(symbolIndex: number): SymbolEntry;
 }
 
@@ -51,16 +49,30 @@ const UPSERT = `insert into stage_bars (${COLUMN_LIST})
   on conflict (source, symbol, ts_ns) do update set ${COLUMNS.slice(3)
     .map((name) => `${name} = excluded.${name}`)
     .join(', ')}`;
-const FORGET = `delete from stage_bars b using (select symbol, max(ts_ns) - $2::bigint as before_ns from pg_temp.stage_stage_bars group by symbol) n
-  where b.source = $1 and b.symbol = n.symbol and b.ts_ns < n.before_ns`;
+const FORGET = `delete from stage_bars b using unnest($2::text[], $3::bigint[]) as n (symbol, until_ns)
+  where b.source = $1 and b.symbol = n.symbol and b.ts_ns < n.until_ns`;
 
-/** Within the epoch's transaction: keeps the inputs of a batch (`barInput` records) and forgets those of their symbols that are too old. */
-export async function storeStageBars(client: Connection, context: StageBarsContext, inputs: RecordList): Promise<void> {
-  if (inputs.length === 0) return;
-  await client.query(CREATE_STAGE);
-  await copyChunks(client, COPY_STAGE, textRows(rowsOf(inputs, context)));
-  await client.query(UPSERT);
-  await client.query(FORGET, [context.source, String(context.keepNs)]);
+export interface StageBatch {
+  /** `barInput` and `barForget` records, each in order. */
+  readonly inputs: RecordList;
+  readonly forgets: RecordList;
+}
+
+/** Within the epoch's transaction: keeps what a batch has read, then forgets what it has forgotten; in the stage nothing was kept again after that. */
+export async function storeStageBars(client: Connection, context: StageBarsContext, { inputs, forgets }: StageBatch): Promise<void> {
+  if (inputs.length > 0) {
+    await client.query(CREATE_STAGE);
+    await copyChunks(client, COPY_STAGE, textRows(rowsOf(inputs, context)));
+    await client.query(UPSERT);
+  }
+  if (forgets.length > 0) await forget(client, context, forgets);
+}
+
+async function forget(client: Connection, { source, entryOf }: StageBarsContext, { i32, i64, length }: RecordList): Promise<void> {
+  const places = Array.from({ length }, (_, index) => index * BAR_WORDS);
+  const names = places.map((at) => entryOf(i32[at + L.BAR_SYMBOL_INDEX_I32]!).name);
+  const untilNs = places.map((at) => String(i64[(at >> 1) + L.BAR_TS_START_NS_I64]!));
+  await client.query(FORGET, [source, names, untilNs]);
 }
 
 function* rowsOf(inputs: RecordList, { source, entryOf }: StageBarsContext): Generator<(string | null)[]> {
