@@ -31,13 +31,13 @@ export function openBarBuilder({ config, regions, symbols, book, clock, state }:
     futureMs: config.FUTURE_MS,
     isStrict: config.SYMBOLS === 'strict',
   });
+  for (const [partition, watermarkNs] of state.watermarks) builder.restorePartition(partition, watermarkNs);
   const open = new Map(state.openState.map((stored) => [stored.symbol, bucketsOf(stored)]));
   for (const { bars, ...symbol } of state.stageBars ?? []) {
     builder.restoreInputs({ ...symbol, kind: 'trade', inputs: bars.map(keptOf), open: open.get(symbol.symbol) ?? [] });
     open.delete(symbol.symbol);
   }
   assert(open.size === 0, `every open bucket has bars that are kept: ${[...open.keys()].slice(0, 3).join(', ')}`);
-  for (const [partition, watermarkNs] of state.watermarks) builder.restorePartition(partition, watermarkNs);
   return builder;
 }
 

@@ -51,7 +51,9 @@ export interface Combiner {
   advance(partition: number, sec: number): void;
   /** Puts out every open bucket of the symbols touched since the last call, or a symbolClear for one that has none. */
   listTouched(): void;
-  /** Puts back what was stored: inputs first, then which buckets are open. What lies in neither is closed. */
+  /** Up to where a partition had been advanced; before the symbols are restored. */
+  restorePartition(partition: number, sec: number): void;
+  /** Puts back what was stored of a symbol: inputs first, then which buckets are open. What lies in neither is closed. */
   restore(symbolIndex: number, inputs: Iterable<readonly [tsSec: number, bar: KeptBar]>, open: Iterable<OpenBucket>): void;
   /** Open buckets by timeframe. */
   openCounts(): number[];
@@ -88,6 +90,8 @@ export function createCombiner(shape: CombinerShape, emit: (record: BarRecord) =
   const touched = new Set<SymbolState>();
   /** Bars taken, by partition. */
   const counts = new Map<number, number>();
+  /** Where each partition was advanced to last. A symbol that comes later is no further behind. */
+  const advancedSec = new Map<number, number>();
 
   const stateOf = (symbolIndex: number): SymbolState => {
     const state = symbols[symbolIndex];
@@ -152,7 +156,7 @@ export function createCombiner(shape: CombinerShape, emit: (record: BarRecord) =
         ...symbol,
         kept: createKeptBars({ inputSeconds, chunkSeconds: longestSec }),
         open: seconds.map(() => []),
-        overSec: Number.NEGATIVE_INFINITY,
+        overSec: advancedSec.get(symbol.partition) ?? Number.NEGATIVE_INFINITY,
         leaving: [],
       });
     },
@@ -179,6 +183,7 @@ export function createCombiner(shape: CombinerShape, emit: (record: BarRecord) =
       };
     },
     advance(partition, sec) {
+      advancedSec.set(partition, sec);
       for (const state of symbols) {
         if (state.partition !== partition) continue;
         close(state, sec);
@@ -190,6 +195,7 @@ export function createCombiner(shape: CombinerShape, emit: (record: BarRecord) =
       for (const state of touched) listSymbol(state, seconds, emit);
       touched.clear();
     },
+    restorePartition: (partition, sec) => void advancedSec.set(partition, sec),
     restore(symbolIndex, inputs, open) {
       const state = stateOf(symbolIndex);
       for (const [tsSec, bar] of inputs) state.kept.put(tsSec, bar);

@@ -69,7 +69,7 @@ export function createBarStage(options: BarStageOptions): BarStage {
     outbox.put(record, 0, 1);
   };
   const combiner = createCombiner({ inputSeconds: input.seconds, seconds, amendSec: options.amendSec }, emit);
-  const watermarks = createStageWatermarks(options.latenessMs, combiner.advance);
+  const watermarks = createStageWatermarks(options.latenessMs, combiner);
   const indices = new Map<string, number>();
   const partitions: number[] = [];
 

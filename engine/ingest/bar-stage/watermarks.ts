@@ -11,6 +11,7 @@ export interface StageWatermarks {
   advanceIdle(partition: number, nowMs: number, idleMs: number): boolean;
   closeAll(): void;
   list(): (readonly [partition: number, watermarkNs: bigint])[];
+  /** Before the partition's symbols are restored. */
   restore(partition: number, watermarkNs: bigint): void;
 }
 
@@ -25,8 +26,14 @@ interface PartitionState {
 const NS_PER_SECOND = 1_000_000_000n;
 const ENDED_NS = 2n ** 63n - 1n;
 
-/** @param advance closes what is open in a partition and ends at or before a second */
-export function createStageWatermarks(latenessMs: number, advance: (partition: number, sec: number) => void): StageWatermarks {
+/** What is moved. */
+export interface Advanced {
+  /** Closes what is open in a partition and ends at or before a second. */
+  advance(partition: number, sec: number): void;
+  restorePartition(partition: number, sec: number): void;
+}
+
+export function createStageWatermarks(latenessMs: number, { advance, restorePartition }: Advanced): StageWatermarks {
   const states = new Map<number, PartitionState>();
   const stateOf = (partition: number): PartitionState => {
     const known = states.get(partition);
@@ -64,7 +71,9 @@ export function createStageWatermarks(latenessMs: number, advance: (partition: n
         return [[partition, overSec === Number.POSITIVE_INFINITY ? ENDED_NS : BigInt(overSec) * NS_PER_SECOND] as const];
       }),
     restore(partition, watermarkNs) {
-      stateOf(partition).overSec = watermarkNs === ENDED_NS ? Number.POSITIVE_INFINITY : Number(watermarkNs / NS_PER_SECOND);
+      const sec = watermarkNs === ENDED_NS ? Number.POSITIVE_INFINITY : Number(watermarkNs / NS_PER_SECOND);
+      stateOf(partition).overSec = sec;
+      restorePartition(partition, sec);
     },
   };
 }
