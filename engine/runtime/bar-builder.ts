@@ -14,7 +14,7 @@ const NS_PER_SECOND = 1_000_000_000n;
 /** @throws EngineError REBUILD_IMPOSSIBLE */
 export function openBarBuilder({ config, regions, symbols, book, clock, state }: BuilderParts, stage: Stage): BarStage {
   const [region] = regions;
-  assert(region !== undefined && stage.inputSeconds !== undefined, `stage ${stage.name} reads bars into one region`);
+  assert(region !== undefined && stage.input !== undefined, `stage ${stage.name} reads bars into one region`);
   if (state.rebuild.size > 0) {
     const text = `stage ${stage.name}: which buckets are open is stored in another version; go on with the engine that stored it, or use another PG_SCHEMA`;
     throw new EngineError('REBUILD_IMPOSSIBLE', text);
@@ -24,7 +24,7 @@ export function openBarBuilder({ config, regions, symbols, book, clock, state }:
     symbols,
     book,
     clock,
-    input: { seconds: stage.inputSeconds, timeframe: stage.inputSeconds === 1 ? '1s' : '1m' },
+    input: { seconds: stage.input.seconds, timeframe: stage.input.name },
     seconds: stage.timeframes.map(({ seconds }) => seconds),
     latenessMs: config.LATENESS_MS,
     amendSec: config.AMEND_SEC,

@@ -10,6 +10,7 @@ import { isRetryable } from '../sinks/postgres/connection.ts';
 import { readWriterCounters } from '../sinks/postgres/writer-counters.ts';
 import type { ExchangeHost } from './exchange-host.ts';
 import type { SourceHost } from './source-host.ts';
+import type { StageLine } from './stage.ts';
 import { createShardStatsReader, type ShardStats, sumColumns } from './stats.ts';
 import type { StatusSample } from './status.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -53,13 +54,6 @@ export interface ObserverParts {
   readonly clock: Clock;
   /** Of a single stage. */
   readonly stage?: StageLine | undefined;
-}
-
-/** How the status line names a single stage. */
-export interface StageLine {
-  readonly flow: string;
-  /** True where it reads bars. */
-  readonly readsBars: boolean;
 }
 
 export function createObserver({ timeframes, supervisor, host, exchange, stages, clock, stage }: ObserverParts): Observer {
@@ -112,7 +106,8 @@ export function createObserver({ timeframes, supervisor, host, exchange, stages,
     return {
       ticksOffered: totals.offered,
       ticksAccepted: totals.accepted,
-      ticksMerged: totals.ticksMerged,
+      ticksMerged: stage?.input === undefined ? totals.ticksMerged : 0,
+      barsRead: stage?.input === undefined ? undefined : { timeframe: stage.input, count: totals.ticksMerged },
       refused: totals.refused,
       timeframes: timeframes.map(({ name, seconds }, index) => ({
         name,
@@ -156,12 +151,12 @@ export function createObserver({ timeframes, supervisor, host, exchange, stages,
       return {
         atMs: clock.wallMs(),
         flow: stage?.flow,
-        inputUnit: stage?.readsBars === true ? 'bars in' : 'ticks',
+        inputUnit: stage?.input === undefined ? 'ticks' : 'bars in',
         offered: totals.offered,
         refused: sum(totals.refused.values()),
         bars: timeframes.map(({ name }, index) => ({ timeframe: name, count: totals.closed[index]! })),
         ringDepths: shards().map((shard) => shard.tickDepth),
-        tickToBarP99Us: stage?.readsBars === true ? undefined : stages['tickToBar']!.stage.recentP99Us,
+        tickToBarP99Us: stage?.input === undefined ? stages['tickToBar']!.stage.recentP99Us : undefined,
         openEpochs: engine?.openEpochs ?? 0,
         phase: phase === 'running' ? (engine?.phase ?? phase) : phase,
         alarms: alarmsOf(health(), engine?.phase === 'running' ? lagMs() : 0),

@@ -28,7 +28,7 @@ export function makeRegions(
 ): WebAssembly.Memory[] {
   const latenessNs = Math.max(config.LATENESS_MS * 1e6, openSpanNs(stored));
   // A stage that reads bars has one, of which it uses the out ring.
-  const count = stageOf(config).inputSeconds === undefined ? config.WORKERS : 1;
+  const count = stageOf(config).input === undefined ? config.WORKERS : 1;
   return Array.from({ length: count }, (_, shardIndex) => {
     const shape: RegionShape = {
       shardIndex,

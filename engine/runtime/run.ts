@@ -102,7 +102,7 @@ interface Base {
 async function runOn(servers: Servers, base: Base): Promise<number> {
   const { options, timeframes, log, display, signals } = base;
   const { config } = options.loaded;
-  const isEachWhole = stageOf(config).inputSeconds !== undefined;
+  const isEachWhole = stageOf(config).input !== undefined;
   const database = { connectionString: servers.postgres.connectionString, schema: config.PG_SCHEMA };
   const host = openSourceHost(options, servers, { clock: SYSTEM_CLOCK, log });
   const { files, isResume } = options;

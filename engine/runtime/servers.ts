@@ -59,9 +59,8 @@ async function openKafka(config: Config, timeframes: readonly Timeframe[], say: 
     say(`Kafka is off: ${reason}`);
     return off('off: the client could not be loaded');
   }
-  const { inputSeconds } = stageOf(config);
-  const input = inputSeconds === undefined ? [] : [inputSeconds === 1 ? '1s' : '1m'];
-  const names = [...input, ...timeframes.map((timeframe) => timeframe.name)];
+  const { input } = stageOf(config);
+  const names = [...(input ? [input] : []), ...timeframes].map((timeframe) => timeframe.name);
   const plans = planTopics(config, names);
   if (config.KAFKA_BROKER !== '') {
     const ensured = await ensureTopics(library, config.KAFKA_BROKER, plans);

@@ -18,8 +18,8 @@ export interface Stage {
   readonly group: string;
   /** What it builds. */
   readonly timeframes: readonly Timeframe[];
-  /** Seconds of the bars that it reads; undefined where it reads ticks. */
-  readonly inputSeconds: number | undefined;
+  /** The bars that it reads; undefined where it reads ticks. */
+  readonly input: Timeframe | undefined;
 }
 
 const SECOND: Timeframe = { name: '1s', seconds: 1 };
@@ -34,15 +34,15 @@ export function stageOf(config: Config): Stage {
   switch (name) {
     case 'all':
     case 'ingest':
-      return { name, source: 'kafka', topic: ticks, group: KAFKA_GROUP, timeframes, inputSeconds: undefined };
+      return { name, source: 'kafka', topic: ticks, group: KAFKA_GROUP, timeframes, input: undefined };
     case 'bars1s':
-      return { ...single, topic: ticks, timeframes: [SECOND], inputSeconds: undefined };
+      return { ...single, topic: ticks, timeframes: [SECOND], input: undefined };
     case 'bars1m':
-      return { ...single, topic: `${prefix}bars.1s`, timeframes: [MINUTE], inputSeconds: SECOND.seconds };
+      return { ...single, topic: `${prefix}bars.1s`, timeframes: [MINUTE], input: SECOND };
     case 'multi': {
       const names = multiTimeframes(config.TIMEFRAMES);
       const built = timeframes.filter((timeframe) => names.includes(timeframe.name));
-      return { ...single, topic: `${prefix}bars.1m`, timeframes: built, inputSeconds: MINUTE.seconds };
+      return { ...single, topic: `${prefix}bars.1m`, timeframes: built, input: MINUTE };
     }
   }
 }
@@ -54,9 +54,17 @@ export function stageTitle({ name, topic, timeframes }: Stage, prefix: string): 
   return `stage ${name}, ${topic} to ${names.map((timeframe) => `${prefix}bars.${timeframe}`).join(', ')} and ${tables}`;
 }
 
-/** What the status line begins with; undefined for the whole engine. */
-export function stageLine(config: Config): { readonly flow: string; readonly readsBars: boolean } | undefined {
+/** How a single stage is shown while it runs. */
+export interface StageLine {
+  /** What the status line begins with. */
+  readonly flow: string;
+  /** Timeframe of the bars that it reads. */
+  readonly input: string | undefined;
+}
+
+/** Undefined for the whole engine. */
+export function stageLine(config: Config): StageLine | undefined {
   if (config.STAGES === 'all') return undefined;
-  const { topic, timeframes, inputSeconds } = stageOf(config);
-  return { flow: `${topic} > ${timeframes.map(({ name }) => `bars.${name}`).join(' ')}`, readsBars: inputSeconds !== undefined };
+  const { topic, timeframes, input } = stageOf(config);
+  return { flow: `${topic} > ${timeframes.map(({ name }) => `bars.${name}`).join(' ')}`, input: input?.name };
 }

@@ -91,7 +91,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
   const regions = makeRegions(config, timeframes, claim.state, place);
   const symbols = openSymbols(allocateSymbols(config.SYMBOLS_MAX));
   const parts: BuilderParts = { config, timeframes, regions, symbols, book: options.book, clock, state: claim.state };
-  const ingest = stage.inputSeconds === undefined ? await openTickBuilder(parts, options) : openBarBuilder(parts, stage);
+  const ingest = stage.input === undefined ? await openTickBuilder(parts, options) : openBarBuilder(parts, stage);
 
   const committedRing = servers.kafka ? allocateRing(config.COMMITTED_QUEUE, BAR_SIZE) : undefined;
   const publisher =
@@ -130,10 +130,10 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     rebuiltPartitions: [...claim.state.rebuild.keys()],
     counters: writerCounters,
     isLive: source.isLive,
-    readsBars: stage.inputSeconds !== undefined,
+    readsBars: stage.input !== undefined,
   };
   // Bars are combined on main, with no thread of their own.
-  const shardRegions = stage.inputSeconds === undefined ? regions : [];
+  const shardRegions = stage.input === undefined ? regions : [];
   let notReady = 1 + shardRegions.length;
   let announceReady = (): void => undefined;
   let announceFailure = (_error: Error): void => undefined;

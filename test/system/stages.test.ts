@@ -187,6 +187,10 @@ describe.skipIf(NO_SERVERS !== '')(NO_SERVERS === '' ? 'single stages' : NO_SERV
 
     const settings = settingsOf('mixed');
     await createTopic(broker, `${settings.TOPIC_PREFIX}bars.1s`, PARTITIONS);
+    const poison = await openLineWriter(broker, `${settings.TOPIC_PREFIX}bars.1s`, PARTITIONS);
+    poison.write(['no bar', '{"symbol":"ST00","ts":1,"o":1}'].map((text) => ({ symbol: 'ST00', text })));
+    await poison.settle();
+    await poison.close();
     expect((await ingest(settings, ticks)).code).toBe(0);
     const other = spawn(process.execPath, [join(PROJECT_ROOT, 'dist/test/system/naive-bars1s.js'), broker.brokers, settings.TOPIC_PREFIX]);
     running.push({ process: other });
@@ -199,7 +203,9 @@ describe.skipIf(NO_SERVERS !== '')(NO_SERVERS === '' ? 'single stages' : NO_SERV
     // Every third bar came twice.
     const { offered = 0, refused } = minutes?.summary ?? {};
     expect(refused?.['duplicateBar']).toBeGreaterThan(offered / 5);
-    expect(refused?.['malformed']).toBe(0);
+    expect(refused?.['malformed']).toBe(2);
+    const letters = (await readCommitted(broker, `${settings.TOPIC_PREFIX}dlq`)).map(({ value }) => JSON.parse(String(value)));
+    expect(letters.map(({ topic, reason }) => `${topic} ${reason}`)).toEqual([1, 2].map(() => `${settings.TOPIC_PREFIX}bars.1s malformed`));
     expect(await readRows(settings.PG_SCHEMA, longer, CONTRACT)).toEqual(expected);
   }, 240_000);
 });
