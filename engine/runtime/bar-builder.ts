@@ -34,7 +34,7 @@ export function openBarBuilder({ config, regions, symbols, book, clock, state }:
   for (const [partition, watermarkNs] of state.watermarks) builder.restorePartition(partition, watermarkNs);
   const open = new Map(state.openState.map((stored) => [stored.symbol, bucketsOf(stored)]));
   for (const { bars, ...symbol } of state.stageBars ?? []) {
-    builder.restoreInputs({ ...symbol, kind: 'trade', inputs: bars.map(keptOf), open: open.get(symbol.symbol) ?? [] });
+    builder.restoreInputs({ ...symbol, kind: 'trade', inputs: inputsOf(bars()), open: open.get(symbol.symbol) ?? [] });
     open.delete(symbol.symbol);
   }
   assert(open.size === 0, `every open bucket has bars that are kept: ${[...open.keys()].slice(0, 3).join(', ')}`);
@@ -49,7 +49,6 @@ function bucketsOf({ bars }: OpenState): OpenBucket[] {
   }));
 }
 
-function keptOf({ tsNs, firstNs, lastNs, notional, ...values }: StoredStageBar): readonly [tsSec: number, bar: KeptBar] {
-  const offsets = { firstOffsetNs: Number(firstNs - tsNs), lastOffsetNs: Number(lastNs - tsNs) };
-  return [Number(tsNs / NS_PER_SECOND), { ...values, ...offsets, notional: notional ?? Number.NaN }];
+function* inputsOf(bars: Iterable<StoredStageBar>): Generator<readonly [tsSec: number, bar: KeptBar]> {
+  for (const { tsSec, ...bar } of bars) yield [tsSec, bar];
 }

@@ -177,6 +177,22 @@ describe.skipIf(NO_SERVERS !== '')(NO_SERVERS === '' ? 'single stages' : NO_SERV
     for (const { code, output } of results) expect(code, output).toBe(0);
     expect(results.some(({ summary }) => (summary?.bars.reduce((sum, { amended }) => sum + amended, 0) ?? 0) > 0)).toBe(true);
     expect(await readRows(settings.PG_SCHEMA, TIMEFRAMES, columns)).toEqual(expected);
+    // Kafka has each revision once, up to the one in the row.
+    const revisions = new Map<string, number>();
+    const repeated: string[] = [];
+    for (const text of await readMessages(broker, settings.TOPIC_PREFIX, TIMEFRAMES)) {
+      const { symbol, tf, ts, rev } = JSON.parse(text.slice(text.indexOf('{')));
+      const seen = revisions.get(`${tf} ${symbol} ${ts}`) ?? 0;
+      if (revisions.has(`${tf} ${symbol} ${ts} ${rev}`)) repeated.push(text);
+      revisions.set(`${tf} ${symbol} ${ts} ${rev}`, rev);
+      revisions.set(`${tf} ${symbol} ${ts}`, Math.max(seen, rev));
+    }
+    expect(repeated).toEqual([]);
+    const rows = await readRows(settings.PG_SCHEMA, TIMEFRAMES, 'rev');
+    for (const [tf, list] of Object.entries(rows)) {
+      const wrong = list.filter((row) => revisions.get(`${tf} ${row['symbol']} ${row['ts']}`) !== row['rev']);
+      expect(wrong, tf).toEqual([]);
+    }
   }, 240_000);
 
   it('stand among other programs: our ingest, another 1 s builder, our bars1m and multi', async () => {

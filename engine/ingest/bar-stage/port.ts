@@ -4,7 +4,7 @@
  *
  *   messages ─▶ decode, refuse ─▶ combiner ─▶ outbox ─▶ [out ring] ─▶ postgres writer
  *
- * Main thread only. One such stage has about a tenth of the records that ticks have, or fewer.
+ * Main thread only. There are never more bars than ticks that they are made of, and each is an object of its own here.
  */
 import * as L from '../../../schemas/layout.gen.ts';
 import { BARRIER_FLAG, OUT_KIND, REFUSAL } from '../../../schemas/records.ts';

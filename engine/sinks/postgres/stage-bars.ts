@@ -8,27 +8,21 @@ import { copyChunks, textRows } from './copy.ts';
 import { type LaneChoice, ofLanes } from './lane-choice.ts';
 import { BAR_WORDS, type RecordList } from './record-list.ts';
 
-export interface StoredStageBar {
-  readonly tsNs: bigint;
-  readonly revision: number;
-  readonly open: number;
-  readonly high: number;
-  readonly low: number;
-  readonly close: number;
-  readonly volumeLots: number;
-  readonly tradeCount: number;
-  readonly lateCount: number;
-  readonly firstNs: bigint;
-  readonly lastNs: bigint;
-  readonly notional: number | undefined;
-}
+/** What is stored of a bar, as doubles in this order: start and offsets of its events from there; all whole below 2^53 but for prices, NaN unknown. */
+export const STAGE_BAR_FIELDS = [
+  ...(['tsSec', 'open', 'high', 'low', 'close', 'volumeLots', 'tradeCount', 'lateCount', 'revision'] as const),
+  ...(['firstOffsetNs', 'lastOffsetNs', 'notional'] as const),
+] as const;
+
+export type StoredStageBar = Readonly<Record<(typeof STAGE_BAR_FIELDS)[number], number>>;
 
 export interface StoredStageSymbol {
   readonly symbol: string;
   readonly partition: number;
   readonly priceDecimals: number;
   readonly lotDecimals: number;
-  readonly bars: readonly StoredStageBar[];
+  /** In order of time. */
+  bars(): Generator<StoredStageBar>;
 }
 
 export interface StageBarsContext {
@@ -90,56 +84,64 @@ function* rowsOf(inputs: RecordList, { source, entryOf }: StageBarsContext): Gen
   }
 }
 
-interface Row {
-  readonly symbol: string;
-  readonly partition: number;
-  readonly price_decimals: number;
-  readonly lot_decimals: number;
-  readonly ts_ns: string;
-  readonly rev: number;
-  readonly o: number;
-  readonly h: number;
-  readonly l: number;
-  readonly c: number;
-  readonly vol: string;
-  readonly n: number;
-  readonly late: number;
-  readonly first_ns: string;
-  readonly last_ns: string;
-  readonly notional: string | null;
-}
+type Row = [symbol: string, tsNs: string, partition: number, priceDecimals: number, lotDecimals: number, ...values: (number | null)[]];
 
-/** What the lanes of a source keep, by symbol; bars in order of time. */
+const KEY_COLUMNS = 5;
+/** An hour of many symbols does not fit in one answer. */
+const ROWS_PER_SELECT = 20_000;
+const FIRST_DOUBLES = 64 * STAGE_BAR_FIELDS.length;
+
+/** What the lanes of a source keep, by symbol. Read in pages; values are held in 96 bytes a bar. */
 export async function readStageBars(client: Connection, lanes: LaneChoice): Promise<StoredStageSymbol[]> {
-  const { rows } = await client.query<Row>(
-    `select symbol, partition, price_decimals, lot_decimals, ts_ns, rev, o, h, l, c, vol, n, late, first_ns, last_ns, notional
-     from stage_bars where ${ofLanes('stage_bars')} order by symbol, ts_ns`,
-    [lanes.source, lanes.isLaned, lanes.lanes],
-  );
-  const bySymbol = new Map<string, StoredStageSymbol & { readonly bars: StoredStageBar[] }>();
-  for (const row of rows) {
-    let known = bySymbol.get(row.symbol);
-    if (known === undefined) {
-      const { symbol, partition, price_decimals: priceDecimals, lot_decimals: lotDecimals } = row;
-      known = { symbol, partition, priceDecimals, lotDecimals, bars: [] };
-      bySymbol.set(symbol, known);
-    }
-    assert(known.partition === row.partition, `kept bars of ${row.symbol} are of one partition`);
-    known.bars.push(barOf(row));
+  const found: SymbolRows[] = [];
+  let after: readonly [symbol: string, tsNs: string] = ['', '0'];
+  for (;;) {
+    const { rows } = await client.query<Row>({
+      text: `select symbol, ts_ns, partition, price_decimals, lot_decimals, (ts_ns / 1000000000)::float8, o, h, l, c, vol::float8, n::float8, late::float8,
+          rev::float8, (first_ns - ts_ns)::float8, (last_ns - ts_ns)::float8, notional::float8
+        from stage_bars where ${ofLanes('stage_bars')} and (symbol, ts_ns) > ($4, $5::bigint) order by symbol, ts_ns limit ${ROWS_PER_SELECT}`,
+      values: [lanes.source, lanes.isLaned, lanes.lanes, ...after],
+      rowMode: 'array',
+    });
+    for (const row of rows) addRow(found, row);
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < ROWS_PER_SELECT) return found.map(storedOf);
+    after = [last[0], last[1]];
   }
-  return [...bySymbol.values()];
 }
 
-function barOf(row: Row): StoredStageBar {
+interface SymbolRows extends Omit<StoredStageSymbol, 'bars'> {
+  values: Float64Array;
+  length: number;
+}
+
+function addRow(found: SymbolRows[], row: Row): void {
+  const [symbol, , partition, priceDecimals, lotDecimals] = row;
+  let last = found.at(-1);
+  if (last?.symbol !== symbol) {
+    last = { symbol, partition, priceDecimals, lotDecimals, values: new Float64Array(FIRST_DOUBLES), length: 0 };
+    found.push(last);
+  }
+  assert(last.partition === partition, `kept bars of ${symbol} are of one partition`);
+  if (last.length + STAGE_BAR_FIELDS.length > last.values.length) {
+    const larger = new Float64Array(last.values.length * 2);
+    larger.set(last.values);
+    last.values = larger;
+  }
+  for (let field = 0; field < STAGE_BAR_FIELDS.length; field += 1) {
+    last.values[last.length] = Number(row[KEY_COLUMNS + field] ?? Number.NaN);
+    last.length += 1;
+  }
+}
+
+function storedOf({ values, length, ...symbol }: SymbolRows): StoredStageSymbol {
   return {
-    tsNs: BigInt(row.ts_ns),
-    revision: row.rev,
-    ...{ open: row.o, high: row.h, low: row.l, close: row.c },
-    volumeLots: Number(row.vol),
-    tradeCount: row.n,
-    lateCount: row.late,
-    firstNs: BigInt(row.first_ns),
-    lastNs: BigInt(row.last_ns),
-    notional: row.notional === null ? undefined : Number(row.notional),
+    ...symbol,
+    *bars() {
+      for (let at = 0; at < length; at += STAGE_BAR_FIELDS.length) {
+        // A cast: the entries are those of the fields.
+        yield Object.fromEntries(STAGE_BAR_FIELDS.map((name, field) => [name, values[at + field]!])) as StoredStageBar;
+      }
+    },
   };
 }
