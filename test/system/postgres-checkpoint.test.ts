@@ -352,7 +352,12 @@ describe('a schema from before there were checkpoints', () => {
          values ('A', 0, 1, null, 5, 1, 31, false, 1, 3), ('A', 0, 1, null, 50, 1, 31, true, 1, 3)`,
       );
     });
-    expect(await migrate(connectionString, schema, timeframes)).toEqual(['0004_checkpoint', '0005_state_version', '0006_orders', '0007_stage_bars']);
+    expect(await migrate(connectionString, schema, timeframes)).toEqual([
+      '0004_checkpoint',
+      '0005_state_version',
+      '0006_orders',
+      '0007_stage_bars',
+    ]);
     const lines = await judgeStored({ connectionString, schema, source: 'kafka', run: 3, timeframes });
     expect(lines.map(({ expected, isConserved }) => [expected, isConserved])).toEqual(
       timeframes.map(() => [{ volumeLots: 12n, tradeCount: 12n, quoteCount: 0n }, true]),

@@ -49,6 +49,7 @@ describe('migrations', () => {
       '0004_checkpoint',
       '0005_state_version',
       '0006_orders',
+      '0007_stage_bars',
       'tables of 60m',
       'tables of 1d',
     ]);
