@@ -11,6 +11,7 @@ import { messageOf } from '../engine/core/errors.ts';
 import { findCompiler } from './cpp.ts';
 import { type Bench, type BenchContext, createBenchContext, formatRate } from './harness.ts';
 import { finishManifest, type RatioEntry, startManifest, writeManifest } from './manifest.ts';
+import { writeRunIndex } from './perf-test/run-index.ts';
 
 const folder = dirname(fileURLToPath(import.meta.url));
 
@@ -79,6 +80,7 @@ async function main(args: readonly string[]): Promise<number> {
   const failures = await runAll(benches, context);
   const durationSec = (SYSTEM_CLOCK.wallMs() - startedAtMs) / 1000;
   const path = writeManifest(finishManifest(start, { durationSec, ...results, failures }));
+  writeRunIndex(dirname(path));
   print('');
   if (results.ratios.length > 0) printTable(results.ratios);
   for (const { name, reason } of failures) print(`FAILED ${name}: ${reason}`);

@@ -1,69 +1,86 @@
-/** The one form of what a measurement leaves in `perf_runs/`, and how it is written. */
+/** The one form of what a measurement leaves in `perf_runs/`, how it is written and how it is read back. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
+import { EngineError, messageOf } from '../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../engine/core/root.ts';
+import { PERF_TEST } from './perf-test/report-model.ts';
 
-export const MANIFEST_SCHEMA = 1;
+/** What is written; files of schema 1, which had no part `perfTest`, are still read. */
+export const MANIFEST_SCHEMA = 2;
 
-/** A ratio of two rates taken in alternating rounds of one run. */
-export interface RatioEntry {
-  readonly work: string;
-  readonly against: string;
-  /** Of both rates. */
-  readonly unit: string;
-  /** Rounds counted, warm-up left out. */
-  readonly rounds: number;
-  /** Median, lowest and highest round of work / against. */
-  readonly ratio: number;
-  readonly low: number;
-  readonly high: number;
-  /** Median rates, in `unit`. */
-  readonly workRate: number;
-  readonly againstRate: number;
-  /** The ratio asked for, null when it is reported only; and whether the median reaches it. */
-  readonly atLeast: number | null;
-  readonly isReached: boolean | null;
-}
+/** A ratio of two rates: of a bench, taken in alternating rounds of one run; of a perf-test, of two groups of cells. */
+export const RATIO_ENTRY = z
+  .strictObject({
+    work: z.string(),
+    against: z.string(),
+    /** Of both rates. */
+    unit: z.string(),
+    /** Rounds counted, warm-up left out; of a perf-test, the repeats of the side that has fewer. */
+    rounds: z.int().min(0),
+    /** Median of work / against, and the lowest and highest round; of a perf-test, the ends of its interval. */
+    ratio: z.number(),
+    low: z.number(),
+    high: z.number(),
+    /** Median rates, in `unit`. */
+    workRate: z.number(),
+    againstRate: z.number(),
+    /** The ratio asked for, null when it is reported only; and whether the median reaches it. */
+    atLeast: z.number().nullable(),
+    isReached: z.boolean().nullable(),
+  })
+  .readonly();
+export type RatioEntry = z.infer<typeof RATIO_ENTRY>;
 
 /** Figures that are not a ratio. */
-export interface ReportEntry {
-  readonly name: string;
-  readonly values: Readonly<Record<string, number | string>>;
-}
+export const REPORT_ENTRY = z
+  .strictObject({ name: z.string(), values: z.record(z.string(), z.union([z.number(), z.string()])).readonly() })
+  .readonly();
+export type ReportEntry = z.infer<typeof REPORT_ENTRY>;
 
-export interface Machine {
-  readonly cpu: string;
-  readonly cores: number;
-  readonly memoryBytes: number;
-  readonly os: string;
-  readonly node: string;
-  readonly v8: string;
-  /** Load averages over 1, 5 and 15 minutes before and after the run: what else the machine was doing. */
-  readonly loadBefore: readonly number[];
-  readonly loadAfter: readonly number[];
-}
+const LOAD_AVERAGES = z.array(z.number()).length(3).readonly();
 
-export interface Manifest {
-  readonly schema: typeof MANIFEST_SCHEMA;
-  /** What kind of run it was, such as `bench`. */
-  readonly kind: string;
-  /** UTC, ISO 8601. */
-  readonly startedAt: string;
-  readonly durationSec: number;
-  /** The commit that was measured, and whether the working tree differed from it. */
-  readonly commit: string;
-  readonly isDirty: boolean;
-  readonly isQuick: boolean;
-  readonly machine: Machine;
-  /** Versions of what was used: the dependencies, and the C++ compiler when there is one. */
-  readonly versions: Readonly<Record<string, string>>;
-  readonly ratios: readonly RatioEntry[];
-  readonly reports: readonly ReportEntry[];
-  /** Benches that did not run to their end, with the reason. */
-  readonly failures: readonly { readonly name: string; readonly reason: string }[];
-}
+export const MACHINE = z
+  .strictObject({
+    cpu: z.string(),
+    cores: z.int().min(1),
+    memoryBytes: z.number(),
+    os: z.string(),
+    node: z.string(),
+    v8: z.string(),
+    /** Load averages over 1, 5 and 15 minutes before and after the run: what else the machine was doing. */
+    loadBefore: LOAD_AVERAGES,
+    loadAfter: LOAD_AVERAGES,
+  })
+  .readonly();
+export type Machine = z.infer<typeof MACHINE>;
+
+export const MANIFEST = z
+  .strictObject({
+    schema: z.union([z.literal(1), z.literal(MANIFEST_SCHEMA)]),
+    /** What kind of run it was: `bench` or `perf-test`. */
+    kind: z.string(),
+    /** UTC, ISO 8601. */
+    startedAt: z.iso.datetime(),
+    durationSec: z.number(),
+    /** The commit that was measured, and whether the working tree, kept measurements left out, differed from it. */
+    commit: z.string(),
+    isDirty: z.boolean(),
+    isQuick: z.boolean(),
+    machine: MACHINE,
+    /** Versions of what was used: the dependencies, and the C++ compiler when there is one. */
+    versions: z.record(z.string(), z.string()).readonly(),
+    ratios: z.array(RATIO_ENTRY).readonly(),
+    reports: z.array(REPORT_ENTRY).readonly(),
+    /** Benches that did not run to their end, with the reason. */
+    failures: z.array(z.strictObject({ name: z.string(), reason: z.string() }).readonly()).readonly(),
+    /** Only of a perf-test. */
+    perfTest: PERF_TEST.optional(),
+  })
+  .readonly();
+export type Manifest = z.infer<typeof MANIFEST>;
 
 /** What a run knows of itself when it starts. */
 export type ManifestStart = Pick<Manifest, 'kind' | 'startedAt' | 'commit' | 'isDirty' | 'isQuick' | 'versions'> & {
@@ -75,14 +92,14 @@ export function startManifest(kind: string, isQuick: boolean, startedAtMs: numbe
     kind,
     startedAt: new Date(startedAtMs).toISOString(),
     commit: runGit(['rev-parse', '--short=12', 'HEAD']) ?? 'unknown',
-    isDirty: runGit(['status', '--porcelain']) !== '',
+    isDirty: runGit(['status', '--porcelain', '--', '.', ':!perf_runs']) !== '',
     isQuick,
     versions: readVersions(),
     loadBefore: loadavg(),
   };
 }
 
-export type ManifestEnd = Pick<Manifest, 'durationSec' | 'ratios' | 'reports' | 'failures'>;
+export type ManifestEnd = Pick<Manifest, 'durationSec' | 'ratios' | 'reports' | 'failures' | 'perfTest'>;
 
 export function finishManifest(start: ManifestStart, end: ManifestEnd): Manifest {
   const { loadBefore, ...head } = start;
@@ -103,10 +120,49 @@ export function finishManifest(start: ManifestStart, end: ManifestEnd): Manifest
 /** Writes `<UTC>-<commit>-<kind>.json` and returns its path. */
 export function writeManifest(manifest: Manifest, folder = join(PROJECT_ROOT, 'perf_runs')): string {
   mkdirSync(folder, { recursive: true });
-  const time = manifest.startedAt.replace(/[-:]/g, '').replace(/\.\d+/, '');
-  const path = join(folder, `${time}-${manifest.commit}-${manifest.kind}.json`);
+  const path = join(folder, `${nameManifest(manifest, manifest.kind)}.json`);
   writeFileSync(path, `${JSON.stringify(manifest, null, 2)}\n`);
   return path;
+}
+
+/** `<UTC>-<commit>-<ending>`, to the second. */
+export function nameManifest(manifest: Pick<Manifest, 'startedAt' | 'commit'>, ending: string): string {
+  const time = manifest.startedAt.replace(/[-:]/g, '').replace(/\.\d+/, '');
+  return `${time}-${manifest.commit}-${ending}`;
+}
+
+/**
+ * Reads a manifest of any schema that there has been.
+ * @throws EngineError MANIFEST_UNREADABLE when there is no JSON in the file, MANIFEST_INVALID with each field that is not as declared
+ */
+export function readManifest(path: string): Manifest {
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (thrown) {
+    throw new EngineError('MANIFEST_UNREADABLE', `${path}: ${messageOf(thrown)}`, { cause: thrown });
+  }
+  return checkManifest(content, path);
+}
+
+/** @throws EngineError MANIFEST_INVALID naming `path` and each field that is not as declared */
+export function checkManifest(content: unknown, path: string): Manifest {
+  const read = MANIFEST.safeParse(content);
+  if (read.success) return read.data;
+  const faults = read.error.issues.map((issue) => `${describePath(issue.path)}: ${issue.message}`);
+  throw new EngineError('MANIFEST_INVALID', `${path}: ${faults.slice(0, FAULTS_SHOWN).join('; ')}${moreOf(faults.length)}`);
+}
+
+const FAULTS_SHOWN = 5;
+
+function moreOf(count: number): string {
+  return count > FAULTS_SHOWN ? `; ${count - FAULTS_SHOWN} more` : '';
+}
+
+/** `perfTest.cells[3].queue`; the whole file when the path is empty. */
+function describePath(path: readonly PropertyKey[]): string {
+  const text = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
+  return text === '' ? 'the file' : text.replace(/^\./, '');
 }
 
 function runGit(args: readonly string[]): string | undefined {

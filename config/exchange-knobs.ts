@@ -19,7 +19,13 @@ export const EXCHANGE_KNOBS = [
     group: 'Exchange',
     doc: "port of the orders' JSON lines; 0 picks a free one",
   },
-  { name: 'MATCHER_HOST', kind: 'text', fallback: '127.0.0.1', group: 'Exchange', doc: 'address to listen on' },
+  {
+    name: 'MATCHER_HOST',
+    kind: 'text',
+    fallback: '127.0.0.1',
+    group: 'Exchange',
+    doc: 'address to listen on; there is no authentication: keep it to this machine',
+  },
   {
     name: 'BOOKS_FILE',
     kind: 'text',

@@ -5,16 +5,17 @@
 //   counters after those of lib/dbn-record.ts (i32 each): 5 unknown order | 6 duplicate id | 7 too much taken | 8 side changed | 9 no room
 import { LAYOUT_HASH } from "../schemas/layout.gen";
 import { ORDER_BITS_SIDE_SHIFT, ORDER_LAYOUT_HASH } from "../schemas/order-layout.gen";
-import { fillPlace, findOrder, orderAtPlace, placeOfId } from "./lib/book-ids";
 import { emptyBook, firstOrder, hasRoom, keyOfLevel, link, unlink } from "./lib/book-levels";
-import { emptyOrders, release, shrink, sideOf, takeOrder } from "./lib/book-orders";
+import { emptyOrders, shrink, sideOf, takeOrder } from "./lib/book-orders";
 import {
-  AT_LIVE, AT_ORDERS, ATTRIBUTES, DISPLAYED, keyOf, LEVEL, ORDER_ID, OWNER, placeRegion, region, SHOWN, symbolAt, symbolCount,
+  AT_FREE_ORDER, AT_LIVE, AT_ORDERS, ATTRIBUTES, DISPLAYED, keyOf, LEVEL, NEXT, ORDER_ID, OWNER, placeRegion, region, SHOWN, symbolAt, symbolCount,
 } from "./lib/book-region";
 import {
-  action, ACTION_ADD, ACTION_CANCEL, ACTION_CLEAR, ACTION_MODIFY, HEADER_BYTES, lots, placeInstruments, READ_BROKEN, READ_COUNTED, READ_MESSAGE,
-  readRecord, side, symbol, ticks,
+  action, ACTION_ADD, ACTION_CANCEL, ACTION_CLEAR, ACTION_MODIFY, HEADER_BYTES, lots, placeInstruments, READ_BROKEN, READ_COUNTED, READ_MESSAGE, readRecord,
+  side, symbol, ticks,
 } from "./lib/dbn-record";
+import { addCount, takeAdds } from "./lib/feed-adds";
+import { addFeedOrder, findFeedOrder, placeFeedIds, removeFoundOrder } from "./lib/feed-ids";
 
 const STOP_DRAINED: i32 = 0;
 
@@ -39,6 +40,7 @@ export function orderLayoutHash(): i32 {
 /** Takes a region that a matcher has made. */
 export function open(regionAt: usize): void {
   placeRegion(regionAt);
+  placeFeedIds();
 }
 
 /** To be called again when an instrument was added. */
@@ -64,35 +66,38 @@ export function liveOrders(): i32 {
 
 /** Applies the records from `source` on; returns how many messages there were. The record that stopped it is not consumed. */
 export function follow(source: usize, bytes: u32): i32 {
-  let at: u32 = 0;
-  let count = 0;
+  const end = source + bytes;
+  const addsBefore = addCount;
+  let others = 0;
   stop = STOP_DRAINED;
-  while (bytes - at >= HEADER_BYTES) {
-    const record = source + at;
-    const length = <u32>load<u8>(record) << 2;
+  let record = takeAdds(source, end);
+  while (end - record >= HEADER_BYTES) {
+    const length = <usize>load<u8>(record) << 2;
     if (length < HEADER_BYTES) {
       stop = READ_BROKEN;
       break;
     }
-    if (length > bytes - at) break;
-    const read = readRecord(record, length);
+    if (length > end - record) break;
+    const read = readRecord(record, <u32>length);
     if (read > READ_COUNTED) {
       stop = read;
       break;
     }
-    at += length;
-    if (read != READ_MESSAGE) continue;
-    count += 1;
-    apply(load<u64>(record, 16));
+    if (read == READ_MESSAGE) {
+      apply(load<u64>(record, 16));
+      others += 1;
+    }
+    record = takeAdds(record + length, end);
   }
-  consumed = at;
-  return count;
+  consumed = <u32>(record - source);
+  return <i32>(addCount - addsBefore) + others;
 }
 
 function apply(id: u64): void {
-  if (action == ACTION_ADD) add(id);
-  else if (action == ACTION_CANCEL) cancel(id);
-  else if (action == ACTION_MODIFY) modify(id);
+  const key = keyOf(ticks, side);
+  if (action == ACTION_ADD) add(id, lots, side, key);
+  else if (action == ACTION_CANCEL) cancel(id, lots);
+  else if (action == ACTION_MODIFY) modify(id, lots, side, key);
   else if (action == ACTION_CLEAR) clearSymbol();
 }
 
@@ -101,27 +106,29 @@ function count(index: usize): void {
   store<i32>(at, load<i32>(at) + 1);
 }
 
-function remove(order: usize): void {
+/** Takes the order that was found last off the book. */
+function remove(id: u64, order: usize): void {
   unlink(order);
-  release(order);
+  removeFoundOrder(id);
+  store<u32>(order, load<u32>(region, AT_FREE_ORDER), NEXT);
+  store<u32>(region, <u32>order, AT_FREE_ORDER);
+  store<i32>(region, load<i32>(region, AT_LIVE) - 1, AT_LIVE);
 }
 
-function add(id: u64): void {
-  let place = placeOfId(id);
-  const old = orderAtPlace(place);
+function add(id: u64, lots: i32, side: u32, key: u32): void {
+  const old = findFeedOrder(id);
   if (old != 0) {
     count(COUNT_DUPLICATE);
-    remove(old);
-    place = placeOfId(id);
+    remove(id, old);
   }
-  put(id, place);
+  put(id, lots, side, key);
 }
 
-/** Puts the order of the last record at the end of its level; `place` is where its id belongs. */
-function put(id: u64, place: usize): void {
+/** Puts an order, whose id is not there, at the end of its level. */
+function put(id: u64, lots: i32, side: u32, key: u32): void {
   const book = symbolAt(symbol) + DISPLAYED;
-  const key = keyOf(ticks, side);
-  if (load<u32>(region, AT_LIVE) == load<u32>(region, AT_ORDERS) || !hasRoom(book, key, side)) {
+  const live = load<u32>(region, AT_LIVE);
+  if (live == load<u32>(region, AT_ORDERS) || !hasRoom(book, key, side)) {
     count(COUNT_NO_ROOM);
     return;
   }
@@ -130,37 +137,38 @@ function put(id: u64, place: usize): void {
   store<i32>(order, lots, SHOWN);
   // Owner, nobody, and attributes are one word.
   store<u64>(order, <u64>side << (32 + ORDER_BITS_SIDE_SHIFT), OWNER);
-  fillPlace(place, order);
+  store<u32>(region, live + 1, AT_LIVE);
+  addFeedOrder(id, order);
   link(order, book, side, key);
 }
 
-function cancel(id: u64): void {
-  const order = findOrder(id);
+function cancel(id: u64, lots: i32): void {
+  const order = findFeedOrder(id);
   if (order == 0) {
     count(COUNT_UNKNOWN);
     return;
   }
   const shown = load<i32>(order, SHOWN);
   if (lots > shown) count(COUNT_TOO_MUCH);
-  if (lots >= shown) remove(order);
+  if (lots >= shown) remove(id, order);
   else shrink(order, lots);
 }
 
-function modify(id: u64): void {
-  const order = findOrder(id);
+function modify(id: u64, lots: i32, side: u32, key: u32): void {
+  const order = findFeedOrder(id);
   if (order == 0) {
     count(COUNT_UNKNOWN);
     return;
   }
-  const isSameSide = sideOf(load<u32>(order, ATTRIBUTES)) == <u32>side;
+  const isSameSide = sideOf(load<u32>(order, ATTRIBUTES)) == side;
   if (!isSameSide) count(COUNT_SIDE);
   const shown = load<i32>(order, SHOWN);
-  if (isSameSide && keyOfLevel(load<u32>(order, LEVEL)) == keyOf(ticks, side) && lots <= shown) {
+  if (isSameSide && keyOfLevel(load<u32>(order, LEVEL)) == key && lots <= shown) {
     if (lots < shown) shrink(order, shown - lots);
     return;
   }
-  remove(order);
-  put(id, placeOfId(id));
+  remove(id, order);
+  put(id, lots, side, key);
 }
 
 /** Takes every order of the record's symbol off the book. All orders of the region go at once. */
@@ -172,6 +180,9 @@ function clearSymbol(): void {
     return;
   }
   for (let from: u32 = 0; from < 2; from++) {
-    for (let order = firstOrder(book, from); order != 0; order = firstOrder(book, from)) remove(order);
+    for (let order = firstOrder(book, from); order != 0; order = firstOrder(book, from)) {
+      const id = load<u64>(order, ORDER_ID);
+      remove(id, findFeedOrder(id));
+    }
   }
 }

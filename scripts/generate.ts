@@ -1,6 +1,7 @@
-/** Writes every generated file from the tables it is generated from: record layouts, the knob reference, `.env.example`. */
+/** Writes every generated file from what it is generated from: record layouts, the knob reference, `.env.example`, the index of measurements. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { renderRunIndex } from '../bench/perf-test/run-index.ts';
 import { KNOBS } from '../config/knobs.ts';
 import { renderEnvExample, renderKnobReference } from '../config/render.ts';
 import { ORDER_LAYOUT, renderLayout, TICK_LAYOUT } from '../schemas/render.ts';
@@ -12,6 +13,7 @@ export function generate(root: string, check: boolean): number {
     ['schemas/order-layout.gen.ts', renderLayout(ORDER_LAYOUT)],
     ['.env.example', renderEnvExample(KNOBS)],
     ['docs/reference/knobs.md', renderKnobReference(KNOBS)],
+    ['perf_runs/README.md', renderRunIndex(join(root, 'perf_runs'))],
   ];
   let stale = 0;
   for (const [path, text] of files) {

@@ -11,7 +11,14 @@ afterEach(async () => {
 const part = { name: 'postgres', detail: 'connected', sinceMs: 0 };
 
 function start(isUp: boolean) {
-  return startGateway({ host: '127.0.0.1', port: 0, metrics: async () => 'x 1\n', health: () => [{ ...part, isUp }], isReady: () => isUp });
+  return startGateway({
+    host: '127.0.0.1',
+    port: 0,
+    metrics: async () => 'x 1\n',
+    health: () => [{ ...part, isUp }],
+    isReady: () => isUp,
+    runtime: () => ({ heapBytes: 1 }),
+  });
 }
 
 it('serves metrics, health and readiness', async () => {
@@ -21,6 +28,7 @@ it('serves metrics, health and readiness', async () => {
   expect(health.status).toBe(200);
   expect(await health.json()).toMatchObject({ status: 'up', parts: [{ name: 'postgres', since: '1970-01-01T00:00:00.000Z' }] });
   expect((await fetch(`${gateway.url}/ready`)).status).toBe(200);
+  expect(await (await fetch(`${gateway.url}/runtime`)).json()).toEqual({ heapBytes: 1 });
   expect((await fetch(`${gateway.url}/other`)).status).toBe(404);
 });
 
@@ -37,8 +45,8 @@ it('says which knob to set when the port is in use', async () => {
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   const address = other.address();
   const port = typeof address === 'object' && address ? address.port : 0;
-  await expect(startGateway({ host: '127.0.0.1', port, metrics: async () => '', health: () => [], isReady: () => true })).rejects.toThrow(
-    /METRICS_PORT \d+ on 127.0.0.1: already in use/,
-  );
+  await expect(
+    startGateway({ host: '127.0.0.1', port, metrics: async () => '', health: () => [], isReady: () => true, runtime: () => ({}) }),
+  ).rejects.toThrow(/METRICS_PORT \d+ on 127.0.0.1: already in use/);
   other.close();
 });

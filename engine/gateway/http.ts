@@ -1,4 +1,4 @@
-/** The small HTTP server: /metrics, /health, /ready. */
+/** The small HTTP server: /metrics, /health, /ready, /runtime. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EngineError, messageOf } from '../core/errors.ts';
@@ -17,6 +17,8 @@ export interface GatewayOptions {
   metrics(): Promise<string>;
   health(): readonly HealthPart[];
   isReady(): boolean;
+  /** How the process itself fares, and its latencies as histograms: what a measurement from outside reads. */
+  runtime(): object;
 }
 
 export interface Gateway {
@@ -50,8 +52,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       }
       case '/ready':
         return options.isReady() ? reply(200, 'text/plain', 'ready\n') : reply(503, 'text/plain', 'not ready\n');
+      case '/runtime':
+        return reply(200, 'application/json', `${JSON.stringify(options.runtime())}\n`);
       default:
-        return reply(404, 'text/plain', 'see /metrics, /health, /ready\n');
+        return reply(404, 'text/plain', 'see /metrics, /health, /ready, /runtime\n');
     }
   });
   await listen(server, options);

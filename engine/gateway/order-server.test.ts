@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type OrderServer, startOrderServer, type TakeLine } from './order-server.ts';
+import { isLoopback, type OrderServer, startOrderServer, type TakeLine } from './order-server.ts';
 
 const LINE_BYTES = 1000;
 let server: OrderServer | undefined;
@@ -142,6 +142,29 @@ describe('the order server', () => {
     }
     expect(taken).toBeLessThan(10_000);
     socket.destroy();
+  });
+
+  it.each([
+    ['127.0.0.1', true],
+    ['127.8.9.10', true],
+    ['::1', true],
+    ['::ffff:127.0.0.1', true],
+    ['0.0.0.0', false],
+    ['::', false],
+    ['10.0.0.5', false],
+    ['::ffff:10.0.0.5', false],
+  ])('knows of %s that it is %s that only this machine reaches it', (address, isLocal) => {
+    expect(isLoopback(address)).toBe(isLocal);
+  });
+
+  it('warns when it listens where others can reach it, and only then', async () => {
+    await start();
+    expect(server?.warning).toBe('');
+    await server?.close(0);
+    server = await startOrderServer({ host: '0.0.0.0', port: 0, lineBytes: LINE_BYTES, take: echo, tooLong: () => ({}) });
+    expect(server.warning).toBe(
+      `orders are taken from whoever reaches 0.0.0.0:${server.port}, without authentication; MATCHER_HOST=127.0.0.1 keeps them to this machine`,
+    );
   });
 
   it('says which port is taken', async () => {

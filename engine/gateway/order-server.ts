@@ -2,7 +2,7 @@
  * The orders' TCP server: one JSON object on a line, one reply on a line. As the contract has it, a connection is closed after the reply to a
  * request; one that carries an `id` keeps it open, its reply carries the same `id`, and others may follow before that is there.
  */
-import { createServer, type Server, type Socket } from 'node:net';
+import { BlockList, createServer, isIPv6, type Server, type Socket } from 'node:net';
 import { EngineError } from '../core/errors.ts';
 
 /** Takes a line and calls back once, at most. */
@@ -20,12 +20,17 @@ export interface OrderServerOptions {
 
 export interface OrderServer {
   readonly port: number;
+  /** What people must know when others than this machine can reach the port, as there is no authentication; empty when they cannot. */
+  readonly warning: string;
   readonly connections: number;
   /** Takes no more connections, and lets those that wait for a reply have it for so long. */
   close(graceMs: number): Promise<void>;
 }
 
 const NEWLINE = 10;
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
 /** A connection that says nothing for this long, and waits for nothing, is closed. */
 const IDLE_MS = 300_000;
 /** Requests of one connection that may wait for their replies; it is not read until there are fewer. */
@@ -47,9 +52,13 @@ export async function startOrderServer(options: OrderServerOptions): Promise<Ord
   });
   server.maxConnections = CONNECTIONS_MAX;
   await listen(server, options);
-  const address = server.address();
+  const bound = server.address();
+  const { address, port } = typeof bound === 'object' && bound !== null ? bound : { address: options.host, port: options.port };
   return {
-    port: typeof address === 'object' && address !== null ? address.port : options.port,
+    port,
+    warning: isLoopback(address)
+      ? ''
+      : `orders are taken from whoever reaches ${address}:${port}, without authentication; MATCHER_HOST=127.0.0.1 keeps them to this machine`,
     get connections() {
       return sockets.size;
     },
@@ -143,6 +152,11 @@ function serve(socket: Socket, { take, tooLong, lineBytes }: OrderServerOptions)
     if (!isClosing && held > 0) takeOne(Buffer.concat(parts).toString('utf8'));
     finish();
   });
+}
+
+/** True for addresses that only this machine can reach. */
+export function isLoopback(address: string): boolean {
+  return LOOPBACK.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }
 
 function listen(server: Server, { host, port }: OrderServerOptions): Promise<void> {

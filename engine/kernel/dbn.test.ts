@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { type DbnRecord, dbnOther, dbnRecord } from '../../test/feed-frames.ts';
 import { decodeDbn } from '../ingest/book-feed/dbn-twin.ts';
 import { createBookBatch, readMessage } from '../market/book-message.ts';
-import { createDbnDecoder, DBN_STOP, type DbnInstrument } from './dbn.ts';
+import { createDbnDecoder, DBN_STOP } from './dbn.ts';
+import type { DbnInstrument } from './dbn-instruments.ts';
 
 const seed = Number(process.env['SEED'] ?? Date.now() & 0x7fffffff);
 

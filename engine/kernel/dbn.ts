@@ -1,5 +1,6 @@
 /** The DBN kernel and its memory: bytes go in, messages come out in columns. */
 import type { BookBatch } from '../market/book-message.ts';
+import { createDbnInstruments, DBN_INSTRUMENT_BYTES, type DbnInstrument } from './dbn-instruments.ts';
 import { type ByteStage, createByteStage } from './dbn-stage.ts';
 import { createMemory, loadKernel } from './host.ts';
 
@@ -15,7 +16,7 @@ const COLUMN_BYTES = 31;
 const COUNTER_COUNT = 5;
 const COUNTERS_AT = 1024;
 const INSTRUMENTS_AT = 4096;
-const STAGE_AT = INSTRUMENTS_AT + DBN_INSTRUMENTS_MAX * 16;
+const STAGE_AT = INSTRUMENTS_AT + DBN_INSTRUMENTS_MAX * DBN_INSTRUMENT_BYTES;
 const COLUMNS_AT = STAGE_AT + DBN_STAGE_BYTES;
 
 interface DbnExports extends Record<string, (...args: never[]) => number> {
@@ -23,12 +24,6 @@ interface DbnExports extends Record<string, (...args: never[]) => number> {
   decode(source: number, bytes: number, target: number, capacity: number): number;
   consumedBytes(): number;
   stopReason(): number;
-}
-
-export interface DbnInstrument {
-  readonly id: number;
-  readonly symbolIndex: number;
-  readonly tickNanos: number;
 }
 
 export interface DbnDecoder {
@@ -47,21 +42,14 @@ export function createDbnDecoder(): DbnDecoder {
   const memory = createMemory(COLUMNS_AT + DBN_MESSAGES_MAX * COLUMN_BYTES);
   const kernel = loadKernel<DbnExports>('dbn', memory);
   const stage = createByteStage(memory.buffer, STAGE_AT, DBN_STAGE_BYTES);
-  const table = new DataView(memory.buffer, INSTRUMENTS_AT, DBN_INSTRUMENTS_MAX * 16);
-  const known: DbnInstrument[] = [];
+  const instruments = createDbnInstruments(memory.buffer, INSTRUMENTS_AT, DBN_INSTRUMENTS_MAX);
   kernel.place(INSTRUMENTS_AT, 0, COUNTERS_AT);
   return {
     stage,
     counters: new Int32Array(memory.buffer, COUNTERS_AT, COUNTER_COUNT),
     add(instrument) {
-      known.push(instrument);
-      known.sort((left, right) => left.id - right.id);
-      for (const [index, { id, symbolIndex, tickNanos }] of known.entries()) {
-        table.setUint32(index * 16, id, true);
-        table.setInt32(index * 16 + 4, symbolIndex, true);
-        table.setBigInt64(index * 16 + 8, BigInt(tickNanos), true);
-      }
-      kernel.place(INSTRUMENTS_AT, known.length, COUNTERS_AT);
+      instruments.add(instrument);
+      kernel.place(INSTRUMENTS_AT, instruments.count, COUNTERS_AT);
     },
     decode(batch) {
       const room = Math.min(batch.capacity - batch.count, DBN_MESSAGES_MAX);

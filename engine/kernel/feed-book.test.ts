@@ -4,28 +4,29 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadProcessConfig } from '../../config/load.ts';
-import { dbnRecord } from '../../test/feed-frames.ts';
+import { dbnOther, dbnRecord } from '../../test/feed-frames.ts';
 import { PROJECT_ROOT } from '../core/root.ts';
 import { openBytes } from '../ingest/book-feed/byte-source.ts';
 import { decodeDbn } from '../ingest/book-feed/dbn-twin.ts';
 import { appendMessage, createBookBatch } from '../market/book-message.ts';
-import { createFeedBook, type SymbolBook } from '../market/feed-book.ts';
-import type { DbnInstrument } from './dbn.ts';
+import { createFeedBook, type FeedBook, type SymbolBook } from '../market/feed-book.ts';
+import type { DbnInstrument } from './dbn-instruments.ts';
 import { createDbnFeedBook, type DbnFeedBook } from './feed-book.ts';
 
 const seed = Number(process.env['SEED'] ?? Date.now() & 0x7fffffff);
 const INSTRUMENTS: readonly DbnInstrument[] = [
   { id: 5602, symbolIndex: 0, tickNanos: 250_000_000 },
   { id: 7, symbolIndex: 1, tickNanos: 10_000_000 },
+  { id: 4_000_000_000, symbolIndex: 2, tickNanos: 50_000_000 },
 ];
 
-function twinOf(bytes: Uint8Array): ReturnType<typeof createFeedBook> {
-  const { messages } = decodeDbn(bytes, INSTRUMENTS, Number.MAX_SAFE_INTEGER);
+function twinOf(bytes: Uint8Array): { twin: FeedBook; messages: number; counters: readonly number[] } {
+  const { messages, counters } = decodeDbn(bytes, INSTRUMENTS, Number.MAX_SAFE_INTEGER);
   const batch = createBookBatch(messages.length);
   for (const message of messages) appendMessage(batch, message);
   const book = createFeedBook();
   book.apply(batch);
-  return book;
+  return { twin: book, messages: messages.length, counters };
 }
 
 /** Orders in the order of the books: buys, then sells, best price first, each `id side price leaves`. */
@@ -53,43 +54,101 @@ function expectSame(book: DbnFeedBook, symbolIndex: number, twin: SymbolBook): v
   }
 }
 
-const record = fc.record({
-  instrument: fc.constantFrom(...INSTRUMENTS.map(({ id }) => id)),
-  tsNs: fc.constant(1n),
-  orderId: fc.bigInt({ min: 1n, max: 15n }),
-  price: fc.oneof(fc.integer({ min: 100, max: 106 }), fc.constantFrom(-700, 90_000)).map((ticks) => BigInt(ticks) * 250_000_000n),
-  size: fc.integer({ min: 1, max: 9 }),
-  flags: fc.constant(0x80),
-  action: fc.oneof(
-    { weight: 60, arbitrary: fc.constantFrom('A', 'A', 'A', 'C', 'M', 'T', 'F') },
-    { weight: 1, arbitrary: fc.constant('R') },
-  ),
-  side: fc.constantFrom('A', 'B'),
-});
+/** The odd number that the id table multiplies ids by; its inverse makes ids that meet in one group of the table, and under one tag. */
+const MIX = 0x9e3779b97f4a7c15n;
+const UNMIX = 0xf1de83e19937733dn;
+const IDS_EACH = 24;
+
+/** Ids of an instrument, none of another: most belong to the last group of a table of 32, more than it has places; two in three share a tag. */
+const ids = INSTRUMENTS.map((_, instrument) =>
+  Array.from({ length: IDS_EACH }, (_, index) => {
+    const group = index % 4 === 3 ? BigInt(index % 3) : 31n;
+    const tag = index % 3 === 0 ? BigInt(index) : 5n;
+    return BigInt.asUintN(64, ((group << 59n) | (tag << 36n) | BigInt(instrument * IDS_EACH + index)) * UNMIX);
+  }),
+);
+
+const price = fc.oneof(
+  { weight: 12, arbitrary: fc.integer({ min: 508, max: 515 }).map((ticks) => BigInt(ticks) * 250_000_000n) },
+  { weight: 4, arbitrary: fc.constantFrom(-700n, 90_000n).map((ticks) => ticks * 250_000_000n) },
+  // Between ticks, out of range, at the ends of what is in range for one of the instruments, none.
+  { weight: 1, arbitrary: fc.constantFrom(1n, 250_000_001n, 2n ** 62n, -(2n ** 63n), 2n ** 63n - 1n) },
+  { weight: 1, arbitrary: fc.constantFrom(0x3fffffffn * 10_000_000n, -0x3fffffffn * 10_000_000n, 0x40000000n * 10_000_000n) },
+);
+const record = fc
+  .record({
+    instrument: fc.constantFrom(0, 0, 0, 1, 2),
+    tsNs: fc.constant(1n),
+    id: fc.nat({ max: IDS_EACH - 1 }),
+    price,
+    size: fc.oneof({ weight: 30, arbitrary: fc.integer({ min: 1, max: 9 }) }, { weight: 1, arbitrary: fc.constantFrom(0, 0x40000001) }),
+    flags: fc.oneof({ weight: 30, arbitrary: fc.constantFrom(0, 0x80, 0x20) }, { weight: 1, arbitrary: fc.constantFrom(0x40, 0x10) }),
+    action: fc.oneof(
+      { weight: 120, arbitrary: fc.constantFrom('A', 'A', 'A', 'A', 'C', 'M', 'T', 'F') },
+      { weight: 1, arbitrary: fc.constantFrom('R', 'N', 'x', 'a') },
+    ),
+    side: fc.oneof({ weight: 30, arbitrary: fc.constantFrom('A', 'B') }, { weight: 1, arbitrary: fc.constantFrom('N', 'b', 'C') }),
+  })
+  .map(({ instrument, id, ...fields }) => ({ ...fields, instrument: INSTRUMENTS[instrument]!.id, orderId: ids[instrument]![id]! }));
+const piece = fc.oneof(
+  {
+    weight: 40,
+    arbitrary: fc.tuple(record, fc.constantFrom(false, false, false, true)).map(([fields, isLong]) => dbnRecord(fields, isLong)),
+  },
+  { weight: 1, arbitrary: fc.integer({ min: 4, max: 40 }).map((words) => dbnOther(0x12, words, { instrument: 5602 })) },
+);
 
 describe('feed book kernel', () => {
+  it('is tried with ids that meet in its table', () => {
+    expect(BigInt.asUintN(64, MIX * UNMIX)).toBe(1n);
+  });
+
   it(`has the orders, places and counts of its twin, however the bytes are cut (SEED=${seed})`, () => {
     fc.assert(
-      fc.property(fc.array(record, { maxLength: 120 }), fc.integer({ min: 1, max: 300 }), (records, chunk) => {
-        // An id belongs to one instrument, as a venue's do.
-        const bytes = Buffer.concat(
-          records.map((fields) => dbnRecord({ ...fields, orderId: fields.orderId + (fields.instrument === 7 ? 100n : 0n) })),
-        );
-        const book = createDbnFeedBook({ symbols: 2, orders: 64, pages: 16 });
+      fc.property(fc.array(piece, { maxLength: 250 }), fc.integer({ min: 1, max: 2000 }), fc.boolean(), (pieces, chunk, isInPlace) => {
+        const bytes = Buffer.concat(pieces);
+        const book = createDbnFeedBook({ symbols: 3, orders: 128, pages: 32 });
         for (const instrument of INSTRUMENTS) book.add(instrument);
-        for (let at = 0; at < bytes.length; at += chunk) book.take(bytes.subarray(at, at + chunk));
-        const twin = twinOf(bytes);
+        if (isInPlace) {
+          book.input.set(bytes);
+          let at = 0;
+          for (let to = 0; to < bytes.length; at = book.follow(at, to)) to = Math.min(to + chunk, bytes.length);
+          expect(at).toBe(bytes.length);
+        } else for (let at = 0; at < bytes.length; at += chunk) book.take(bytes.subarray(at, at + chunk));
+        const { twin, messages, counters } = twinOf(bytes);
         const faults = { unknownOrder: 0, duplicateId: 0, tooMuchTaken: 0, sideChanged: 0 };
+        let orders = 0;
         for (const { symbolIndex } of INSTRUMENTS) {
           const symbol = twin.symbol(symbolIndex);
           expectSame(book, symbolIndex, symbol);
+          orders += symbol.orders.size;
           for (const name of ['unknownOrder', 'duplicateId', 'tooMuchTaken', 'sideChanged'] as const) faults[name] += symbol.faults[name];
         }
-        expect(book.counters).toMatchObject({ ...faults, noRoom: 0 });
-        expect([book.messages, book.orders]).toEqual([records.length, twin.symbol(0).orders.size + twin.symbol(1).orders.size]);
+        const [offTick, priceOutOfRange, quantityOutOfRange, malformed, ignored] = counters;
+        expect(book.counters).toEqual({ offTick, priceOutOfRange, quantityOutOfRange, malformed, ignored, ...faults, noRoom: 0 });
+        expect([book.messages, book.orders]).toEqual([messages, orders]);
       }),
-      { seed, numRuns: 150 },
+      { seed, numRuns: 300 },
     );
+  });
+
+  it('forgets at a clear what it knew of ids, and takes them anew', () => {
+    const of = (action: string, index: number): Buffer =>
+      dbnRecord({ instrument: 5602, tsNs: 1n, orderId: ids[0]![index]!, price: 10n ** 9n, size: 1, flags: 0, action, side: 'B' });
+    const adds = ids[0]!.map((_, index) => of('A', index));
+    const book = createDbnFeedBook({ symbols: 1, orders: 128, pages: 1 });
+    book.add(INSTRUMENTS[0]!);
+    book.take(Buffer.concat([...adds, of('R', 0), ...adds, ...adds]));
+    expect([book.orders, book.counters.duplicateId]).toEqual([IDS_EACH, IDS_EACH]);
+    book.take(Buffer.concat(ids[0]!.map((_, index) => of('C', index))));
+    expect([book.orders, book.counters.unknownOrder]).toEqual([0, 0]);
+  });
+
+  it('follows no more bytes than its input has', () => {
+    const book = createDbnFeedBook({ symbols: 1, orders: 2, pages: 1, inputBytes: 100 });
+    expect(book.input.length).toBe(100);
+    expect(() => book.follow(0, 101)).toThrow('DBN: bytes 0 to 101 of the input cannot be followed; it has 100');
+    expect(() => book.follow(2, 1)).toThrow('DBN: bytes 2 to 1');
   });
 
   it('counts orders that there is no room for, and names records that cannot be', () => {
@@ -117,7 +176,7 @@ describe('feed book kernel', () => {
       book.add(INSTRUMENTS[0]!);
       for (let time = 0; time < 3; time += 1) book.take(records);
       expect([book.messages, book.orders]).toEqual([3 * 13_796, 13_598]);
-      expectSame(book, 0, twinOf(records).symbol(0));
+      expectSame(book, 0, twinOf(records).twin.symbol(0));
       expect(Object.values(book.counters).every((count) => count === 0)).toBe(true);
     },
   );

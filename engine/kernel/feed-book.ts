@@ -2,18 +2,18 @@
 import * as L from '../../schemas/order-layout.gen.ts';
 import { EngineError } from '../core/errors.ts';
 import { OPEN_INSTRUMENT } from '../market/order-command.ts';
-import type { DbnInstrument } from './dbn.ts';
+import { createDbnInstruments, DBN_INSTRUMENT_BYTES, type DbnInstrument } from './dbn-instruments.ts';
 import { createByteStage } from './dbn-stage.ts';
 import { createMemory, loadKernel } from './host.ts';
 import { type Matcher, matcherBytes, openMatcher } from './matcher.ts';
 
-/** Bytes that are staged at once: small enough to stay in a core's cache. */
-const STAGE_BYTES = 1 << 18;
+/** Room for bytes unless told: small enough to stay in a core's cache. */
+const INPUT_BYTES = 1 << 18;
+const REGION_ALIGNMENT = 128;
 const INSTRUMENTS_MAX = 4096;
 const COUNTERS_AT = 1024;
 const INSTRUMENTS_AT = 2048;
-const STAGE_AT = INSTRUMENTS_AT + INSTRUMENTS_MAX * 16;
-const REGION_AT = STAGE_AT + STAGE_BYTES;
+const INPUT_AT = INSTRUMENTS_AT + INSTRUMENTS_MAX * DBN_INSTRUMENT_BYTES;
 
 /** What did not become part of the book, in the order of the kernel's counters. */
 const COUNTER_NAMES = [
@@ -44,6 +44,8 @@ export interface FeedBookShape {
   readonly symbols: number;
   readonly orders: number;
   readonly pages: number;
+  /** Bytes of `input`; 256 KiB unless told. */
+  readonly inputBytes?: number;
 }
 
 export interface DbnFeedBook {
@@ -52,6 +54,13 @@ export interface DbnFeedBook {
    * @throws EngineError FEED_FILE at a record that cannot be or of an instrument that was not added
    */
   take(bytes: Uint8Array): void;
+  /** Memory that the kernel reads. A reader may put records here and have them followed where they lie; `take` copies to it. */
+  readonly input: Uint8Array;
+  /**
+   * Applies the records among bytes `from` to `to` of `input`; returns where the first that is not whole begins.
+   * @throws EngineError FEED_FILE at a record that cannot be or of an instrument that was not added, and beyond the end of `input`
+   */
+  follow(from: number, to: number): number;
   /** Makes an instrument known. Order ids must not occur in two instruments of one book at a time. */
   add(instrument: DbnInstrument): void;
   /** Messages applied. */
@@ -65,51 +74,48 @@ export interface DbnFeedBook {
 
 /** @throws EngineError MATCHER_OPTIONS, KERNEL_MISSING, KERNEL_LAYOUT */
 export function createDbnFeedBook(shape: FeedBookShape): DbnFeedBook {
-  const options = { ...shape, owners: 1, commandCapacity: 1 };
-  const memory = createMemory(REGION_AT + matcherBytes(options));
-  const matcher = openMatcher(memory, REGION_AT, options);
+  const { inputBytes = INPUT_BYTES, ...capacities } = shape;
+  const options = { ...capacities, owners: 1, commandCapacity: 1 };
+  const regionAt = Math.ceil((INPUT_AT + inputBytes) / REGION_ALIGNMENT) * REGION_ALIGNMENT;
+  const memory = createMemory(regionAt + matcherBytes(options));
+  const matcher = openMatcher(memory, regionAt, options);
   for (let symbol = 0; symbol < shape.symbols; symbol += 1) matcher.configure(symbol, OPEN_INSTRUMENT);
   const kernel = loadKernel<FeedBookExports>('feed-book', memory);
   if (kernel.orderLayoutHash() !== L.ORDER_LAYOUT_HASH) {
     throw new EngineError('KERNEL_LAYOUT', 'kernel feed-book: built for another order layout; run npm run build-kernels');
   }
-  const stage = createByteStage(memory.buffer, STAGE_AT, STAGE_BYTES);
-  const table = new DataView(memory.buffer, INSTRUMENTS_AT, INSTRUMENTS_MAX * 16);
+  const stage = createByteStage(memory.buffer, INPUT_AT, inputBytes);
+  const instruments = createDbnInstruments(memory.buffer, INSTRUMENTS_AT, INSTRUMENTS_MAX);
   const counters = new Int32Array(memory.buffer, COUNTERS_AT, COUNTER_NAMES.length);
-  const known: DbnInstrument[] = [];
   let messages = 0;
-  kernel.open(REGION_AT);
+  kernel.open(regionAt);
   kernel.place(INSTRUMENTS_AT, 0, COUNTERS_AT);
-  const applyStaged = (): void => {
-    messages += kernel.follow(STAGE_AT + stage.start, stage.end - stage.start);
-    const consumed = kernel.consumedBytes();
+  const follow = (from: number, to: number): number => {
+    if (from < 0 || from > to || to > inputBytes) {
+      throw new EngineError('FEED_FILE', `DBN: bytes ${from} to ${to} of the input cannot be followed; it has ${inputBytes}`);
+    }
+    messages += kernel.follow(INPUT_AT + from, to - from);
+    const end = from + (kernel.consumedBytes() >>> 0);
     const stop = kernel.stopReason();
     if (stop !== 0) {
-      const id = new DataView(memory.buffer, STAGE_AT + stage.start + consumed).getUint32(4, true);
+      const id = new DataView(memory.buffer, INPUT_AT + end).getUint32(4, true);
       throw new EngineError('FEED_FILE', stop === 2 ? `DBN: instrument ${id} is not known` : 'DBN: a record that cannot be');
     }
-    stage.consume(consumed);
+    return end;
   };
   return {
     matcher,
+    input: stage.bytes,
+    follow,
     take(bytes) {
       for (let from = 0; from < bytes.length; ) {
         from += stage.put(from === 0 ? bytes : bytes.subarray(from));
-        applyStaged();
+        stage.consume(follow(stage.start, stage.end) - stage.start);
       }
     },
     add(instrument) {
-      if (known.length === INSTRUMENTS_MAX) {
-        throw new EngineError('FEED_FILE', `DBN: instrument ${instrument.id} is one too many; a book follows at most ${INSTRUMENTS_MAX}`);
-      }
-      known.push(instrument);
-      known.sort((left, right) => left.id - right.id);
-      for (const [index, { id, symbolIndex, tickNanos }] of known.entries()) {
-        table.setUint32(index * 16, id, true);
-        table.setInt32(index * 16 + 4, symbolIndex, true);
-        table.setBigInt64(index * 16 + 8, BigInt(tickNanos), true);
-      }
-      kernel.place(INSTRUMENTS_AT, known.length, COUNTERS_AT);
+      instruments.add(instrument);
+      kernel.place(INSTRUMENTS_AT, instruments.count, COUNTERS_AT);
     },
     get messages() {
       return messages;

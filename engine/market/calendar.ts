@@ -21,7 +21,8 @@ export interface SessionDay {
   readonly closeNs: bigint;
 }
 
-interface LocalDate {
+/** A date of a local calendar: `month` from 0, `day` from 1; days beyond the end of a month run on into the next. */
+export interface LocalDate {
   readonly year: number;
   readonly month: number;
   readonly day: number;
@@ -43,13 +44,11 @@ export function isTimezone(name: string): boolean {
 
 /** The local day of `tsEventNs` (since the Unix epoch). */
 export function sessionDayOf(session: Session, tsEventNs: bigint): SessionDay {
-  const local = localTime(session.timezone, floorMs(tsEventNs));
-  const date = new Date(local);
-  const key = `${session.timezone} ${session.open} ${session.close} ${Math.floor(local / DAY_MS)}`;
+  const today = localDateOf(session.timezone, tsEventNs);
+  const key = `${session.timezone} ${session.open} ${session.close} ${Date.UTC(today.year, today.month, today.day) / DAY_MS}`;
   const known = days.get(key);
   if (known) return known;
   if (days.size >= CACHE_LIMIT) days.clear();
-  const today = { year: date.getUTCFullYear(), month: date.getUTCMonth(), day: date.getUTCDate() };
   const day = {
     fromNs: instantNs(session.timezone, today, '00:00'),
     toNs: instantNs(session.timezone, { ...today, day: today.day + 1 }, '00:00'),
@@ -68,12 +67,19 @@ export function isInSession(session: Session, tsEventNs: bigint): boolean {
   return openNs > closeNs ? isAfterOpen || isBeforeClose : isAfterOpen && isBeforeClose;
 }
 
+/** The date that the calendars of the zone show at `tsNs`. */
+export function localDateOf(timezone: string, tsNs: bigint): LocalDate {
+  const date = new Date(localTime(timezone, floorMs(tsNs)));
+  return { year: date.getUTCFullYear(), month: date.getUTCMonth(), day: date.getUTCDate() };
+}
+
 /**
- * The first instant at which the clocks of the zone show this time. A time that they skip stands for the same time before the
- * change, which is the change itself when midnight is skipped.
+ * The first instant at which the clocks of the zone show this time, HH:MM or HH:MM:SS. A time that they skip stands for the same time
+ * before the change, which is the change itself when midnight is skipped.
  */
-function instantNs(timezone: string, date: LocalDate, time: string): bigint {
-  const wanted = Date.UTC(date.year, date.month, date.day, Number(time.slice(0, 2)), Number(time.slice(3)));
+export function instantNs(timezone: string, date: LocalDate, time: string): bigint {
+  const [hours, minutes, seconds] = [time.slice(0, 2), time.slice(3, 5), time.slice(6)].map(Number);
+  const wanted = Date.UTC(date.year, date.month, date.day, hours, minutes, seconds);
   const before = wanted - offsetMs(timezone, wanted - DAY_MS);
   const after = wanted - offsetMs(timezone, wanted + DAY_MS);
   const matches = [before, after].filter((instant) => localTime(timezone, instant) === wanted);

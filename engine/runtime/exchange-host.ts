@@ -15,6 +15,7 @@ import { DOOR_REASON, Refusal } from '../execution/exchange/refusal.ts';
 import { refusalReply } from '../execution/exchange/reply.ts';
 import type { HealthPart } from '../gateway/http.ts';
 import { type OrderServer, startOrderServer } from '../gateway/order-server.ts';
+import { loadInstruments } from '../market/instrument-book.ts';
 import { ordersTopic } from '../sinks/kafka/topics.ts';
 import { isRetryable } from '../sinks/postgres/connection.ts';
 import type { Database } from '../sinks/postgres/runs.ts';
@@ -79,7 +80,8 @@ const REPLY_GRACE_MS = 500;
  */
 export async function openExchangeHost(parts: ExchangeHostParts): Promise<ExchangeHost> {
   const { config, database, clock, pause, log } = parts;
-  const catalogue = loadCatalogue(resolve(PROJECT_ROOT, config.BOOKS_FILE));
+  const instruments = loadInstruments(resolve(PROJECT_ROOT, config.INSTRUMENTS_FILE));
+  const catalogue = loadCatalogue(resolve(PROJECT_ROOT, config.BOOKS_FILE), (symbol) => instruments.find(symbol)?.session);
   const door = createDoor({ catalogue, clock });
   const folder = join(resolve(PROJECT_ROOT, config.STATE_DIR), 'orders', database.schema);
   let journal: OrderJournal | undefined;
@@ -171,6 +173,11 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
     await journal?.close();
     throw error;
   }
+  const { warning } = server.current;
+  if (warning !== '') {
+    log.warn({ host: config.MATCHER_HOST, port: server.current.port }, warning);
+    parts.say(`WARNING: ${warning}`);
+  }
   let isOver = false;
   const running = runSessions(first).then(
     () => {
@@ -194,9 +201,8 @@ export async function openExchangeHost(parts: ExchangeHostParts): Promise<Exchan
     if (trouble !== '') return [{ name: 'exchange', isUp: false, detail: `order journal: ${trouble}`, sinceMs }];
     const kafka = session?.publisher?.health;
     if (kafka !== undefined && !kafka.isUp) return [{ name: 'exchange', ...kafka, detail: `fills: ${kafka.detail}` }];
-    return [
-      { name: 'exchange', isUp: true, detail: isOver ? 'stopped' : `${session?.exchange.ledger.live.size ?? 0} orders rest`, sinceMs },
-    ];
+    const detail = isOver ? 'stopped' : `${session?.exchange.ledger.live.size ?? 0} orders rest${warning === '' ? '' : `; ${warning}`}`;
+    return [{ name: 'exchange', isUp: true, detail, sinceMs }];
   };
 
   const counts = (): ExchangeHostCounts => {

@@ -23,6 +23,7 @@ import { handleCrashes } from './crash.ts';
 import { createHealthLog } from './health-log.ts';
 import { type IngestSummary, isIngestConserved, renderIngestSummary } from './ingest-summary.ts';
 import type { RunOptions } from './run.ts';
+import { watchRuntime } from './runtime-figures.ts';
 import { handleSignals, type Signals } from './signals.ts';
 import { checkSource, sourceToLog } from './sources.ts';
 import { stageOf } from './stage.ts';
@@ -113,7 +114,8 @@ async function runStage(stage: Stage, signals: Signals): Promise<number> {
       `${log.counts().written - log.counts().acknowledged} ticks written to Kafka are not acknowledged: it may hold them or not`,
     ],
   });
-  const gateway = await openGateway(stage);
+  const watch = watchRuntime({});
+  const gateway = await openGateway(stage, () => watch.read());
   const logHealth = createHealthLog(logger);
   const ticker = setInterval(() => {
     display.show(statusOf(stage));
@@ -133,6 +135,7 @@ async function runStage(stage: Stage, signals: Signals): Promise<number> {
   } finally {
     clearInterval(ticker);
     await gateway.close();
+    watch.close();
   }
   const elapsedSec = (SYSTEM_CLOCK.wallMs() - startedMs) / 1000;
   const summary = summarise(stage, isStopRequested ? 'stopped' : 'source ended', elapsedSec);
@@ -195,13 +198,14 @@ function bannerOf({ title, options, log }: Stage, gateway: Gateway): string[] {
 }
 
 /** @throws EngineError PORT_IN_USE */
-function openGateway(stage: Stage): Promise<Gateway> {
+function openGateway(stage: Stage, runtime: () => object): Promise<Gateway> {
   const { config } = stage.options.loaded;
   const page = createMetricsPage({ snapshot: () => snapshotOf(stage), stages: {} });
   return startGateway({
     host: config.METRICS_HOST,
     port: config.METRICS_PORT,
     metrics: () => page.render(),
+    runtime,
     health: () => healthOf(stage),
     isReady: () => healthOf(stage).every((part) => part.isUp),
   });

@@ -20,6 +20,7 @@ import type { StopReason } from './engine.ts';
 import { type ExchangeHost, openExchangeIfOn } from './exchange-host.ts';
 import { createHealthLog } from './health-log.ts';
 import { createObserver, createStages, type Observer, type Stages } from './observe.ts';
+import { watchRuntime } from './runtime-figures.ts';
 import { openServers, type Servers } from './servers.ts';
 import { openSession, type Session, type SessionParts } from './session.ts';
 import { handleSignals, type Signals } from './signals.ts';
@@ -197,6 +198,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     display,
     log,
   };
+  const watch = watchRuntime(stages);
   try {
     gateway = await startGateway({
       host: config.METRICS_HOST,
@@ -204,6 +206,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
       metrics: () => observer.metrics.render(),
       health: () => observer.health(),
       isReady: () => observer.health().every((part) => part.isUp),
+      runtime: () => watch.read(),
     });
     signals.drainOnFirst({
       requestStop() {
@@ -217,6 +220,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     await host.start();
     return await cycle(parts, before, gateway);
   } finally {
+    watch.close();
     await gateway?.close();
     await exchange?.close();
     await host.close();

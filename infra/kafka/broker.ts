@@ -18,6 +18,7 @@ const POLL_MS = 100;
 const PROGRESS_MS = 2000;
 /** Ports as they stand in server.properties. */
 const TEMPLATE_PORT = 39092;
+const PORT_TIMEOUT_MS = 5000;
 const READY = 'Kafka Server started';
 const SOURCES = join(PROJECT_ROOT, 'infra/kafka');
 
@@ -111,8 +112,17 @@ async function assertJava(): Promise<void> {
   if (version < JAVA_VERSION_MIN) throw new EngineError('JAVA_MISSING', `${wanted}: found ${text.split('\n', 1)[0]}`);
 }
 
+/** A broker that was killed a moment ago may still hold its port: its memory goes before its sockets. */
 async function assertPortFree(port: number): Promise<void> {
-  const isTaken = await new Promise<boolean>((resolve) => {
+  const endMs = performance.now() + PORT_TIMEOUT_MS;
+  while (await isListening(port)) {
+    if (performance.now() > endMs) throw new EngineError('PORT_BUSY', `port ${port}: another program listens there; set KAFKA_LOCAL_PORT`);
+    await sleep(POLL_MS);
+  }
+}
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });
     socket.once('connect', () => {
       socket.destroy();
@@ -120,7 +130,6 @@ async function assertPortFree(port: number): Promise<void> {
     });
     socket.once('error', () => resolve(false));
   });
-  if (isTaken) throw new EngineError('PORT_BUSY', `port ${port}: another program listens there; set KAFKA_LOCAL_PORT`);
 }
 
 function libsOf(broker: LocalBroker): string {

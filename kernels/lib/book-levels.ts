@@ -18,8 +18,13 @@ export function pageKeyOf(key: u32, side: u32): u32 {
   return (key ^ inversion(side)) >> PAGE_TICKS_SHIFT;
 }
 
+/** Where a book's pages begin in the page cache: the entry of a page is so many after its key, around the end. */
+export function cacheHash(book: usize): u32 {
+  return (<u32>book >> 6) * 7;
+}
+
 function cacheEntry(book: usize, pageKey: u32): usize {
-  return pageCache + (<usize>((pageKey + (<u32>book >> 6) * 7) & pageCacheMask) << 2);
+  return pageCache + (<usize>((pageKey + cacheHash(book)) & pageCacheMask) << 2);
 }
 
 /** The page header of a page that is in use, 0 when it is not. */

@@ -5,7 +5,8 @@
 //   0 length in words of 4 B | 1 type | 2 publisher u16 | 4 instrument u32 | 8 event time ns u64 | 16 order u64 | 24 price i64, 1e-9
 //   32 size u32 | 36 flags | 37 channel | 38 action | 39 side | 40 receive time u64 | 48 send delta i32 | 52 sequence u32
 //
-//   instruments (16 B): 0 id u32 | 4 symbol index i32 | 8 tick in 1e-9 i64; sorted by id
+//   instruments (32 B): 0 id u32 | 4 symbol index i32 | 8 tick in 1e-9 i64 | 16 inverse of the tick's odd part modulo 2^64 u64
+//                      24 most ticks whose price is an i64, at most ORDER_LIMIT_PRICE_MAX i32 | 28 times that two divides the tick u32; sorted by id
 //   counters (i32 each): 0 off tick | 1 price out of range | 2 quantity out of range | 3 malformed | 4 nothing about a book; they only grow
 import { ORDER_LIMIT_PRICE_MAX, ORDER_LIMIT_PRICE_NONE, ORDER_LIMIT_QUANTITY_MAX } from "../../schemas/order-layout.gen";
 
@@ -59,16 +60,35 @@ let instruments: usize = 0;
 let instrumentCount: i32 = 0;
 let counters: usize = 0;
 // The instrument of the last record: most files have one, and neighbours are mostly alike.
-let lastId: u32 = 0;
+let lastId: i64 = -1;
 let lastTick: i64 = 1;
 let lastInverse: f64 = 1.0;
+let lastOddInverse: u64 = 1;
+let lastTwos: u64 = 0;
+/** Added to a price, so that all that are in range are multiples of the tick from 0 on. */
+let lastBias: i64 = 0;
+/** What the first 8 bytes of a record of the current instrument and the last length have under PLAIN_HEAD_MASK; a length of 0 until there is one. */
+export let plainHead: u64 = 0;
+export const PLAIN_HEAD_MASK: u64 = 0xffffffff0000ffff;
+/** The most ticks of the current instrument. */
+export let ticksMax: i32 = 0;
 
 /** Says where the instruments and the counters are. */
 export function placeInstruments(instrumentsAt: usize, count: i32, countersAt: usize): void {
   instruments = instrumentsAt;
   instrumentCount = count;
   counters = countersAt;
-  symbol = -1;
+  lastId = -1;
+  plainHead = 0;
+}
+
+/**
+ * A price in ticks of the current instrument, plus `ticksMax`; more than twice `ticksMax` when it is no whole number of them or out of range.
+ * A multiple of an odd number times its inverse modulo 2^64 is the quotient, and all other numbers give more than the largest quotient; turning
+ * it right by the twos of the tick moves bits that should be zero to the top.
+ */
+export function ticksAbove(price: i64): u64 {
+  return rotr<u64>(<u64>(price + lastBias) * lastOddInverse, lastTwos);
 }
 
 /** Reads the record of so many bytes. */
@@ -76,7 +96,8 @@ export function readRecord(record: usize, length: u32): i32 {
   if (<u32>load<u8>(record, 1) != TYPE_MBO) return counted(COUNT_IGNORED);
   if (length < MBO_BYTES) return READ_BROKEN;
   const id = load<u32>(record, 4);
-  if ((id != lastId || symbol < 0) && !findInstrument(id)) return READ_INSTRUMENT;
+  if (<i64>id != lastId && !findInstrument(id)) return READ_INSTRUMENT;
+  plainHead = load<u64>(record) & PLAIN_HEAD_MASK;
   // Flags, channel, action and side are one word.
   const word = load<u32>(record, 36);
   action = actionOf((word >> 16) & 255);
@@ -96,6 +117,11 @@ export function readRecord(record: usize, length: u32): i32 {
   if (size - 1 >= <u32>ORDER_LIMIT_QUANTITY_MAX) return counted(COUNT_QUANTITY);
   lots = <i32>size;
   const price = load<i64>(record, 24);
+  const above = ticksAbove(price);
+  if (above <= <u64>ticksMax << 1) {
+    ticks = <i32>above - ticksMax;
+    return READ_MESSAGE;
+  }
   if (price == PRICE_UNDEFINED) {
     ticks = ORDER_LIMIT_PRICE_NONE;
     return rests ? counted(COUNT_PRICE) : READ_MESSAGE;
@@ -143,14 +169,18 @@ function findInstrument(id: u32): bool {
   let high = instrumentCount;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (load<u32>(instruments + (<usize>middle << 4)) < id) low = middle + 1;
+    if (load<u32>(instruments + (<usize>middle << 5)) < id) low = middle + 1;
     else high = middle;
   }
-  const at = instruments + (<usize>low << 4);
+  const at = instruments + (<usize>low << 5);
   if (low == instrumentCount || load<u32>(at) != id) return false;
-  lastId = id;
+  lastId = <i64>id;
   symbol = load<i32>(at, 4);
   lastTick = load<i64>(at, 8);
   lastInverse = 1.0 / <f64>lastTick;
+  lastOddInverse = load<u64>(at, 16);
+  ticksMax = load<i32>(at, 24);
+  lastTwos = <u64>load<u32>(at, 28);
+  lastBias = <i64>ticksMax * lastTick;
   return true;
 }

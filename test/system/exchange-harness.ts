@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { createBell } from '../../engine/execution/exchange/bell.ts';
 import type { Catalogue } from '../../engine/execution/exchange/catalogue.ts';
 import { readEntry } from '../../engine/execution/exchange/entry.ts';
 import type { JournalEntry } from '../../engine/execution/exchange/journal.ts';
@@ -12,10 +13,11 @@ import { outcomeReply, type Reply } from '../../engine/execution/exchange/reply.
 import { resolveRequest } from '../../engine/execution/exchange/resolve.ts';
 import { setUpMatcher } from '../../engine/kernel/matcher-core.ts';
 import { createMatcherTwin } from '../../engine/kernel/matcher-twin.ts';
+import { newCommand } from '../../engine/market/order-command.ts';
 import type { Message } from '../../engine/sinks/kafka/rdkafka.ts';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
 import { fillIdOf } from '../../engine/sinks/postgres/order-transaction.ts';
-import { ORDER_LIMIT } from '../../schemas/order-records.ts';
+import { COMMAND_KIND, ORDER_LIMIT } from '../../schemas/order-records.ts';
 import type { RequestJson } from '../order-requests.ts';
 
 /** A table as lines of text, in order of its key. */
@@ -53,18 +55,23 @@ export function topicEntries(messages: readonly Message[]): JournalEntry[] {
   }));
 }
 
-/** What the entries of a journal come to, matched one after the other by the plain book. */
+/** What the entries of a journal come to, matched one after the other by the plain book, with what the calendar has between them. */
 export function replayJournal(entries: readonly JournalEntry[], catalogue: Catalogue): Expected {
   const twin = createMatcherTwin({ symbols: catalogue.books.length, orders: 65_536, pages: 4096, owners: 4 });
   const instruments = catalogue.books.map((book) => ({ ...book, lastTicks: ORDER_LIMIT.priceNone }));
   setUpMatcher(twin, { instruments, owners: catalogue.owners.map(({ owner, ...limits }) => [owner, limits] as const), restores: [] });
   const ledger = createLedger(catalogue, { live: [], nextTradeId: 1n });
+  const bell = createBell(catalogue, () => 0n);
   const names = new Set<string>();
   const replies = new Map<number, Reply>();
   for (const journaled of entries) {
     const entry = readEntry(journaled);
     if (isRefusal(entry)) continue;
     const { request, tsNs } = entry;
+    for (const { symbolIndex, phase, tsNs: changeNs } of bell.ring(tsNs)) {
+      const change = newCommand({ kind: COMMAND_KIND.phase, symbolIndex, tsNs: changeNs, quantityLots: phase });
+      ledger.applyChange(change, twin.apply(change));
+    }
     const isNew = request.op === 'new' || request.op === 'exec';
     if (isNew && names.has(request.clientOrderId)) continue;
     const orderId = journaled.offset + 1n;

@@ -27,6 +27,8 @@ const POLL_MS = 20;
 export interface OwnKafka {
   readonly library: Rdkafka;
   readonly brokers: string;
+  /** Of the broker that runs. */
+  pid(): number | undefined;
   /** Kills it without a word, and waits until it is gone. */
   kill(): Promise<void>;
   start(): Promise<void>;
@@ -50,6 +52,7 @@ export async function createKafka(folder: string, say: (text: string) => void): 
   return {
     library,
     brokers: addressOf(broker),
+    pid: () => runningPid(broker),
     async kill() {
       signal('SIGKILL');
       while (runningPid(broker) !== undefined) await sleep(POLL_MS);

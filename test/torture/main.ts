@@ -13,7 +13,7 @@ import type { Difference } from './compare.ts';
 import { parseOptions, type TortureOptions } from './options.ts';
 import { planRound, type RoundPlan, roundSeed } from './plan.ts';
 import { type RoundResult, runRound, type Stage } from './round.ts';
-import { sabotagedRoot, sabotageOf } from './sabotage.ts';
+import { type Sabotage, sabotagedRoot, sabotageOf } from './sabotage.ts';
 import type { Scenario } from './scenario.ts';
 import { runScenario } from './scenario-round.ts';
 import { openStage } from './stage.ts';
@@ -37,7 +37,8 @@ function describePlan(plan: RoundPlan): string {
   );
 }
 
-function printDifferences(differences: readonly Difference[], result: Pick<RoundResult, 'folder' | 'schema'>): void {
+function printDifferences(differences: readonly Difference[], kept?: Pick<RoundResult, 'folder' | 'schema'>): void {
+  if (differences.length === 0) return;
   const clip = (text: string): string =>
     text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}... (${text.length} characters)` : text;
   for (const { what, expected, found } of differences.slice(0, SHOWN_MAX)) {
@@ -51,10 +52,12 @@ function printDifferences(differences: readonly Difference[], result: Pick<Round
     kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   }
   print(`    in all: ${[...kinds].map(([kind, count]) => `${count} ${kind}`).join(', ')}`);
-  print(`    kept: ${result.folder} (round.log, differences.json, logs), schema ${result.schema}`);
+  if (kept) print(`    kept: ${kept.folder} (round.log, differences.json, logs), schema ${kept.schema}`);
 }
 
 interface Totals {
+  /** The last round that was run. */
+  plan: RoundPlan | undefined;
   rounds: number;
   faults: number;
   bars: number;
@@ -63,10 +66,11 @@ interface Totals {
 }
 
 async function runRounds(options: TortureOptions, stage: Stage): Promise<Totals> {
-  const totals: Totals = { rounds: 0, faults: 0, bars: 0, messages: 0, differences: 0 };
+  const totals: Totals = { plan: undefined, rounds: 0, faults: 0, bars: 0, messages: 0, differences: 0 };
   const startMs = performance.now();
   for (let round = 0; round < options.rounds; round += 1) {
     const plan = planRound({ seed: roundSeed(options.seed, round), kinds: options.kinds, enginesMax: options.enginesMax });
+    totals.plan = plan;
     print(`round ${round + 1}/${options.rounds}  seed ${plan.seed}  ${describePlan(plan)}`);
     const roundMs = performance.now();
     const result = await runRound(stage, plan);
@@ -82,7 +86,7 @@ async function runRounds(options: TortureOptions, stage: Stage): Promise<Totals>
         `caught up in ${(result.catchUpMs / 1000).toFixed(1)} s, stopped in ${(result.stopMs / 1000).toFixed(1)} s, ` +
         `${((performance.now() - roundMs) / 1000).toFixed(1)} s in all; about ${left} left`,
     );
-    if (result.differences.length > 0) printDifferences(result.differences, result);
+    printDifferences(result.differences, options.sabotage === undefined ? result : undefined);
     // A bug that was put in is found once.
     if (options.sabotage !== undefined && result.differences.length > 0) break;
   }
@@ -90,7 +94,7 @@ async function runRounds(options: TortureOptions, stage: Stage): Promise<Totals>
 }
 
 async function runScenarios(scenarios: readonly Scenario[], options: TortureOptions, stage: Stage): Promise<Totals> {
-  const totals: Totals = { rounds: 0, faults: 0, bars: 0, messages: 0, differences: 0 };
+  const totals: Totals = { plan: undefined, rounds: 0, faults: 0, bars: 0, messages: 0, differences: 0 };
   for (const scenario of scenarios) {
     const { seed, seconds } = options;
     print(`${scenario.name}  seed ${seed}: ${scenario.doc}`);
@@ -104,7 +108,7 @@ async function runScenarios(scenarios: readonly Scenario[], options: TortureOpti
     totals.differences += result.differences.length;
     const tookSec = ((performance.now() - startMs) / 1000).toFixed(1);
     print(`  ${result.bars} bars, ${result.messages} messages, ${result.differences.length} differences; ${tookSec} s in all`);
-    if (result.differences.length > 0) printDifferences(result.differences, result);
+    printDifferences(result.differences, result);
   }
   return totals;
 }
@@ -121,6 +125,7 @@ async function main(args: readonly string[]): Promise<number> {
   print(`torture: seed ${options.seed}, ${what}${sabotage ? `, with a bug put in: ${sabotage.doc}` : ''}`);
   const { stage, close } = await openStage({ root, folder, isKept: options.isKept, say: print });
   const totals = options.scenarios ? await runScenarios(options.scenarios, options, stage) : await runRounds(options, stage);
+  const verdict = sabotage ? await judgeSabotage(sabotage, totals, { ...stage, root: PROJECT_ROOT }) : undefined;
 
   await close();
   const isKept = options.isKept || (totals.differences > 0 && sabotage === undefined);
@@ -129,9 +134,19 @@ async function main(args: readonly string[]): Promise<number> {
     `torture: ${totals.rounds} rounds, ${totals.faults} faults, ${totals.bars} bars, ${totals.messages} messages compared, ` +
       `${totals.differences} differences`,
   );
-  if (sabotage) print(totals.differences > 0 ? `the bug was found: ${sabotage.doc}` : `the bug was MISSED: ${sabotage.doc}`);
-  const isGood = sabotage ? totals.differences > 0 : totals.differences === 0;
-  return isGood ? 0 : EXIT_DIFFERENT;
+  if (verdict) print(verdict.text);
+  return (verdict?.isGood ?? totals.differences === 0) ? 0 : EXIT_DIFFERENT;
+}
+
+/** A bug is found when the round that differs with it does not differ without it. */
+async function judgeSabotage({ doc }: Sabotage, { plan, differences }: Totals, clean: Stage): Promise<{ isGood: boolean; text: string }> {
+  if (plan === undefined || differences === 0) return { isGood: false, text: `the bug was MISSED: ${doc}` };
+  print('the same round without the bug');
+  const control = await runRound(clean, plan);
+  print(`  ${control.bars} bars, ${control.messages} messages, ${control.differences.length} differences`);
+  printDifferences(control.differences);
+  if (control.differences.length > 0) return { isGood: false, text: 'NOT PROVED: the round differs without the bug as well' };
+  return { isGood: true, text: `the bug was found: ${doc}` };
 }
 
 try {

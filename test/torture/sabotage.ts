@@ -20,7 +20,49 @@ export interface Sabotage {
   readonly patches: readonly Patch[];
 }
 
-export const SABOTAGES: readonly Sabotage[] = [];
+const TABLES = 'engine/sinks/postgres/tables.js';
+const TRANSACTION = 'engine/sinks/postgres/epoch-transaction.js';
+const STORE_OFFSETS = 'await storeOffsets(client, context, work.message, work.databaseEpoch);';
+
+/** The database is given a moment where the bug opens a gap: a real one would be as wide now and then, and a round is short. */
+export const SABOTAGES: readonly Sabotage[] = [
+  {
+    name: 'additive-upsert',
+    doc: 'a row that is written again has its volume added to what was there',
+    patches: [
+      {
+        file: TABLES,
+        // What is looked for is text of a template, not one.
+        find: ['`$', '{name} = excluded.$', '{name}`'].join(''),
+        replace: "name === 'vol' ? 'vol = ' + table + '.vol + excluded.vol' : name + ' = excluded.' + name",
+      },
+    ],
+  },
+  {
+    name: 'commit-before-flush',
+    doc: 'offsets are committed in a transaction of their own, before the bars',
+    patches: [
+      { file: TRANSACTION, find: STORE_OFFSETS, replace: '' },
+      {
+        file: TRANSACTION,
+        find: 'const symbolsStored = await storeInstruments(',
+        replace: `${STORE_OFFSETS} await client.query('commit'); await client.query('select pg_sleep(0.05)'); await client.query('begin');
+    const symbolsStored = await storeInstruments(`,
+      },
+    ],
+  },
+  {
+    name: 'publish-before-commit',
+    doc: 'an epoch counts as committed, and is published, before the database has committed it',
+    patches: [
+      {
+        file: TRANSACTION,
+        find: "await client.query('commit');",
+        replace: `for (const text of ['select pg_sleep(0.2)', 'commit']) void client.query(text).catch(() => undefined);`,
+      },
+    ],
+  },
+];
 
 /** @throws EngineError USAGE */
 export function sabotageOf(name: string): Sabotage {

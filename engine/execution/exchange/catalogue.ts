@@ -3,7 +3,10 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ORDER_LIMIT, PHASE } from '../../../schemas/order-records.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
+import type { Session } from '../../market/calendar.ts';
 import { isSymbolName } from '../../market/instrument-book.ts';
+import type { TradingCalendar } from '../../market/trading-calendar.ts';
+import { type BookSession, bookSessionShape, calendarOf } from './book-session.ts';
 
 /** One book. A tick is 10^-priceDecimals; prices are multiples of tickStep ticks. Lots are whole. */
 export interface BookSpec {
@@ -18,6 +21,8 @@ export interface BookSpec {
   readonly upperTicks: number;
   /** PHASE that a new book begins in. */
   readonly phase: number;
+  /** When its phase changes; undefined: only when somebody asks for it. */
+  readonly calendar: TradingCalendar | undefined;
 }
 
 /** Pre-trade limits of an owner; 0: none. */
@@ -49,6 +54,7 @@ const bookShape = z
     lowerTicks: z.int().min(-priceMax).max(priceMax).default(-priceMax),
     upperTicks: z.int().min(-priceMax).max(priceMax).default(priceMax),
     phase: z.enum(['closed', 'call', 'continuous', 'halted']).default('continuous'),
+    session: bookSessionShape.optional(),
   })
   .refine(({ minLots, maxLots }) => minLots <= maxLots, 'minLots is above maxLots')
   .refine(({ lowerTicks, upperTicks }) => lowerTicks <= upperTicks, 'lowerTicks is above upperTicks');
@@ -63,11 +69,14 @@ const ownerShape = z.strictObject({
 
 const fileShape = z.strictObject({ books: z.array(bookShape), owners: z.array(ownerShape).default([]) });
 
+/** The session that an instrument is known to have. */
+export type SessionOf = (symbol: string) => Session | undefined;
+
 /**
  * Reads the JSON of a books file. `origin` names it in errors.
  * @throws EngineError BOOKS_INVALID with every fault
  */
-export function parseCatalogue(text: string, origin: string): Catalogue {
+export function parseCatalogue(text: string, origin: string, sessionOf: SessionOf = () => undefined): Catalogue {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -79,7 +88,15 @@ export function parseCatalogue(text: string, origin: string): Catalogue {
     const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
     throw new EngineError('BOOKS_INVALID', `${origin}: ${faults.join('; ')}`);
   }
-  const books = parsed.data.books.map((book, symbolIndex): BookSpec => ({ ...book, symbolIndex, phase: PHASE[book.phase] }));
+  const calendars = createCalendars(origin, sessionOf);
+  const books = parsed.data.books.map(
+    ({ session, ...book }, symbolIndex): BookSpec => ({
+      ...book,
+      symbolIndex,
+      phase: PHASE[book.phase],
+      calendar: session && calendars(book.symbol, session),
+    }),
+  );
   const twice = books.find(({ symbol }, index) => books.findIndex((other) => other.symbol === symbol) !== index);
   if (twice !== undefined) throw new EngineError('BOOKS_INVALID', `${origin}: symbol ${twice.symbol} stands there twice`);
   const owners = parsed.data.owners.map((owner): OwnerSpec => ({ ...owner, maxNotional: BigInt(owner.maxNotional) }));
@@ -91,10 +108,23 @@ export function createCatalogue(books: readonly BookSpec[], owners: readonly Own
   return { books, owners, find: (symbol) => bySymbol.get(symbol) };
 }
 
+/** Calendars by what they say: books with the same trading days share one. */
+function createCalendars(origin: string, sessionOf: SessionOf): (symbol: string, session: BookSession) => TradingCalendar {
+  const known = new Map<string, TradingCalendar>();
+  return (symbol, session) => {
+    const instrument = sessionOf(symbol);
+    const key = JSON.stringify([session, instrument]);
+    const calendar = known.get(key) ?? calendarOf(session, instrument);
+    if (typeof calendar === 'string') throw new EngineError('BOOKS_INVALID', `${origin}: book of ${symbol}: ${calendar}`);
+    known.set(key, calendar);
+    return calendar;
+  };
+}
+
 /** @throws EngineError BOOKS_INVALID */
-export function loadCatalogue(path: string): Catalogue {
+export function loadCatalogue(path: string, sessionOf: SessionOf): Catalogue {
   try {
-    return parseCatalogue(readFileSync(path, 'utf8'), path);
+    return parseCatalogue(readFileSync(path, 'utf8'), path, sessionOf);
   } catch (cause) {
     if (cause instanceof EngineError) throw cause;
     throw new EngineError('BOOKS_INVALID', `BOOKS_FILE '${path}': ${messageOf(cause)}`, { cause });

@@ -7,9 +7,10 @@
 import { COMMAND_KIND, TIME_IN_FORCE } from '../../../schemas/order-records.ts';
 import type { Clock } from '../../core/clock.ts';
 import { assert } from '../../core/errors.ts';
-import { newCommand, type OrderCommand } from '../../market/order-command.ts';
+import { newCommand, type OrderCommand, timeInForceOf } from '../../market/order-command.ts';
+import { createBell } from './bell.ts';
 import type { Catalogue } from './catalogue.ts';
-import { readEntry, type StampedRequest } from './entry.ts';
+import { readEntry, type StampedRequest, writeEntry } from './entry.ts';
 import type { BookListing, ExchangeEpoch, StoredExchange, TakenName } from './epoch.ts';
 import type { JournalEntry, OrderJournal } from './journal.ts';
 import { clientOrderIdOf, createLedger, type Ledger } from './ledger.ts';
@@ -23,8 +24,9 @@ import { type OrderHandle, resolveRequest } from './resolve.ts';
 const ENTRIES_PER_TURN = 4096;
 const CHARACTERS_PER_TURN = 4_194_304;
 const NS_PER_MS = 1_000_000n;
-/** How often time passes for orders that expire, in ms, while nothing else happens. */
+/** How often it is looked for orders that are due to expire, in ms, while nothing else happens. */
 const EXPIRY_CHECK_MS = 1000;
+const TIME_FIELDS = { op: 'time' } as const;
 
 /** The database as the exchange sees it. Both calls wait for a server that is away. */
 export interface ExchangeStore {
@@ -73,6 +75,8 @@ interface StampedEntry {
 
 /** An entry on its way: with a command, or with the reason why it has none. */
 interface Planned {
+  /** Changes of phase that the calendar has before it. */
+  readonly changes: readonly OrderCommand[];
   readonly stamped: StampedRequest | undefined;
   readonly command: OrderCommand | undefined;
   readonly reply: Reply | undefined;
@@ -81,14 +85,31 @@ interface Planned {
 export function createExchange(parts: ExchangeParts): Exchange {
   const { catalogue, journal, link, store, clock, stored } = parts;
   const ledger = createLedger(catalogue, stored);
-  for (const { symbol, phase, lowerTicks, upperTicks } of stored.books) {
+  for (const { symbol, phase, lowerTicks, upperTicks, calendarNs } of stored.books) {
     const spec = catalogue.find(symbol);
-    if (spec !== undefined) Object.assign(ledger.settings[spec.symbolIndex]!, { phase, lowerTicks, upperTicks });
+    if (spec !== undefined) Object.assign(ledger.settings[spec.symbolIndex]!, { phase, lowerTicks, upperTicks, calendarNs });
   }
+  const bell = createBell(catalogue, (symbolIndex) => ledger.settings[symbolIndex]!.calendarNs);
+  /** When orders expire that are good till a date; those that are gone are taken out when they are looked at. */
+  const expiries = new Map<bigint, bigint>();
+  for (const { orders } of stored.books) for (const order of orders) noteExpiry(expiries, order);
   const counts: ExchangeCounts = { requests: 0, refused: 0, trades: 0, epochs: 0 };
   let nextOffset = stored.position?.nextOffset ?? 0n;
   let lastTsNs = stored.position?.tsNs ?? 0n;
   let lastExpiryCheckMs = clock.wallMs();
+  /** Time of the last entry by which time was to pass. */
+  let askedNs = -1n;
+
+  /** Time has come to that of an entry: what the calendar has until then goes before it. */
+  const advanceTo = (tsNs: bigint): OrderCommand[] => {
+    const changes = bell.ring(tsNs > lastTsNs ? tsNs : lastTsNs).map(({ symbolIndex, phase, tsNs: changeNs }) => {
+      if (changeNs > lastTsNs) lastTsNs = changeNs;
+      ledger.settings[symbolIndex]!.calendarNs = changeNs;
+      return newCommand({ kind: COMMAND_KIND.phase, symbolIndex, tsNs: lastTsNs, quantityLots: phase });
+    });
+    if (tsNs > lastTsNs) lastTsNs = tsNs;
+    return changes;
+  };
 
   /**
    * The next entries as commands, in order: up to one that needs to know what became of those before it. Names that one of them takes are taken
@@ -107,19 +128,19 @@ export function createExchange(parts: ExchangeParts): Exchange {
     const planned: Planned[] = [];
     for (const { orderId, stamped } of entries) {
       if (isRefusal(stamped)) {
-        planned.push({ stamped: undefined, command: undefined, reply: refusalReply(stamped) });
+        planned.push({ changes: [], stamped: undefined, command: undefined, reply: refusalReply(stamped) });
         continue;
       }
       const { request, tsNs } = stamped;
       if (request.op === 'replace' && mustWait(request, findOrder(request.orderId, request.clientOrderId)?.orderId ?? 0n)) break;
-      if (tsNs > lastTsNs) lastTsNs = tsNs;
+      const changes = advanceTo(tsNs);
       const isNew = request.op === 'new' || request.op === 'exec';
       const clientOrderId = clientOrderIdOf(request, orderId);
       const known = isNew
         ? (taken.get(clientOrderId) ?? nameOf(coming.get(clientOrderId) ?? ledger.named(clientOrderId), clientOrderId))
         : undefined;
       if (known !== undefined) {
-        planned.push({ stamped, command: undefined, reply: takenReply(known) });
+        planned.push({ changes, stamped, command: undefined, reply: takenReply(known) });
         continue;
       }
       const command = resolveRequest(request, {
@@ -129,7 +150,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
         findOrder,
       });
       if (isRefusal(command)) {
-        planned.push({ stamped, command: undefined, reply: refusalReply(command) });
+        planned.push({ changes, stamped, command: undefined, reply: refusalReply(command) });
         continue;
       }
       if (isNew) {
@@ -138,18 +159,34 @@ export function createExchange(parts: ExchangeParts): Exchange {
       }
       if (isNew || request.op === 'replace' || request.op === 'move') repriced.add(command.orderId);
       if (command.stopTicks !== 0) retriggered.add(command.orderId);
-      planned.push({ stamped, command, reply: undefined });
+      planned.push({ changes, stamped, command, reply: undefined });
     }
     return planned;
   };
 
-  /** True when time has to pass without anybody asking: an order may be due. */
-  const isExpiryDue = (): boolean => {
-    const nowMs = clock.wallMs();
+  /** True when an order is due that no earlier entry has made expire. */
+  const isExpiryDue = (nowMs: number, nowNs: bigint): boolean => {
     if (nowMs - lastExpiryCheckMs < EXPIRY_CHECK_MS) return false;
     lastExpiryCheckMs = nowMs;
-    for (const order of ledger.live.values()) if (order.timeInForce === TIME_IN_FORCE.gtd) return true;
-    return false;
+    let isDue = false;
+    for (const [orderId, expiryNs] of expiries) {
+      if (!ledger.live.has(orderId)) expiries.delete(orderId);
+      else if (expiryNs <= nowNs && expiryNs > askedNs) isDue = true;
+    }
+    return isDue;
+  };
+
+  /**
+   * Lets time pass where a change of phase or an expiry is due that no request has brought about: by an entry of the journal, so that it happens at
+   * one place among the orders, and at the same one when they are read again.
+   */
+  const letTimePass = (): void => {
+    const nowMs = clock.wallMs();
+    const nowNs = BigInt(Math.floor(nowMs)) * NS_PER_MS;
+    const isChangeDue = bell.nextNs !== undefined && bell.nextNs <= nowNs && bell.nextNs > askedNs;
+    if ((!isChangeDue && !isExpiryDue(nowMs, nowNs)) || journal.isFull) return;
+    askedNs = nowNs;
+    journal.append(writeEntry(TIME_FIELDS, nowNs, ''), '');
   };
 
   const listTouched = async (): Promise<BookListing[]> => {
@@ -181,30 +218,23 @@ export function createExchange(parts: ExchangeParts): Exchange {
     parts.onCommitted(epoch);
   };
 
-  const passTime = async (): Promise<void> => {
-    const nowNs = BigInt(Math.floor(clock.wallMs())) * NS_PER_MS;
-    if (nowNs > lastTsNs) lastTsNs = nowNs;
-    const command = newCommand({ kind: COMMAND_KIND.time, tsNs: lastTsNs });
-    const request = readEntry({ offset: 0n, text: `{"op":"time","ts_ns":"${lastTsNs}","stamp":""}` });
-    assert(!isRefusal(request), 'the request that time passes is one');
-    const [events = []] = await link.run([command]);
-    if (events.length === 0) return;
-    ledger.apply(command, request.request, events);
-    await commit();
-  };
-
   /** Takes planned entries through the matcher and the ledger; returns the reply to each. */
   const match = async (planned: readonly Planned[]): Promise<Reply[]> => {
-    const answers = await link.run(planned.flatMap(({ command }) => (command === undefined ? [] : [command])));
+    const answers = await link.run(planned.flatMap(({ changes, command }) => (command === undefined ? changes : [...changes, command])));
     let answer = 0;
-    return planned.map(({ stamped, command, reply }) => {
-      counts.requests += 1;
+    return planned.map(({ changes, stamped, command, reply }) => {
+      for (const change of changes) {
+        ledger.applyChange(change, answers[answer] ?? []);
+        answer += 1;
+      }
+      if (stamped?.request.op !== TIME_FIELDS.op) counts.requests += 1;
       if (command === undefined || stamped === undefined) {
         counts.refused += 1;
         return reply ?? {};
       }
       const outcome = ledger.apply(command, stamped.request, answers[answer] ?? []);
       answer += 1;
+      noteExpiry(expiries, command);
       if (outcome.isRefused) counts.refused += 1;
       return outcomeReply(outcome, catalogue.books[command.symbolIndex]);
     });
@@ -227,12 +257,18 @@ export function createExchange(parts: ExchangeParts): Exchange {
     async turn() {
       const entries = journal.take(ENTRIES_PER_TURN, CHARACTERS_PER_TURN);
       if (entries.length > 0) await takeIn(entries);
-      else if (isExpiryDue()) await passTime();
+      letTimePass();
       return entries.length;
     },
     ledger,
     counts,
   };
+}
+
+/** Keeps in mind when an order expires, if it does. */
+function noteExpiry(expiries: Map<bigint, bigint>, { kind, orderId, expiryNs, attributes }: OrderCommand): void {
+  const isOrder = kind === COMMAND_KIND.new || kind === COMMAND_KIND.restore;
+  if (isOrder && timeInForceOf(attributes) === TIME_IN_FORCE.gtd) expiries.set(orderId, expiryNs);
 }
 
 /** The name that a new order brings. */

@@ -64,6 +64,8 @@ export interface BookSettings {
   phase: number;
   lowerTicks: number;
   upperTicks: number;
+  /** When the calendar had the last change of phase that the book has gone through; 0: none yet. */
+  calendarNs: bigint;
 }
 
 /** What an epoch changes. */
@@ -105,6 +107,8 @@ export interface Ledger {
   named(clientOrderId: string): OrderRow | undefined;
   /** Takes the events of one command in. @param request of a new order, for what only it knows */
   apply(command: OrderCommand, request: OrderRequest, events: readonly OrderEvent[]): Outcome;
+  /** Takes the events of a command in that is of no request: the calendar's. */
+  applyChange(command: OrderCommand, events: readonly OrderEvent[]): void;
   /** What has changed since the last call of `settle`. */
   changes(): LedgerChanges;
   /** The changes are durable: they begin anew. */
@@ -143,7 +147,9 @@ export function hasStop(order: OrderRow): boolean {
 export function createLedger(catalogue: Catalogue, state: LedgerState): Ledger {
   const live = new Map(state.live.map((order) => [order.orderId, order]));
   const byClientId = new Map(state.live.map((order) => [order.clientOrderId, order]));
-  const settings = catalogue.books.map(({ phase, lowerTicks, upperTicks }): BookSettings => ({ phase, lowerTicks, upperTicks }));
+  const settings = catalogue.books.map(
+    ({ phase, lowerTicks, upperTicks }): BookSettings => ({ phase, lowerTicks, upperTicks, calendarNs: 0n }),
+  );
   let touched = new Map<bigint, OrderRow>();
   let fills: FillRow[] = [];
   let audits: AuditRow[] = [];
@@ -236,6 +242,19 @@ export function createLedger(catalogue: Catalogue, state: LedgerState): Ledger {
     }
   };
 
+  const takeAll = (events: readonly OrderEvent[], onRejected: (event: OrderEvent) => void): void => {
+    let isUncross = false;
+    for (const event of events) {
+      if (event.kind === EVENT_KIND.rejected) {
+        onRejected(event);
+        continue;
+      }
+      symbols.add(event.symbolIndex);
+      isUncross = event.kind === EVENT_KIND.phase || (isUncross && stillUncross(event));
+      take(event, isUncross);
+    }
+  };
+
   return {
     live,
     settings,
@@ -249,17 +268,10 @@ export function createLedger(catalogue: Catalogue, state: LedgerState): Ledger {
       const order = isNew ? enter(command, request) : live.get(command.orderId);
       const firstFill = fills.length;
       let refusal = 0;
-      let isUncross = command.kind === COMMAND_KIND.phase;
-      for (const event of events) {
-        if (event.kind === EVENT_KIND.rejected) {
-          refusal = event.reason;
-          if (isNew && order !== undefined) end(order, 'REJECTED', event);
-          continue;
-        }
-        symbols.add(event.symbolIndex);
-        isUncross &&= stillUncross(event);
-        take(event, isUncross);
-      }
+      takeAll(events, (event) => {
+        refusal = event.reason;
+        if (isNew && order !== undefined) end(order, 'REJECTED', event);
+      });
       if (command.kind === COMMAND_KIND.band && refusal === 0) {
         const band = settings[command.symbolIndex]!;
         band.lowerTicks = command.priceTicks;
@@ -278,6 +290,11 @@ export function createLedger(catalogue: Catalogue, state: LedgerState): Ledger {
         isRefused: refusal !== 0,
       };
     },
+    applyChange(command, events) {
+      takeAll(events, ({ reason }) => {
+        assert(false, `command ${command.kind} of symbol ${command.symbolIndex} is taken by the matcher: it was refused with ${reason}`);
+      });
+    },
     changes: () => ({ orders: [...touched.values()], fills, audits, symbols, nextTradeId }),
     settle() {
       for (const order of touched.values()) if (ENDED.has(order.status)) byClientId.delete(order.clientOrderId);
@@ -292,7 +309,7 @@ export function createLedger(catalogue: Catalogue, state: LedgerState): Ledger {
 /** An uncross comes right behind its phase event, and neither stops nor all-or-none orders take part in it. */
 function stillUncross({ kind, attributes }: OrderEvent): boolean {
   if (kind === EVENT_KIND.trade) return (attributes & ORDER_BITS.allOrNone) === 0;
-  return kind === EVENT_KIND.phase || kind === EVENT_KIND.refreshed;
+  return kind === EVENT_KIND.refreshed;
 }
 
 function rowOf(command: OrderCommand, request: OrderRequest): OrderRow {

@@ -2,11 +2,12 @@
  * A market known by sizes: price levels and trades (L2), best quotes and trades (L1), or trades alone. Who stands where within a level is not
  * known; a trade is told as of nobody in particular.
  */
+import type { DepthKind } from '../../market/depth-message.ts';
 import { createLadder, forgetTaken, sideHit } from './levels.ts';
 import { isBetter, type MarketListener, type MarketView, type Side, type World } from './market.ts';
 
-/** What the feed shows: every level, the best of each side, or none. */
-export type DepthKind = 'levels' | 'quotes' | 'trades';
+/** Lots of a level that are not there for a world: those of the real order that it must not have. */
+export type HiddenLots = (world: World, side: Side, priceTicks: number) => number;
 
 interface Level {
   lots: number;
@@ -24,14 +25,15 @@ export interface DepthMarket extends MarketView {
   trade(side: Side | undefined, priceTicks: number, lots: number, tsNs: bigint): void;
   /** Ends the moment. */
   settle(): void;
-  /** Nothing is known any more: a gap in the feed. */
+  /** Nothing is known any more, until a level or a quote is told: a gap in the feed, or its beginning. What rests keeps its place. */
   clear(): void;
 }
 
-export function createDepthMarket(kind: DepthKind, listener: MarketListener): DepthMarket {
+export function createDepthMarket(kind: DepthKind, listener: MarketListener, hiddenLots: HiddenLots = () => 0): DepthMarket {
   const ladders = [createLadder<Level>(0), createLadder<Level>(1)] as const;
   let nextRank = 0;
   let lastNs = 0n;
+  let isLost = false;
 
   function set(side: Side, priceTicks: number, lots: number): void {
     const ladder = ladders[side];
@@ -65,6 +67,7 @@ export function createDepthMarket(kind: DepthKind, listener: MarketListener): De
     },
     level(side, priceTicks, lots, tsNs) {
       lastNs = tsNs;
+      isLost = false;
       set(side, priceTicks, lots);
     },
     quote(side, priceTicks, lots, tsNs) {
@@ -81,16 +84,17 @@ export function createDepthMarket(kind: DepthKind, listener: MarketListener): De
     },
     settle: () => listener.settled(lastNs),
     clear() {
+      isLost = true;
       for (const side of [0, 1] as const) for (const priceTicks of [...ladders[side].prices]) set(side, priceTicks, 0);
     },
     isComplete(side, priceTicks) {
-      if (kind === 'levels') return true;
+      if (kind === 'levels') return !isLost;
       const best = ladders[side].best();
       return kind === 'quotes' && best !== undefined && !isBetter(side, best, priceTicks);
     },
     bestTicks: (side) => ladders[side].best(),
     bestFor: (_world, side) => ladders[side].best(),
-    lotsAt: (_world, side, priceTicks) => ladders[side].get(priceTicks)?.lots ?? 0,
+    lotsAt: (world, side, priceTicks) => Math.max(0, (ladders[side].get(priceTicks)?.lots ?? 0) - hiddenLots(world, side, priceTicks)),
     takeRank: () => nextRank++,
     available(world, side, limitTicks, lots) {
       let found = 0;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { DepthKind } from './depth-market.ts';
+import type { DepthKind } from '../../market/depth-message.ts';
 import { createDepthExchange, type DepthPaperExchange } from './exchange.ts';
 import type { Side } from './market.ts';
 import { filledLots, LOT_NANOS, TICK_NANOS } from './paper-harness.ts';

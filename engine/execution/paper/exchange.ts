@@ -7,10 +7,11 @@
  */
 import { ORDER_LIMIT } from '../../../schemas/order-records.ts';
 import { BOOK_FLAG, type BookBatch } from '../../market/book-message.ts';
+import type { DepthKind, DepthMessage } from '../../market/depth-message.ts';
 import { createFees, type FeeAccount, notionalAttoOf } from '../fees/fees.ts';
-import { createDepthMarket, type DepthKind, type DepthMarket } from './depth-market.ts';
+import { createDepthMarket, type DepthMarket } from './depth-market.ts';
 import { createLatency } from './latency.ts';
-import type { World } from './market.ts';
+import type { MarketListener, Side, World } from './market.ts';
 import { createOrderMarket, type OrderMarket } from './order-market.ts';
 import {
   createQueuePlace,
@@ -70,13 +71,15 @@ export interface OrderPaperExchange extends PaperExchange {
 }
 
 export interface DepthPaperExchange extends PaperExchange {
-  /** Feed it, and call `advance` before each message and `settle` after each moment. */
+  /** Takes a message. Requests due before its time arrive first. */
+  apply(message: DepthMessage): void;
+  /** Without `apply`: feed it, and call `advance` before each message and `settle` after each moment. */
   market(symbolIndex: number): DepthMarket;
 }
 
 /** Against order-by-order data; every model works on it. */
 export function createOrderExchange(options: PaperExchangeOptions): OrderPaperExchange {
-  const core = createCore(options, createOrderMarket);
+  const core = createCore(options, (listener) => createOrderMarket(listener));
   let isWithinMoment = false;
   return {
     ...core.face,
@@ -89,11 +92,33 @@ export function createOrderExchange(options: PaperExchangeOptions): OrderPaperEx
   };
 }
 
+export interface DepthExchangeOptions extends PaperExchangeOptions {
+  /** Lots of a real order that an account must not see, where there are such orders. */
+  hiddenLots?(symbolIndex: number, world: World, side: Side, priceTicks: number): number;
+}
+
 /** @throws EngineError PAPER_MODEL when the model needs more than such a feed shows */
-export function createDepthExchange(kind: DepthKind, options: PaperExchangeOptions): DepthPaperExchange {
-  assertModelFits(options.settings.model, kind);
-  const core = createCore(options, (listener) => createDepthMarket(kind, listener));
-  return { ...core.face, market: (symbolIndex) => core.venueOf(symbolIndex).market };
+export function createDepthExchange(kind: DepthKind, options: DepthExchangeOptions): DepthPaperExchange {
+  const { settings, hiddenLots } = options;
+  assertModelFits(settings.model, kind);
+  const core = createCore(options, (listener, symbolIndex) =>
+    createDepthMarket(kind, listener, hiddenLots && ((world, side, priceTicks) => hiddenLots(symbolIndex, world, side, priceTicks))),
+  );
+  return {
+    ...core.face,
+    apply(message) {
+      core.face.advance(message.tsNs - 1n);
+      applyDepth(core.venueOf(message.symbolIndex).market, message);
+    },
+    market: (symbolIndex) => core.venueOf(symbolIndex).market,
+  };
+}
+
+function applyDepth(market: DepthMarket, message: DepthMessage): void {
+  if (message.kind === 'settle') market.settle();
+  else if (message.kind === 'clear') market.clear();
+  else if (message.kind === 'trade') market.trade(message.side, message.priceTicks, message.lots, message.tsNs);
+  else market[message.kind](message.side, message.priceTicks, message.lots, message.tsNs);
 }
 
 interface Account {
@@ -111,7 +136,7 @@ interface Pending {
 
 function createCore<Market extends OrderMarket | DepthMarket>(
   { settings, symbolOf, onReport }: PaperExchangeOptions,
-  createMarket: (listener: Parameters<typeof createOrderMarket>[0]) => Market,
+  createMarket: (listener: MarketListener, symbolIndex: number) => Market,
 ): { face: PaperExchange; venueOf(symbolIndex: number): Venue<Market> } {
   const latency = createLatency(settings);
   const accounts: Account[] = [];
@@ -172,7 +197,7 @@ function createCore<Market extends OrderMarket | DepthMarket>(
   function venueOf(symbolIndex: number): Venue<Market> {
     const known = venues.get(symbolIndex);
     if (known !== undefined) return known;
-    const venue = createVenue(createMarket, settings, hooks);
+    const venue = createVenue((listener) => createMarket(listener, symbolIndex), settings, hooks);
     venues.set(symbolIndex, venue);
     return venue;
   }

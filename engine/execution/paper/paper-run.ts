@@ -1,20 +1,26 @@
-/** `npm run paper`: requests from a file against a recorded order-by-order market, each answer as a JSON line, and a report at the end. */
+/** `npm run paper`: requests from a file against a recorded market, each answer as a JSON line, and a report at the end. */
 import { formatScaled, parseScaled } from '../../core/decimal.ts';
 import { type BookFeed, createBookBatch, type FeedInstrument } from '../../market/book-message.ts';
-import { createOrderExchange, type OrderPaperExchange, type PaperReport } from './exchange.ts';
+import type { DepthFeed } from '../../market/depth-message.ts';
+import { createDepthExchange, createOrderExchange, type PaperExchange, type PaperExchangeOptions, type PaperReport } from './exchange.ts';
 import { explainFill, explainOrder, nameOfReason } from './explain.ts';
+import { cannotKnow, shownBy } from './knowledge.ts';
 import type { World } from './market.ts';
 import { PAPER_REASON, type PaperOrder, type PaperReason } from './paper-order.ts';
 import type { RequestLine } from './request-lines.ts';
 import { describeSettings, type PaperSettings } from './settings.ts';
+import { assertModelFits } from './venue.ts';
 
-export interface PaperRunOptions {
+export interface DepthRunOptions {
   readonly settings: PaperSettings;
   /** In order of time. */
   readonly requests: readonly RequestLine[];
+  say(line: string): void;
+}
+
+export interface PaperRunOptions extends DepthRunOptions {
   /** Units in a lot, in billionths: the multiplier of a future, 1,000,000,000 for a share. */
   readonly lotNanos: number;
-  say(line: string): void;
 }
 
 const BATCH_MESSAGES = 4096;
@@ -22,30 +28,107 @@ const NANO_DIGITS = 9;
 /** Long after any latency: what is still on its way at the end of the feed arrives. */
 const AFTERWARDS_NS = 3_600_000_000_000n;
 
-/** Plays a feed to its end. What is wrong with a request is told as a refusal with its number, and the others go on. */
-export async function runPaper(feed: BookFeed, { settings, requests, lotNanos, say }: PaperRunOptions): Promise<void> {
-  const fees = new Map<string, { minor: bigint; digits: number }>();
-  const sender = createSender(feed.instruments, say);
+/** Plays an order-by-order feed to its end. What is wrong with a request is told as a refusal with its number, and the others go on. */
+export async function runPaper(feed: BookFeed, { lotNanos, ...options }: PaperRunOptions): Promise<void> {
+  const session = createSession(feed.instruments, options);
   const exchange = createOrderExchange({
-    settings,
+    ...session.options,
     symbolOf: (index) => ({ tickNanos: feed.instruments[index]!.tickNanos, lotNanos }),
-    onReport(report) {
-      for (const { currency, minorDigits, minor } of report.fill?.fees ?? []) {
-        fees.set(currency, { minor: (fees.get(currency)?.minor ?? 0n) + minor, digits: minorDigits });
-      }
-      say(lineOf(report, sender.nameOf(report.order), feed.instruments[report.order.symbolIndex]!));
-    },
   });
-  const world = exchange.openAccount();
-  const lastNs = await play(feed, exchange, requests, (request) => sender.send(exchange, world, request));
-  exchange.advance(lastNs + AFTERWARDS_NS);
-  const totals = Object.fromEntries([...fees].map(([currency, { minor, digits }]) => [currency, formatScaled(minor, digits)]));
-  const orders = sender.sent().map(([id, order]) => ({ id, why: [explainOrder(order, settings.model), ...order.fills.map(explainFill)] }));
-  say(JSON.stringify({ report: { models: describeSettings(settings), settings, fees: totals, orders } }));
+  const batch = createBookBatch(BATCH_MESSAGES);
+  const player = session.begin(exchange);
+  while ((await feed.read(batch)) > 0) {
+    for (let index = 0; index < batch.count; index += 1) {
+      player.sendBefore(batch.tsNs[index]!);
+      exchange.apply(batch, index);
+    }
+  }
+  player.finish({ name: feed.name, refused: feed.refused, ...shownBy('orders'), cannotKnow: cannotKnow('orders') });
+}
+
+/**
+ * Plays a feed of levels, quotes or trades to its end, as `runPaper` does.
+ * @throws EngineError PAPER_MODEL when the model needs more than the feed shows
+ */
+export async function runDepthPaper(feed: DepthFeed, options: DepthRunOptions): Promise<void> {
+  const { instruments, name, shows, hasSizes, refused } = feed;
+  const kind = shows === 'quotes' && !hasSizes ? 'bareQuotes' : shows;
+  assertModelFits(options.settings.model, kind);
+  const session = createSession(instruments, options);
+  const exchange = createDepthExchange(shows, { ...session.options, symbolOf: (index) => instruments[index]! });
+  const player = session.begin(exchange);
+  for await (const messages of feed.messages()) {
+    for (const message of messages) {
+      player.sendBefore(message.tsNs);
+      exchange.apply(message);
+    }
+  }
+  player.finish({
+    name,
+    refused,
+    gaps: feed.gaps,
+    units: instruments.map(({ symbol, tickNanos, lotNanos }) => ({
+      symbol,
+      tick: formatScaled(BigInt(tickNanos), NANO_DIGITS),
+      lot: formatScaled(BigInt(lotNanos), NANO_DIGITS),
+    })),
+    ...shownBy(kind),
+    cannotKnow: cannotKnow(kind),
+  });
+}
+
+interface Player {
+  /** Sends what was to be sent before a message of this time. */
+  sendBefore(tsNs: bigint): void;
+  /** Sends the rest, lets everything arrive, and says the report. @param feed what the report says of it */
+  finish(feed: object): void;
+}
+
+interface Session {
+  readonly options: Pick<PaperExchangeOptions, 'settings' | 'onReport'>;
+  begin(exchange: PaperExchange): Player;
+}
+
+/** What playing has in common, whatever the feed. */
+function createSession(instruments: readonly FeedInstrument[], { settings, requests, say }: DepthRunOptions): Session {
+  const fees = new Map<string, { minor: bigint; digits: number }>();
+  const sender = createSender(instruments, say);
+  const onReport = (report: PaperReport): void => {
+    for (const { currency, minorDigits, minor } of report.fill?.fees ?? []) {
+      fees.set(currency, { minor: (fees.get(currency)?.minor ?? 0n) + minor, digits: minorDigits });
+    }
+    say(lineOf(report, sender.nameOf(report.order), instruments[report.order.symbolIndex]!));
+  };
+  return {
+    options: { settings, onReport },
+    begin(exchange) {
+      const world = exchange.openAccount();
+      let next = 0;
+      let lastNs = 0n;
+      return {
+        sendBefore(tsNs) {
+          lastNs = tsNs;
+          for (; next < requests.length && requests[next]!.ts < tsNs; next += 1) sender.send(exchange, world, requests[next]!);
+        },
+        finish(feed) {
+          for (; next < requests.length; next += 1) {
+            sender.send(exchange, world, requests[next]!);
+            if (requests[next]!.ts > lastNs) lastNs = requests[next]!.ts;
+          }
+          exchange.advance(lastNs + AFTERWARDS_NS);
+          const totals = Object.fromEntries([...fees].map(([currency, { minor, digits }]) => [currency, formatScaled(minor, digits)]));
+          const orders = sender
+            .sent()
+            .map(([id, order]) => ({ id, why: [explainOrder(order, settings.model), ...order.fills.map(explainFill)] }));
+          say(JSON.stringify({ report: { models: describeSettings(settings), settings, feed, fees: totals, orders } }));
+        },
+      };
+    },
+  };
 }
 
 interface Sender {
-  send(exchange: OrderPaperExchange, world: World, request: RequestLine): void;
+  send(exchange: PaperExchange, world: World, request: RequestLine): void;
   nameOf(order: PaperOrder): string;
   /** Orders by their names, in the order they were sent. */
   sent(): [string, PaperOrder][];
@@ -60,7 +143,7 @@ function createSender(instruments: readonly FeedInstrument[], say: (line: string
   const refuse = ({ id, ts }: RequestLine, reason: PaperReason): void =>
     say(JSON.stringify({ event: 'refused', order: id, ts: String(ts), localTs: String(ts), reason, reasonName: nameOfReason(reason) }));
 
-  function sendNew(exchange: OrderPaperExchange, world: World, request: Extract<RequestLine, { op: 'new' }>): void {
+  function sendNew(exchange: PaperExchange, world: World, request: Extract<RequestLine, { op: 'new' }>): void {
     const { id, type, timeInForce, isPostOnly, quantity: quantityLots, price, symbol } = request;
     const symbolIndex = symbol === undefined ? 0 : instruments.findIndex((each) => each.symbol === symbol);
     const instrument = instruments[symbolIndex];
@@ -93,30 +176,6 @@ function createSender(instruments: readonly FeedInstrument[], say: (line: string
       else exchange.replace(order, { priceTicks, leavesLots: request.quantity }, request.ts);
     },
   };
-}
-
-/** Sends each request before the first message of a later time; returns the time of the last message or request. */
-async function play(
-  feed: BookFeed,
-  exchange: OrderPaperExchange,
-  requests: readonly RequestLine[],
-  send: (request: RequestLine) => void,
-): Promise<bigint> {
-  const batch = createBookBatch(BATCH_MESSAGES);
-  let next = 0;
-  let lastNs = 0n;
-  while ((await feed.read(batch)) > 0) {
-    for (let index = 0; index < batch.count; index += 1) {
-      lastNs = batch.tsNs[index]!;
-      for (; next < requests.length && requests[next]!.ts < lastNs; next += 1) send(requests[next]!);
-      exchange.apply(batch, index);
-    }
-  }
-  for (; next < requests.length; next += 1) {
-    send(requests[next]!);
-    if (requests[next]!.ts > lastNs) lastNs = requests[next]!.ts;
-  }
-  return lastNs;
 }
 
 /** Undefined when the price is not a whole number of ticks. */

@@ -80,7 +80,9 @@ function isSomebodyBetter(order: PaperOrder, market: MarketView): boolean {
  */
 function settleEstimate(order: PaperOrder, model: QueueModel, market: MarketView, moment: Reached): Reached {
   const { queue } = order;
-  const reachedLots = Math.max(0, Math.floor(moment.atLots - queue.aheadLots));
+  // Where nothing is known of the queue, nobody can say that it was our turn.
+  const isUnknown = queue.aheadAtEntryLots === undefined;
+  const reachedLots = isUnknown ? 0 : Math.max(0, Math.floor(moment.atLots - queue.aheadLots));
   queue.aheadLots = moment.throughLots > 0 ? 0 : Math.max(0, queue.aheadLots - moment.atLots);
   if (model !== 'assumed' && market.isComplete(order.side, order.priceTicks)) {
     const shown = market.lotsAt(order.world, order.side, order.priceTicks);

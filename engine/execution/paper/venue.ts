@@ -3,6 +3,7 @@
  * trades when its turn comes. Orders of one account share what reaches them; accounts know nothing of each other.
  */
 import { EngineError } from '../../core/errors.ts';
+import type { Ground } from './knowledge.ts';
 import { createLadder } from './levels.ts';
 import { isBetter, type MarketListener, type MarketView, opposite, type Side } from './market.ts';
 import { type FillCause, PAPER_REASON, type PaperOrder, type PaperReason } from './paper-order.ts';
@@ -40,17 +41,24 @@ const NS_PER_MS = 1_000_000n;
 /** Models that need to know what of a market; those not named need nothing. */
 const NEEDS_LEVELS: readonly QueueModel[] = ['trades', 'behind', 'proportional', 'ahead'];
 
+/** True when the feed shows what the model looks at. */
+export function modelFits(model: QueueModel, source: Ground): boolean {
+  if (model === 'exact') return source === 'orders';
+  return !NEEDS_LEVELS.includes(model) || (source !== 'trades' && source !== 'bareQuotes');
+}
+
 /** @throws EngineError PAPER_MODEL when the feed does not show what the model looks at */
-export function assertModelFits(model: QueueModel, source: 'orders' | 'levels' | 'quotes' | 'trades'): void {
-  if (model === 'exact' && source !== 'orders') {
+export function assertModelFits(model: QueueModel, source: Ground): void {
+  if (modelFits(model, source)) return;
+  if (model === 'exact') {
+    const shown = source === 'bareQuotes' ? 'quotes without sizes' : source;
     throw new EngineError(
       'PAPER_MODEL',
-      `queue model exact: needs order-by-order data, the feed shows ${source}; levels take trades to ahead, any feed takes assumed`,
+      `queue model exact: needs order-by-order data, the feed shows ${shown}; levels take trades to ahead, any feed takes assumed`,
     );
   }
-  if (NEEDS_LEVELS.includes(model) && source === 'trades') {
-    throw new EngineError('PAPER_MODEL', `queue model ${model}: needs sizes of levels, the feed shows trades only; take assumed`);
-  }
+  const what = source === 'bareQuotes' ? 'sizes, the feed shows quotes without them' : 'sizes of levels, the feed shows trades only';
+  throw new EngineError('PAPER_MODEL', `queue model ${model}: needs ${what}; take assumed`);
 }
 
 export function createVenue<Market extends MarketView>(

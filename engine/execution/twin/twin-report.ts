@@ -6,6 +6,7 @@ import type { Twin, TwinRun } from './twin-run.ts';
 
 /** A twin that is filled within this of the real fill was filled when it should have been. */
 export const ON_TIME_NS = 1_000_000n;
+const NS_PER_MS = 1_000_000n;
 
 export type TwinVerdict = 'onTime' | 'early' | 'late' | 'never' | 'untouched' | 'filledFalsely' | 'partlyFilledFalsely' | 'notSent';
 
@@ -24,18 +25,27 @@ export interface TwinScore {
   readonly falseWholeCount: number;
 }
 
-export function judgeTwin({ candidate, order }: Twin): TwinVerdict {
+export function judgeTwin({ candidate, order }: Twin, onTimeNs = ON_TIME_NS): TwinVerdict {
   if (order === undefined) return 'notSent';
   const last = order.fills.at(-1);
   if (candidate.fate === 'cancelled')
     return last === undefined ? 'untouched' : order.leavesLots === 0 ? 'filledFalsely' : 'partlyFilledFalsely';
   if (last === undefined || order.leavesLots > 0) return 'never';
-  if (last.tsNs < candidate.endNs - ON_TIME_NS) return 'early';
-  return last.tsNs > candidate.endNs + ON_TIME_NS ? 'late' : 'onTime';
+  if (last.tsNs < candidate.endNs - onTimeNs) return 'early';
+  return last.tsNs > candidate.endNs + onTimeNs ? 'late' : 'onTime';
 }
 
-export function scoreTwins(twins: readonly Twin[]): TwinScore {
-  const verdicts = twins.map(judgeTwin);
+/** The twins of a run. Where sizes are told once in a while, a fill cannot be told before that: so much more counts as on time. */
+export function scoreRun(run: TwinRun): TwinScore {
+  return scoreTwins(run.twins, onTimeNsOf(run));
+}
+
+function onTimeNsOf({ view }: TwinRun): bigint {
+  return ON_TIME_NS + view.everyNs;
+}
+
+export function scoreTwins(twins: readonly Twin[], onTimeNs = ON_TIME_NS): TwinScore {
+  const verdicts = twins.map((twin) => judgeTwin(twin, onTimeNs));
   const count = (...of: readonly TwinVerdict[]): number => verdicts.filter((verdict) => of.includes(verdict)).length;
   return {
     filledCount: count('onTime', 'early', 'late', 'never'),
@@ -73,11 +83,13 @@ function shortOf(filled: number, cancelled: number, orders: number): string {
 
 /** The four shares under one choice of models. */
 export function describeRun(run: TwinRun): string[] {
-  const score = scoreTwins(run.twins);
+  const score = scoreRun(run);
+  const { shows, everyNs } = run.view;
+  const seen = shows === 'orders' ? 'every order' : `${shows}${everyNs === 0n ? '' : `, sizes every ${everyNs / NS_PER_MS} ms`}`;
   const missed = score.lateCount + score.neverCount;
   return [
-    `models    ${describeSettings(run.settings)}`,
-    `filled    within 1 ms ${percent(score.onTimeCount, score.filledCount)}, too early ${percent(score.earlyCount, score.filledCount)}, ` +
+    `models    ${describeSettings(run.settings)}; sees ${seen}`,
+    `filled    within ${onTimeNsOf(run) / NS_PER_MS} ms ${percent(score.onTimeCount, score.filledCount)}, too early ${percent(score.earlyCount, score.filledCount)}, ` +
       `missed ${percent(missed, score.filledCount)} (${score.lateCount} late, ${score.neverCount} never), of ${score.filledCount}`,
     `cancelled filled falsely ${percent(score.falseCount, score.cancelledCount)} (${score.falseWholeCount} whole, ` +
       `${score.falseCount - score.falseWholeCount} in part), of ${score.cancelledCount}`,
@@ -88,7 +100,7 @@ export function describeRun(run: TwinRun): string[] {
 export function describeErrors(run: TwinRun, limit: number): string[] {
   const lines: string[] = [];
   for (const twin of run.twins) {
-    const verdict = judgeTwin(twin);
+    const verdict = judgeTwin(twin, onTimeNsOf(run));
     if (verdict === 'onTime' || verdict === 'untouched' || lines.length >= limit) continue;
     const { candidate, order } = twin;
     const what = `${candidate.side === 0 ? 'buy' : 'sell'} ${candidate.lots} at ${candidate.priceTicks}`;

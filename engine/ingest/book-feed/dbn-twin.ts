@@ -1,6 +1,7 @@
 /** The readable twin of kernels/dbn.ts: the same records to the same messages, one at a time. */
 import { ORDER_LIMIT } from '../../../schemas/order-records.ts';
-import { DBN_STOP, type DbnInstrument } from '../../kernel/dbn.ts';
+import { DBN_STOP } from '../../kernel/dbn.ts';
+import type { DbnInstrument } from '../../kernel/dbn-instruments.ts';
 import { BOOK_ACTION, BOOK_FLAG, BOOK_SIDE, type BookMessage, NO_PRICE } from '../../market/book-message.ts';
 import { DBN_FLAG, DBN_MBO_BYTES, DBN_TYPE } from './dbn-layout.ts';
 

@@ -10,11 +10,12 @@ export interface DepthDecimals {
   readonly quantity: number;
 }
 
+/** `tsMs`: the venue's time, undefined where it does not say, as with best prices of spot. */
 export type DepthFrame =
-  | { readonly kind: 'difference'; readonly symbol: string; readonly difference: DepthDifference }
+  | { readonly kind: 'difference'; readonly symbol: string; readonly difference: DepthDifference; readonly tsMs: number | undefined }
   | { readonly kind: 'snapshot'; readonly snapshot: DepthSnapshot }
   | { readonly kind: 'trade'; readonly symbol: string; readonly trade: DepthTrade }
-  | { readonly kind: 'ticker'; readonly symbol: string; readonly ticker: DepthTicker }
+  | { readonly kind: 'ticker'; readonly symbol: string; readonly ticker: DepthTicker; readonly tsMs: number | undefined }
   | { readonly kind: 'other' }
   | { readonly kind: 'malformed' };
 
@@ -87,7 +88,7 @@ function differenceOf(data: Record<string, unknown>, decimals: DepthDecimals): D
   if (typeof symbol !== 'string' || !isId(firstId) || !isId(lastId) || !bids || !asks) return MALFORMED;
   if (previousId !== undefined && !isId(previousId)) return MALFORMED;
   const difference = { firstId, lastId, bids, asks, ...(previousId === undefined ? {} : { previousId }) };
-  return { kind: 'difference', symbol, difference };
+  return { kind: 'difference', symbol, difference, tsMs: timeOf(data) };
 }
 
 function tradeOf(data: Record<string, unknown>, decimals: DepthDecimals): DepthFrame {
@@ -100,7 +101,14 @@ function tradeOf(data: Record<string, unknown>, decimals: DepthDecimals): DepthF
 function tickerOf(data: Record<string, unknown>, decimals: DepthDecimals): DepthFrame {
   const [symbol, id] = [data['s'], data['u']];
   const [bid, ask] = [pairOf([data['b'], data['B']], decimals), pairOf([data['a'], data['A']], decimals)];
-  return typeof symbol === 'string' && isId(id) && bid && ask ? { kind: 'ticker', symbol, ticker: { id, bid, ask } } : MALFORMED;
+  return typeof symbol === 'string' && isId(id) && bid && ask
+    ? { kind: 'ticker', symbol, ticker: { id, bid, ask }, tsMs: timeOf(data) }
+    : MALFORMED;
+}
+
+/** Time of the transaction, or of the event where there is no other. */
+function timeOf(data: Record<string, unknown>): number | undefined {
+  return [data['T'], data['E']].find(isId);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

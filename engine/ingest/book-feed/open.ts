@@ -44,8 +44,22 @@ async function headOf(path: string): Promise<Buffer> {
   return Buffer.from(piece?.subarray(0, HEAD_BYTES) ?? []);
 }
 
+/**
+ * True for a file of orders, by the name of its format or else by what is in it.
+ * @throws EngineError FEED_FILE
+ */
+export async function isBookFormat(path: string, format: string | undefined): Promise<boolean> {
+  return format === undefined ? (await findFormat(path)) !== undefined : Object.hasOwn(FORMATS, format);
+}
+
 /** @throws EngineError FEED_FILE, FEED_FORMAT */
 async function formatOf(path: string): Promise<string> {
+  const format = await findFormat(path);
+  if (format !== undefined) return format;
+  throw new EngineError('FEED_FORMAT', `${path}: neither DBN, nor ITCH 5.0, nor a LOBSTER message file; --format says which it is`);
+}
+
+async function findFormat(path: string): Promise<string | undefined> {
   const head = await headOf(path);
   if (head.toString('latin1', 0, 3) === 'DBN') return 'dbn';
   if (/_(message|orderbook)_\d+\.csv/.test(basename(path)) || /^\d+(\.\d+)?,[1-7],\d+,\d+,-?\d+,-?1[,\r\n]/.test(head.toString('latin1'))) {
@@ -54,5 +68,5 @@ async function formatOf(path: string): Promise<string> {
   // The first message is a system event, 12 bytes, or a stock directory, 39.
   const begins = head.toString('latin1', 0, 3);
   if (begins === '\0\x0cS' || begins === '\0\x27R' || /itch/i.test(basename(path))) return 'itch';
-  throw new EngineError('FEED_FORMAT', `${path}: neither DBN, nor ITCH 5.0, nor a LOBSTER message file; --format says which it is`);
+  return undefined;
 }

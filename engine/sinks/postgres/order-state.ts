@@ -47,6 +47,7 @@ interface BookColumns {
   readonly lower_ticks: number;
   readonly upper_ticks: number;
   readonly last_ticks: number | null;
+  readonly calendar_ns: string;
   readonly version: number;
   readonly order_id: string[];
   readonly price_ticks: number[];
@@ -86,6 +87,7 @@ function listingOf(row: BookColumns, catalogue: Catalogue): BookListing {
     lowerTicks: row.lower_ticks,
     upperTicks: row.upper_ticks,
     lastTicks: row.last_ticks ?? undefined,
+    calendarNs: BigInt(row.calendar_ns),
     orders: row.order_id.map((id, index) =>
       newCommand({
         kind: COMMAND_KIND.restore,

@@ -161,12 +161,13 @@ async function storeBook(
   const { orders } = listing;
   await client.query(
     `insert into order_books (source, symbol, phase, lower_ticks, upper_ticks, last_ticks, order_id, price_ticks, stop_ticks, leaves_lots, shown_lots,
-       display_lots, trail_ticks, expiry_ns, owner, attributes, epoch, version)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+       display_lots, trail_ticks, expiry_ns, owner, attributes, epoch, version, calendar_ns)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
      on conflict (source, symbol) do update set phase = excluded.phase, lower_ticks = excluded.lower_ticks, upper_ticks = excluded.upper_ticks,
        last_ticks = excluded.last_ticks, order_id = excluded.order_id, price_ticks = excluded.price_ticks, stop_ticks = excluded.stop_ticks,
        leaves_lots = excluded.leaves_lots, shown_lots = excluded.shown_lots, display_lots = excluded.display_lots, trail_ticks = excluded.trail_ticks,
-       expiry_ns = excluded.expiry_ns, owner = excluded.owner, attributes = excluded.attributes, epoch = excluded.epoch, version = excluded.version`,
+       expiry_ns = excluded.expiry_ns, owner = excluded.owner, attributes = excluded.attributes, epoch = excluded.epoch, version = excluded.version,
+       calendar_ns = excluded.calendar_ns`,
     [
       source,
       listing.symbol,
@@ -186,6 +187,7 @@ async function storeBook(
       orders.map(({ attributes }) => attributes),
       databaseEpoch,
       BOOK_VERSION,
+      String(listing.calendarNs),
     ],
   );
 }

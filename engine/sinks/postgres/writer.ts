@@ -36,8 +36,6 @@ const DRAIN_BUDGET = 8192;
 /** While another epoch is being committed, collecting stops here. */
 const COLLECT_LIMIT = 262_144;
 const REST_MS = 1;
-/** While the database is connected to, which may take for as long as it is away. */
-const OPENING_BEAT_MS = 100;
 
 /** What the writer is joined to; by default Postgres and the timers of its thread. */
 export interface WriterSeams {
@@ -109,7 +107,7 @@ export function createPostgresWriter(
     });
     while (!isSettled) {
       counters[WRITER_COUNTER.heartbeat]! += 1;
-      await Promise.race([opening, pause(OPENING_BEAT_MS)]);
+      await Promise.race([opening, pause(REST_MS)]);
     }
     return await opening;
   };

@@ -1,0 +1,7 @@
+/** The process of the generator: its plan is the argument, its result the last line of its output. */
+import { type GeneratorPlan, generate } from './generator.ts';
+
+// A cast: the harness starts this process with exactly this.
+const plan = JSON.parse(process.argv[2] ?? '') as GeneratorPlan;
+const result = await generate(plan);
+process.stdout.write(`${JSON.stringify(result)}\n`);

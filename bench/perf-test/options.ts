@@ -1,0 +1,165 @@
+/** What a perf-test run is told: by environment, with the names of the contract where it has them, or by flags of the same meaning. */
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { EngineError } from '../../engine/core/errors.ts';
+import { PROJECT_ROOT } from '../../engine/core/root.ts';
+import type { Settings } from './report-model.ts';
+
+export const SCENARIOS = ['pipeline', 'catch-up'] as const;
+/** Named by the contract or the plan, and not there yet. */
+const MISSING_SCENARIOS: readonly string[] = ['kernel', 'matcher', 'ingest-kafka', 'paper-flow'];
+export type ScenarioName = (typeof SCENARIOS)[number];
+
+export interface PerfOptions extends Settings {
+  readonly scenario: ScenarioName;
+  readonly queue: number;
+  readonly flushMs: number;
+  /** Catch-up: ticks that are there before the pipeline starts, about. */
+  readonly backlogTicks: number;
+  /** Of a search: most that the p99 of bar end to commit may be for a rate to count as held, ms. */
+  readonly p99LimitMs: number;
+  readonly isSearch: boolean;
+  /** Name of a run folder to go on with. */
+  readonly resume: string | undefined;
+  /** A bug put into a copy of the compiled engine; the run succeeds when the report shows it. */
+  readonly sabotage: string | undefined;
+  /** The folder of all runs. */
+  readonly out: string;
+  readonly peerCommands: readonly { readonly name: string; readonly command: string }[];
+}
+
+interface Setting {
+  readonly name: string;
+  readonly fallback: string;
+  readonly doc: string;
+}
+
+/** Every variable, in the order in which they are shown. */
+export const PERF_SETTINGS: readonly Setting[] = [
+  { name: 'PERF_SCENARIO', fallback: 'pipeline', doc: `one of ${SCENARIOS.join(', ')}` },
+  { name: 'WORKERS', fallback: '1,2', doc: 'worker counts, a list' },
+  { name: 'LOADS', fallback: '50,200,500', doc: 'symbols, a list' },
+  { name: 'REPEATS', fallback: '3', doc: 'cells of each kind; an A/A pair comes on top' },
+  { name: 'STAGE_SEC', fallback: '20', doc: 'measured seconds of a cell' },
+  { name: 'WARMUP_SEC', fallback: '5', doc: 'seconds before them' },
+  { name: 'SAMPLE_SEC', fallback: '1', doc: 'seconds between two samples' },
+  { name: 'SIM_BASE_TPS', fallback: '10', doc: 'ticks a second of each symbol' },
+  { name: 'QUEUE', fallback: '65536', doc: 'slots of each tick ring' },
+  { name: 'FLUSH_MS', fallback: '100', doc: 'interval between barriers' },
+  { name: 'PERF_ENCODING', fallback: 'json', doc: 'json or packed: how ticks stand in their topic' },
+  { name: 'PERF_SEED', fallback: '1', doc: 'of ticks and of the order of cells' },
+  { name: 'PERF_P99_MS', fallback: '1000', doc: 'of a search: largest p99 of bar end to commit' },
+  { name: 'PERF_BACKLOG', fallback: '1000000', doc: 'catch-up: ticks of the backlog' },
+];
+
+const list = (name: string, max: number) =>
+  z
+    .string()
+    .transform((text) => text.split(',').map((part) => Number(part.trim())))
+    .refine((values) => values.length > 0 && values.every((value) => Number.isInteger(value) && value >= 1 && value <= max), {
+      error: `${name}: expected whole numbers from 1 to ${max}, separated by commas`,
+    });
+const whole = (name: string, min: number, max: number) =>
+  z.coerce
+    .number<string>({ error: `${name}: expected a whole number from ${min} to ${max}` })
+    .int({ error: `${name}: expected a whole number from ${min} to ${max}` })
+    .min(min, { error: `${name}: expected at least ${min}` })
+    .max(max, { error: `${name}: expected at most ${max}` });
+const number = (name: string, min: number, max: number) =>
+  z.coerce
+    .number<string>({ error: `${name}: expected a number from ${min} to ${max}` })
+    .min(min, { error: `${name}: expected at least ${min}` })
+    .max(max, { error: `${name}: expected at most ${max}` });
+
+function refuseScenario(name: string): string {
+  const expected = `expected one of ${SCENARIOS.join(', ')}`;
+  return MISSING_SCENARIOS.includes(name) ? `PERF_SCENARIO '${name}': not built yet; ${expected}` : `PERF_SCENARIO '${name}': ${expected}`;
+}
+
+const ENVIRONMENT = z.object({
+  PERF_SCENARIO: z.enum(SCENARIOS, { error: ({ input }) => refuseScenario(String(input)) }),
+  WORKERS: list('WORKERS', 64),
+  LOADS: list('LOADS', 16_384),
+  REPEATS: whole('REPEATS', 1, 100),
+  STAGE_SEC: number('STAGE_SEC', 2, 86_400),
+  WARMUP_SEC: number('WARMUP_SEC', 0, 3600),
+  SAMPLE_SEC: number('SAMPLE_SEC', 0.1, 60),
+  SIM_BASE_TPS: number('SIM_BASE_TPS', 0.01, 1e6),
+  QUEUE: whole('QUEUE', 1024, 1_048_576),
+  FLUSH_MS: whole('FLUSH_MS', 10, 60_000),
+  PERF_ENCODING: z.enum(['json', 'packed'], { error: 'PERF_ENCODING: expected json or packed' }),
+  PERF_SEED: whole('PERF_SEED', 0, 2 ** 31 - 1),
+  PERF_P99_MS: number('PERF_P99_MS', 1, 60_000),
+  PERF_BACKLOG: whole('PERF_BACKLOG', 1000, 1_000_000_000),
+});
+
+/**
+ * Reads flags and environment.
+ * @throws EngineError USAGE, naming everything that is wrong at once
+ */
+export function readPerfOptions(args: readonly string[], environment: Readonly<Record<string, string | undefined>>): PerfOptions {
+  const { values } = parseFlags(args);
+  const given = Object.fromEntries(
+    PERF_SETTINGS.map(({ name, fallback }) => {
+      const value = environment[name];
+      return [name, value === undefined || value === '' ? fallback : value];
+    }),
+  );
+  const read = ENVIRONMENT.safeParse({ ...given, ...(values.scenario === undefined ? {} : { PERF_SCENARIO: values.scenario }) });
+  if (!read.success) throw new EngineError('USAGE', read.error.issues.map(({ message }) => message).join('\n'));
+  const { data } = read;
+  const peerCommands = (values.peer ?? []).map(readPeer);
+  return {
+    scenario: data.PERF_SCENARIO,
+    workers: data.WORKERS,
+    loads: data.LOADS,
+    repeats: data.REPEATS,
+    stageSec: data.STAGE_SEC,
+    warmupSec: data.WARMUP_SEC,
+    sampleSec: data.SAMPLE_SEC,
+    baseTps: data.SIM_BASE_TPS,
+    encoding: data.PERF_ENCODING,
+    seed: data.PERF_SEED,
+    peers: peerCommands.map(({ name }) => name),
+    queue: data.QUEUE,
+    flushMs: data.FLUSH_MS,
+    backlogTicks: data.PERF_BACKLOG,
+    p99LimitMs: data.PERF_P99_MS,
+    isSearch: values.search ?? false,
+    resume: values.resume,
+    sabotage: values.sabotage,
+    out: values.out ?? join(PROJECT_ROOT, 'perf_runs'),
+    peerCommands,
+  };
+}
+
+function parseFlags(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        scenario: { type: 'string' },
+        search: { type: 'boolean' },
+        resume: { type: 'string' },
+        sabotage: { type: 'string' },
+        out: { type: 'string' },
+        peer: { type: 'string', multiple: true },
+      },
+    });
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    throw new EngineError('USAGE', `${text}; flags are --scenario, --search, --resume, --sabotage, --out and --peer NAME=COMMAND`, {
+      cause,
+    });
+  }
+}
+
+function readPeer(text: string): { name: string; command: string } {
+  const at = text.indexOf('=');
+  const [name, command] = [text.slice(0, at), text.slice(at + 1)];
+  if (at < 1 || command === '' || !/^[a-z0-9-]+$/.test(name)) {
+    throw new EngineError('USAGE', `--peer '${text}': expected NAME=COMMAND, the name of lower case letters, digits and hyphens`);
+  }
+  return { name, command };
+}

@@ -1,0 +1,103 @@
+/** A pipeline under test as a process: the engine, the naive twin, or another program that speaks the contract. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EngineError } from '../../engine/core/errors.ts';
+
+export interface PipelineSpec {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** A command line for a shell, in place of the two. */
+  readonly shell?: string;
+  readonly cwd: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Where logs go. */
+  readonly folder: string;
+}
+
+export interface PipelineProcess {
+  readonly pid: number;
+  /** Where it answers by HTTP, once it has said so. */
+  readonly url: string | undefined;
+  readonly isRunning: boolean;
+  /** Ends it by SIGTERM, by SIGKILL when that takes too long; returns its exit code, null after a signal. */
+  stop(): Promise<number | null>;
+  killNow(): void;
+  /** The end of what it said. */
+  said(): string;
+}
+
+const METRICS_LINE = /metrics +(http:\S+)\/metrics/;
+const STOP_MS = 60_000;
+const TAIL_CHARS = 4000;
+
+/** @throws EngineError PERF_PROCESS when it cannot be started */
+export function startPipeline({ name, command, args, shell, cwd, environment, folder }: PipelineSpec): PipelineProcess {
+  const options = { cwd, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } };
+  const child: ChildProcess = shell === undefined ? spawn(command, args, options) : spawn(shell, { ...options, shell: true });
+  const { pid } = child;
+  if (pid === undefined) throw new EngineError('PERF_PROCESS', `${name}: ${shell ?? command} could not be started`);
+  const log = createWriteStream(join(folder, `${name}.out`));
+  let said = '';
+  let url: string | undefined;
+  const hear = (chunk: Buffer): void => {
+    log.write(chunk);
+    said = (said + chunk.toString()).slice(-TAIL_CHARS);
+    url ??= METRICS_LINE.exec(said)?.[1];
+  };
+  child.stdout?.on('data', hear);
+  child.stderr?.on('data', hear);
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('error', () => resolve(null));
+    child.once('close', (code) => {
+      log.end();
+      resolve(code);
+    });
+  });
+  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
+  return {
+    pid,
+    get url() {
+      return url;
+    },
+    get isRunning() {
+      return isRunning();
+    },
+    async stop() {
+      if (isRunning()) child.kill('SIGTERM');
+      const late = new AbortController();
+      void sleep(STOP_MS, undefined, { signal: late.signal }).then(
+        () => child.kill('SIGKILL'),
+        () => undefined,
+      );
+      const code = await ended;
+      late.abort();
+      return code;
+    },
+    killNow() {
+      if (isRunning()) child.kill('SIGKILL');
+    },
+    said: () => said,
+  };
+}
+
+/** Waits until `isTrue`. @throws EngineError PERF_WAIT, with what the process said last */
+export async function waitFor(what: string, process: PipelineProcess, limitMs: number, isTrue: () => Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + limitMs;
+  while (!(await isTrue())) {
+    const why = !process.isRunning ? 'the process has ended' : performance.now() > endMs ? `not after ${limitMs} ms` : undefined;
+    if (why !== undefined)
+      throw new EngineError('PERF_WAIT', `${what}: ${why}; it said:\n${process.said().split('\n').slice(-12).join('\n')}`);
+    await sleep(50);
+  }
+}
+
+/** What the engine wrote to SUMMARY_JSON; undefined when it wrote nothing. */
+export function readSummary(
+  path: string,
+): { readonly isConserved: boolean; readonly offered: number; readonly accepted: number } | undefined {
+  if (!existsSync(path)) return undefined;
+  return JSON.parse(readFileSync(path, 'utf8'));
+}

@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { readPerfOptions } from './options.ts';
+import { planCells } from './plan.ts';
+
+const environment = { WORKERS: '1,2', LOADS: '50,200', REPEATS: '2', PERF_SEED: '7' };
+
+it('has every worker count with every load, an A/A cell for each pair, and the naive twin at each load', () => {
+  const cells = planCells(readPerfOptions([], environment));
+  const count = (runtime: string, role: string): number => cells.filter((cell) => cell.runtime === runtime && cell.role === role).length;
+  expect([count('tickwright', 'measure'), count('tickwright', 'aa'), count('naive', 'measure')]).toEqual([8, 4, 4]);
+  expect(new Set(cells.map(({ id }) => id)).size).toBe(cells.length);
+});
+
+it('draws the order from the seed', () => {
+  const order = (seed: string): string =>
+    planCells(readPerfOptions([], { ...environment, PERF_SEED: seed }))
+      .map(({ id }) => id)
+      .join();
+  expect(order('7')).toBe(order('7'));
+  expect(order('7')).not.toBe(order('8'));
+});
+
+it('measures the engine with a bug beside the engine without, and nothing else', () => {
+  const cells = planCells(readPerfOptions(['--sabotage', 'stall'], environment));
+  expect(new Set(cells.map(({ runtime }) => runtime))).toEqual(new Set(['tickwright', 'sabotaged']));
+});

@@ -1,0 +1,66 @@
+/** Which cells a run has, and in which order: drawn from its seed, so that the drift of a shared machine falls on all alike. */
+import { createPrng, type Prng } from '../../engine/core/prng.ts';
+import type { PerfOptions } from './options.ts';
+import type { CellPlan } from './report-model.ts';
+
+/** Our own naive pipeline, measured in every run beside the engine. */
+export const NAIVE = 'naive';
+export const OURS = 'tickwright';
+/** What reading alone costs: the ticks topic by the same client library, and nothing done with it. */
+export const LIMIT_CONSUME = 'limit-consume';
+/** The engine with a bug in it. */
+export const SABOTAGED = 'sabotaged';
+
+/** True for the engine, with a bug in it or without. */
+export function isEngine(runtime: string): boolean {
+  return runtime === OURS || runtime === SABOTAGED;
+}
+
+/**
+ * Every worker count with every load, as often as repeats say, one A/A cell for each pair of them, and the naive twin and the peers at each
+ * load. What is not ours knows nothing of workers: it has one.
+ */
+export function planCells(options: PerfOptions): CellPlan[] {
+  const { scenario, workers, loads, repeats, seed } = options;
+  const mode = scenario === 'pipeline' ? 'live' : 'catch-up';
+  const cells: CellPlan[] = [];
+  const add = (runtime: string, workerCount: number, symbols: number, repeat: number, role: CellPlan['role']): void => {
+    const name = runtime.replaceAll('-', '_');
+    const id = `${name}_w${workerCount}_s${symbols}_r${repeat}${role === 'aa' ? '_aa' : ''}`;
+    cells.push({ id, runtime, scenario, mode, workers: workerCount, symbols, repeat, role });
+  };
+  const isCompared = isWhole(scenario) && options.sabotage === undefined;
+  // A limit means something only where everything is there at once.
+  const others = isCompared ? [NAIVE, ...(mode === 'catch-up' ? [LIMIT_CONSUME] : []), ...options.peers] : [];
+  for (const symbols of loads) {
+    for (let repeat = 1; repeat <= repeats; repeat += 1) {
+      for (const workerCount of workers) {
+        add(OURS, workerCount, symbols, repeat, 'measure');
+        if (options.sabotage !== undefined) add(SABOTAGED, workerCount, symbols, repeat, 'measure');
+      }
+      for (const runtime of others) add(runtime, 1, symbols, repeat, 'measure');
+    }
+    for (const workerCount of workers) add(OURS, workerCount, symbols, 1, 'aa');
+  }
+  shuffle(cells, createPrng(seed));
+  return cells;
+}
+
+/** True for what writes no bars: neither right nor wrong. */
+export function isLimit(runtime: string): boolean {
+  return runtime.startsWith('limit-');
+}
+
+/** True for scenarios that go from the ticks topic to bars in both sinks. */
+export function isWhole(scenario: string): boolean {
+  return scenario === 'pipeline' || scenario === 'catch-up';
+}
+
+function shuffle<Item>(items: Item[], prng: Prng): void {
+  for (let last = items.length - 1; last > 0; last -= 1) {
+    const other = prng.nextBelow(last + 1);
+    const item = items[last]!;
+    items[last] = items[other]!;
+    items[other] = item;
+  }
+}

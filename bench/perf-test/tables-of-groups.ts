@@ -1,0 +1,206 @@
+/** Tables with a row for each group of cells. */
+import { median } from '../harness.ts';
+import type { RatioEntry } from '../manifest.ts';
+import { formatEstimate, formatFigure, formatMs, formatPercent } from './format.ts';
+import { isCounted } from './measures.ts';
+import type { CellResult, Noise } from './report-model.ts';
+import type { Row, Table } from './report-view.ts';
+import type { CellGroup } from './summarise-cells.ts';
+import { columnsOf } from './tables-of-cells.ts';
+
+const KEY_COLUMNS = ['Runtime', 'Mode', 'Symbols', 'Workers'];
+
+function keyCells(group: CellGroup): string[] {
+  return [group.runtime, group.mode, String(group.symbols), String(group.workers)];
+}
+
+function markOf(group: CellGroup): Pick<Row, 'mark'> {
+  if (group.voidCount > 0) return { mark: 'void' };
+  return group.saturatedCount > 0 ? { mark: 'saturated' } : {};
+}
+
+/** `5`, or `3 of 5, 2 VOID, 1 saturated`. */
+export function describeRepeats({ cells, voidCount, saturatedCount }: CellGroup): string {
+  const parts = [voidCount > 0 ? `${cells.length - voidCount} of ${cells.length}` : String(cells.length)];
+  if (voidCount > 0) parts.push(`${voidCount} VOID`);
+  if (saturatedCount > 0) parts.push(`${saturatedCount} saturated`);
+  return parts.join(', ');
+}
+
+export function tableGroups(groups: readonly CellGroup[]): Table {
+  return {
+    title: 'Throughput',
+    note: 'Ticks a second that came out as right bars, beside what was offered; catch-up has no schedule.',
+    columns: columnsOf([...KEY_COLUMNS, 'Repeats', 'Offered/s', 'Achieved/s', 'CPU µs/tick']),
+    rows: groups.map((group) => ({
+      ...markOf(group),
+      cells: [
+        ...keyCells(group),
+        describeRepeats(group),
+        group.mode === 'live' ? formatFigure(group.offeredPerSec) : '-',
+        formatEstimate(group.throughput),
+        formatEstimate(group.cpuUsPerTick),
+      ],
+    })),
+  };
+}
+
+/** Ours against the others, with the noise of the same measure beside each ratio. */
+export function tableRatios(ratios: readonly RatioEntry[], noise: readonly Noise[]): Table {
+  const spreadOf = (unit: string): string => {
+    const measure = unit === 'ticks/s' ? 'throughput' : 'cpuUsPerTick';
+    return formatPercent(noise.find((entry) => entry.measure === measure)?.maxDifference);
+  };
+  return {
+    title: 'Ratios',
+    note: 'More than 1: the work does more. Noise is the largest difference of an A/A pair in this run.',
+    columns: columnsOf(['Work', 'Against', 'Unit', 'Ratio', 'Noise', 'Rate of work', 'Rate against']),
+    rows: ratios.map((entry) => ({
+      cells: [
+        entry.work,
+        entry.against,
+        entry.unit,
+        formatEstimate({ median: entry.ratio, low: entry.low, high: entry.high, count: entry.rounds }),
+        spreadOf(entry.unit),
+        formatFigure(entry.workRate),
+        formatFigure(entry.againstRate),
+      ],
+    })),
+  };
+}
+
+export function tableLatency(groups: readonly CellGroup[]): Table {
+  return {
+    title: 'Latency',
+    note: 'In milliseconds, of cells that are right and not saturated.',
+    columns: columnsOf([...KEY_COLUMNS, 'Stage', 'p50', 'p90', 'p99', 'p99.9', 'max']),
+    rows: groups.flatMap((group) =>
+      group.stages.map((stage) => ({
+        cells: [
+          ...keyCells(group),
+          stage.stage,
+          formatEstimate(stage.p50, formatMs),
+          formatMs(stage.p90Us),
+          formatEstimate(stage.p99, formatMs),
+          formatMs(stage.p999Us),
+          formatMs(stage.maxUs),
+        ],
+      })),
+    ),
+    isDetail: true,
+  };
+}
+
+export function tableNoise(noise: readonly Noise[]): Table {
+  return {
+    title: 'Noise',
+    note: 'How far two runs of the same cell lie apart: |a - b| over their mean. A difference within it is none.',
+    columns: columnsOf(['Measure', 'Pairs', 'Median difference', 'Largest difference']),
+    rows: noise.map((entry) => ({
+      cells: [entry.measure, String(entry.pairs), formatPercent(entry.medianDifference), formatPercent(entry.maxDifference)],
+    })),
+  };
+}
+
+export function tableCpu(groups: readonly CellGroup[]): Table {
+  const processes = [...new Set(groups.flatMap((group) => [...group.cpuByProcess.keys()]))];
+  return {
+    title: 'Processor time by process',
+    note: 'Microseconds a right tick.',
+    columns: columnsOf([...KEY_COLUMNS, ...processes]),
+    rows: groups
+      .filter((group) => group.cpuByProcess.size > 0)
+      .map((group) => ({ cells: [...keyCells(group), ...processes.map((process) => formatFigure(group.cpuByProcess.get(process)))] })),
+  };
+}
+
+/** Medians over the right cells of a group; of series, of their largest samples. */
+export function tableResources(groups: readonly CellGroup[]): Table {
+  const titles = [
+    'Resident MiB max',
+    'Heap MiB max',
+    'Ring depth max',
+    'GC count',
+    'GC ms',
+    'GC ms max',
+    'Loop delay p99 ms',
+    'Flushes',
+    'Flush ms',
+    'Flush bytes',
+    'Flush rows',
+  ];
+  return {
+    title: 'Memory, pauses and flushes',
+    columns: columnsOf([...KEY_COLUMNS, ...titles]),
+    rows: groups
+      .filter((group) => group.voidCount < group.cells.length)
+      .map((group) => ({
+        cells: [
+          ...keyCells(group),
+          ...[
+            middle(group, (cell) => peakOf(cell.series.residentMib)),
+            middle(group, (cell) => peakOf(cell.series.heapMib)),
+            middle(group, (cell) => peakOf(cell.series.ringDepth)),
+            middle(group, (cell) => cell.gc?.count),
+            middle(group, (cell) => cell.gc?.totalMs),
+            middle(group, (cell) => cell.gc?.maxMs),
+            middle(group, (cell) => cell.eventLoopDelayMs?.p99),
+            middle(group, (cell) => cell.flushes?.count),
+            middle(group, (cell) => cell.flushes?.meanMs),
+            middle(group, (cell) => cell.flushes?.meanBytes),
+            middle(group, (cell) => cell.flushes?.meanRows),
+          ].map(formatFigure),
+        ],
+      })),
+  };
+}
+
+const IDLE_SHARE = 0.001;
+
+/** Share of one processor that each thread took. */
+export function tableThreads(groups: readonly CellGroup[]): Table {
+  return {
+    title: 'Processor time by thread',
+    note: 'Share of one processor, median of the right cells; threads that took less than a thousandth are left out.',
+    columns: columnsOf([...KEY_COLUMNS, 'Process', 'Thread', 'Share']),
+    rows: groups.flatMap((group) =>
+      namesOf(group, (cell) => cell.cpu.map(({ process, thread }) => JSON.stringify([process, thread]))).flatMap((name) => {
+        const [process, thread]: [string, string] = JSON.parse(name);
+        const share = middle(group, (cell) => {
+          const found = cell.cpu.filter((entry) => entry.process === process && entry.thread === thread);
+          return found.length === 0 ? undefined : found.reduce((sum, { cpuSec }) => sum + cpuSec, 0) / cell.duration_sec;
+        });
+        return (share ?? 0) < IDLE_SHARE ? [] : [{ cells: [...keyCells(group), process, thread, formatPercent(share)] }];
+      }),
+    ),
+    isDetail: true,
+  };
+}
+
+export function tableServers(groups: readonly CellGroup[]): Table {
+  return {
+    title: 'Servers',
+    note: 'What Postgres and Kafka say of themselves over a stage, median of the right cells.',
+    columns: columnsOf([...KEY_COLUMNS, 'Figure', 'Value']),
+    rows: groups.flatMap((group) =>
+      namesOf(group, (cell) => Object.keys(cell.servers)).map((name) => ({
+        cells: [...keyCells(group), name, formatFigure(middle(group, (cell) => cell.servers[name]))],
+      })),
+    ),
+    isDetail: true,
+  };
+}
+
+function namesOf(group: CellGroup, namesOfCell: (cell: CellResult) => readonly string[]): string[] {
+  return [...new Set(group.cells.filter(isCounted).flatMap(namesOfCell))];
+}
+
+function middle(group: CellGroup, read: (cell: CellResult) => number | null | undefined): number | undefined {
+  const values = group.cells.filter(isCounted).flatMap((cell) => read(cell) ?? []);
+  return values.length === 0 ? undefined : median(values);
+}
+
+function peakOf(samples: readonly (number | null)[]): number | undefined {
+  const known = samples.filter((value) => value !== null);
+  return known.length === 0 ? undefined : Math.max(...known);
+}
