@@ -67,6 +67,14 @@ export const KNOBS = [
   },
 
   {
+    name: 'STAGES',
+    kind: 'choice',
+    fallback: 'all',
+    choices: ['all', 'ingest', 'bars1s', 'bars1m', 'multi'],
+    group: 'Source',
+    doc: '`all`: the whole engine; else one stage of the contract among other programs, joined by Kafka topics (docs/reference/stages.md)',
+  },
+  {
     name: 'SOURCE',
     kind: 'choice',
     fallback: 'sim',
@@ -88,7 +96,7 @@ export const KNOBS = [
     fallback: 'off',
     choices: ['off', 'json', 'packed'],
     group: 'Source',
-    doc: 'simulator, `direct`: also publish its ticks to the ticks topic, best effort; `log-first`: their encoding, packed unless this is `json`',
+    doc: 'simulator, `direct`: also publish its ticks to the ticks topic, best effort; `log-first`: their encoding, packed unless this is `json`; STAGES `ingest`: their encoding, JSON unless this is `packed`',
   },
   {
     name: 'SYMBOLS',

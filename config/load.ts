@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { type Config, KNOBS, type Knob, type KnobValue } from './knobs.ts';
-import { nearestName } from './nearest.ts';
+import { nearestChoice, nearestName } from './nearest.ts';
+import { wrongStages } from './stage-rules.ts';
 
 export type Origin = 'flag' | 'environment' | '.env' | 'default';
 
@@ -56,10 +57,10 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     origins.set(knob.name, found?.origin ?? 'default');
     const parsed = schemaOf(knob).safeParse(found?.text ?? knob.fallback);
     if (parsed.success) values[knob.name] = parsed.data;
-    else faults.push(`${found?.name ?? knob.name} ${quote(knob, found?.text)}: expected ${expectation(knob)}`);
+    else faults.push(`${found?.name ?? knob.name} ${quote(knob, found?.text)}: expected ${expectation(knob, found?.text)}`);
   }
   faults.push(...wrongTexts(values));
-  if (faults.length === 0) faults.push(...brokenRelations(values as Config));
+  if (faults.length === 0) faults.push(...brokenRelations(values as Config), ...wrongStages(values as Config, origins));
   if (faults.length > 0) throw new KnobsInvalid(faults);
   return { config: values as Config, origins };
 }
@@ -90,8 +91,11 @@ function schemaOf(knob: Knob): z.ZodType<KnobValue> {
   return knob.isPowerOfTwo ? number.refine((value) => Number.isInteger(Math.log2(value))) : number;
 }
 
-function expectation(knob: Knob): string {
-  if (knob.choices) return `one of ${knob.choices.join(', ')}`;
+function expectation(knob: Knob, given: string | undefined): string {
+  if (knob.choices) {
+    const near = given === undefined ? undefined : nearestChoice(given, knob.choices);
+    return `one of ${knob.choices.join(', ')}${near === undefined ? '' : `; did you mean ${near}?`}`;
+  }
   const kind = knob.isPowerOfTwo ? 'a power of two' : knob.kind === 'integer' ? 'a whole number' : 'a number';
   return `${kind}, ${knob.min} to ${knob.max}`;
 }
@@ -148,7 +152,7 @@ function brokenRelations(config: Config): string[] {
 }
 
 /** What a source cannot do with its ticks. */
-function wrongIngest({ INGEST_MODE, PUBLISH_TICKS, SOURCE, KAFKA, KAFKA_BROKER }: Config): string[] {
+function wrongIngest({ INGEST_MODE, PUBLISH_TICKS, SOURCE, KAFKA, KAFKA_BROKER, STAGES }: Config): string[] {
   const faults: string[] = [];
   if (INGEST_MODE === 'log-first') {
     const why = 'ticks in the log have to survive a crash';
@@ -157,7 +161,8 @@ function wrongIngest({ INGEST_MODE, PUBLISH_TICKS, SOURCE, KAFKA, KAFKA_BROKER }
     if (KAFKA_BROKER === '') faults.push(`INGEST_MODE log-first: needs KAFKA_BROKER, the embedded mock cluster is volatile: ${why}`);
   }
   if (PUBLISH_TICKS !== 'off') {
-    if (SOURCE !== 'sim') faults.push(`PUBLISH_TICKS ${PUBLISH_TICKS}: for SOURCE sim; ${SOURCE} has its ticks elsewhere`);
+    if (SOURCE !== 'sim' && STAGES !== 'ingest')
+      faults.push(`PUBLISH_TICKS ${PUBLISH_TICKS}: for SOURCE sim; ${SOURCE} has its ticks elsewhere`);
     if (KAFKA === 'off') faults.push(`PUBLISH_TICKS ${PUBLISH_TICKS}: needs Kafka, KAFKA is off`);
   }
   return faults;

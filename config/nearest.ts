@@ -26,3 +26,12 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   }
   return best;
 }
+
+/** As nearestName, of values that are written in lower case. */
+export function nearestChoice(given: string, choices: readonly string[]): string | undefined {
+  const near = nearestName(
+    given,
+    choices.map((choice) => choice.toUpperCase()),
+  );
+  return choices.find((choice) => choice.toUpperCase() === near);
+}

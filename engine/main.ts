@@ -10,7 +10,8 @@ import { runExport } from './monitor/export.ts';
 import { type FeedRunOptions, runFeed } from './monitor/feed.ts';
 import { runGolden } from './monitor/golden.ts';
 import { runMatcherFlow } from './monitor/matcher-flow.ts';
-import { runEngine } from './runtime/run.ts';
+import { runIngestStage } from './runtime/ingest-stage.ts';
+import { type RunOptions, runEngine } from './runtime/run.ts';
 
 const EXIT_REFUSED = 2;
 /** A client library that does not end by itself is not waited for longer than this. */
@@ -34,6 +35,13 @@ function load(flags: Record<string, string | undefined>): LoadedConfig {
   return loadProcessConfig(Object.fromEntries(given));
 }
 
+const STAGES_HELP = 'all, or one stage among other programs: ingest, bars1s, bars1m, multi';
+
+/** `ingest` needs neither a database nor shards; every other stage is the engine with other ends. */
+function runStages(options: RunOptions): Promise<number> {
+  return options.loaded.config.STAGES === 'ingest' ? runIngestStage(options) : runEngine(options);
+}
+
 const program = new Command('tickwright')
   .description(
     'Market-data engine: ticks to bars, into Postgres and Kafka. Settings are environment variables; see docs/reference/knobs.md.',
@@ -43,7 +51,8 @@ const program = new Command('tickwright')
 program
   .command('run', { isDefault: true })
   .description('run on the source that SOURCE names (simulator by default) until stopped')
-  .action(guarded(() => runEngine({ loaded: load({}), files: [], isResume: false })));
+  .option('--stages <stage>', STAGES_HELP)
+  .action(guarded((options: { stages?: string }) => runStages({ loaded: load({ STAGES: options.stages }), files: [], isResume: false })));
 
 program
   .command('replay')
@@ -53,10 +62,11 @@ program
   .option('--format <format>', 'parse every file in this format instead of recognising it')
   .option('--symbol <symbol>', 'symbol of files that do not name one')
   .option('--resume', 'go on where the last replay into this schema was stopped')
+  .option('--stages <stage>', 'all, or ingest: the files go into the topic ticks and nowhere else')
   .action(
-    guarded((files: string[], options: { speed?: string; format?: string; symbol?: string; resume?: boolean }) =>
-      runEngine({
-        loaded: load({ SOURCE: 'replay', REPLAY_SPEED: options.speed }),
+    guarded((files: string[], options: { speed?: string; format?: string; symbol?: string; resume?: boolean; stages?: string }) =>
+      runStages({
+        loaded: load({ SOURCE: 'replay', REPLAY_SPEED: options.speed, STAGES: options.stages }),
         files,
         isResume: options.resume ?? false,
         ...(options.format === undefined ? {} : { format: options.format }),

@@ -28,6 +28,12 @@ export const OUT_KIND = {
   symbolClear: 6,
 } as const;
 
+/**
+ * What a stage that reads bars puts into the out ring beside those; no kernel knows them. barReplace: the next revision of a closed bucket, with
+ * absolute values. barInput: a bar as it was read (revision and all), to be kept. barForget: of a symbol nothing before tsStartNs need be kept.
+ */
+export const STAGE_OUT_KIND = { barReplace: 7, barInput: 8, barForget: 9 } as const;
+
 /** What an instrument's ticks are. */
 export const INSTRUMENT_KIND = { trade: 0, quote: 1 } as const;
 

@@ -8,6 +8,8 @@ export interface MetricsSnapshot {
   readonly ticksOffered: number;
   readonly ticksAccepted: number;
   readonly ticksMerged: number;
+  /** Of a stage that reads bars: how many it has taken. */
+  readonly barsRead?: { readonly timeframe: string; readonly count: number } | undefined;
   readonly refused: ReadonlyMap<string, number>;
   readonly timeframes: readonly TimeframeSnapshot[];
   readonly shards: readonly ShardSnapshot[];
@@ -108,16 +110,17 @@ function fillCounters(registry: Registry, snapshot: MetricsSnapshot): void {
   const longer = snapshot.timeframes.filter((timeframe) => timeframe.name !== '1s' && timeframe.name !== '1m');
   const second = byName.get('1s');
   const minute = byName.get('1m');
+  const readOf = (timeframe: string): number => (snapshot.barsRead?.timeframe === timeframe ? snapshot.barsRead.count : 0);
 
   count('bars_1s_ticks_total', 'ticks merged', snapshot.ticksMerged);
   count('bars_1s_written_total', '1 s bars written', second?.written ?? 0);
   count('bars_1s_published_total', '1 s bars published', second?.published ?? 0);
   gauge('bars_1s_open_symbols', 'open 1 s bars at the last checkpoint', second?.open ?? 0);
-  count('bars_1m_input_total', '1 s bars closed, input of the 1 m stage', second?.closed ?? 0);
+  count('bars_1m_input_total', '1 s bars closed or read, input of the 1 m stage', second?.closed ?? readOf('1s'));
   count('bars_1m_written_total', '1 m bars written', minute?.written ?? 0);
   count('bars_1m_published_total', '1 m bars published', minute?.published ?? 0);
   gauge('bars_1m_active_windows', 'open 1 m bars at the last checkpoint', minute?.open ?? 0);
-  count('bar_agg_input_total', '1 m bars closed, input of the multi stage', minute?.closed ?? 0);
+  count('bar_agg_input_total', '1 m bars closed or read, input of the multi stage', minute?.closed ?? readOf('1m'));
   for (const timeframe of longer) count(`bar_agg_output_${timeframe.name}_total`, `${timeframe.name} bars closed`, timeframe.closed);
   labelled(
     'bar_agg_active_windows',

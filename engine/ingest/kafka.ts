@@ -5,6 +5,7 @@ import { assert, EngineError } from '../core/errors.ts';
 import type { Message } from '../sinks/kafka/rdkafka.ts';
 import type { KafkaReader } from './kafka-reader.ts';
 import { PACKED_ENCODING, PACKED_RECORD_BYTES, PACKED_RECORDS_MAX, readPackedHeader } from './packed.ts';
+import { refusalName } from './refusal-name.ts';
 import type { IngestPort, Rejected, Source } from './source.ts';
 
 /** Messages of one run. */
@@ -12,9 +13,9 @@ const RUN_MAX = 1024;
 /** Byte of a packed message at which its record count stands, u16. */
 const PACKED_COUNT_OFFSET = 8;
 
-const REFUSAL_NAMES: ReadonlyMap<number, string> = new Map(Object.entries(REFUSAL).map(([name, code]) => [code, name]));
-
 export interface KafkaSourceOptions {
+  /** Name of the source in the tables; `kafka` unless given. */
+  readonly name?: string;
   /** A member of the group; it outlives the source. */
   readonly reader: KafkaReader;
   readonly clock: Clock;
@@ -96,7 +97,7 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
   };
 
   return {
-    name: 'kafka',
+    name: options.name ?? 'kafka',
     isReplayable: true,
     isLive: true,
     get isEnded() {
@@ -204,7 +205,7 @@ function describe(run: Run, messageIndex: number, recordIndex: number, refusal: 
     partition: message.partition,
     offset: BigInt(message.offset),
     recordIndex,
-    reason: REFUSAL_NAMES.get(refusal) ?? `refusal ${refusal}`,
+    reason: refusalName(refusal),
     raw: recordIndex < 0 ? value : value.subarray(at, at + PACKED_RECORD_BYTES),
   };
 }

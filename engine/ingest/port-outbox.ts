@@ -1,5 +1,5 @@
 /**
- * The producer's end of a shard's tick ring. What finds no room waits here, in order, and goes out before anything else; so a symbol
+ * The producer's end of a shard's tick ring, or of the out ring of a stage that reads bars. What finds no room waits here, in order, and goes out before anything else; so a symbol
  * can be registered at any time, and nothing is lost when a ring is full. Main thread only.
  */
 import { assert } from '../core/errors.ts';
@@ -14,7 +14,7 @@ export interface Outbox {
 }
 
 /** `recordsMax` bounds what may wait: callers ask `room()` first, and only registrations come unasked. */
-export function createOutbox(ring: Ring, recordsMax: number): Outbox {
+export function createOutbox(ring: Ring, recordsMax: number, recordWords = TICK_WORDS): Outbox {
   let waiting = new Int32Array(0);
   let from = 0;
   let to = 0;
@@ -22,7 +22,7 @@ export function createOutbox(ring: Ring, recordsMax: number): Outbox {
   const drain = (): void => {
     const count = Math.min(ring.free(), to - from);
     if (count === 0) return;
-    ring.publish(waiting, from * TICK_WORDS, count);
+    ring.publish(waiting, from * recordWords, count);
     from += count;
     if (from === to) {
       from = 0;
@@ -32,9 +32,9 @@ export function createOutbox(ring: Ring, recordsMax: number): Outbox {
 
   const reserve = (count: number): void => {
     assert(to - from + count <= recordsMax, `${to - from + count} records wait for a tick ring, at most ${recordsMax}`);
-    if ((to + count) * TICK_WORDS <= waiting.length) return;
-    const grown = new Int32Array(Math.max(64, (to - from + count) * 2) * TICK_WORDS);
-    grown.set(waiting.subarray(from * TICK_WORDS, to * TICK_WORDS));
+    if ((to + count) * recordWords <= waiting.length) return;
+    const grown = new Int32Array(Math.max(64, (to - from + count) * 2) * recordWords);
+    grown.set(waiting.subarray(from * recordWords, to * recordWords));
     waiting = grown;
     to -= from;
     from = 0;
@@ -53,7 +53,7 @@ export function createOutbox(ring: Ring, recordsMax: number): Outbox {
         return;
       }
       reserve(count);
-      waiting.set(source.subarray(sourceIndex, sourceIndex + count * TICK_WORDS), to * TICK_WORDS);
+      waiting.set(source.subarray(sourceIndex, sourceIndex + count * recordWords), to * recordWords);
       to += count;
       drain();
     },

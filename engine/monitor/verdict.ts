@@ -10,6 +10,8 @@ export interface StoredVerdictRequest extends Database {
   readonly run: number;
   /** Those of the run. */
   readonly timeframes: readonly Timeframe[];
+  /** True where each timeframe's open buckets hold all that it has not closed: those of a stage that reads bars. */
+  readonly isEachWhole?: boolean;
 }
 
 /**
@@ -22,12 +24,13 @@ export async function judgeStored({
   source,
   run,
   timeframes,
+  isEachWhole = false,
 }: StoredVerdictRequest): Promise<ConservationLine[]> {
   return await withConnection(connectionString, schema, async (client) => {
     await client.query('begin isolation level repeatable read read only');
     const accepted = await readAccepted(client, source, run);
     const open = await readOpenSums(client, run, timeframes);
-    const parents = timeframeParents(timeframes.map(({ seconds }) => seconds));
+    const parents = isEachWhole ? timeframes.map(() => -1) : timeframeParents(timeframes.map(({ seconds }) => seconds));
     const inputs: ConservationInput[] = [];
     for (const [index, { name }] of timeframes.entries()) {
       inputs.push(await readHeld(client, { run, index, name, open: openBelow(open, parents, index) }));

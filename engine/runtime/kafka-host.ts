@@ -1,9 +1,10 @@
-/** The ticks topic by consumer group: each partition that the group gives out is a lane. */
+/** The ticks topic, or the one that a stage reads, by consumer group: each partition that the group gives out is a lane. */
 import { SYSTEM_PAUSE } from '../core/clock.ts';
 import type { HealthPart } from '../gateway/http.ts';
 import { createKafkaSource, type KafkaFeed } from '../ingest/kafka.ts';
 import { createKafkaReader } from '../ingest/kafka-reader.ts';
 import { type HostParts, requireKafka, type SourceHost } from './source-host.ts';
+import { stageOf, stageTitle } from './stage.ts';
 
 export interface KafkaHost extends SourceHost {
   /** True once the group has given out partitions, none perhaps. */
@@ -20,13 +21,14 @@ export function ticksTopicOf({ config }: HostParts): string {
  */
 export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
   const { config, clock } = parts;
-  const kafka = requireKafka(parts, 'SOURCE kafka');
-  const topic = ticksTopicOf(parts);
+  const stage = stageOf(config);
+  const { topic, group, source: name } = stage;
+  const kafka = requireKafka(parts, stage.name === 'all' ? 'SOURCE kafka' : `STAGES ${stage.name}`);
   const reader = createKafkaReader({
     library: kafka.library,
     brokers: kafka.brokers,
     topic,
-    group: config.KAFKA_GROUP,
+    group,
     engineId: config.ENGINE_ID,
     sessionMs: config.KAFKA_SESSION_MS,
     clock,
@@ -44,10 +46,10 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
     return { name: 'source', isUp, detail: reader.health.detail, sinceMs };
   };
   return {
-    name: 'kafka',
+    name,
     isLive: true,
     isLaned: true,
-    title: `Kafka topic ${topic}, group ${config.KAFKA_GROUP}`,
+    title: stage.name === 'all' ? `Kafka topic ${topic}, group ${group}` : `${stageTitle(stage, config.TOPIC_PREFIX)}, group ${group}`,
     crashLoss: '',
     isJoined: () => reader.assigned !== undefined,
     start: () => reader.join(),
@@ -59,6 +61,7 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
     },
     open: (letters, lanes) =>
       createKafkaSource({
+        name,
         reader,
         clock,
         partitions: lanes,
@@ -68,7 +71,7 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
           letters.add(rejected);
         },
       }),
-    openUntil: (until, lanes) => createKafkaSource({ reader, clock, partitions: lanes, until, onRejected: () => undefined }),
+    openUntil: (until, lanes) => createKafkaSource({ name, reader, clock, partitions: lanes, until, onRejected: () => undefined }),
     endSession: () => reader.end(),
     health: () => [health()],
     feed: () => undefined,

@@ -10,6 +10,7 @@ import { isRetryable } from '../sinks/postgres/connection.ts';
 import { readWriterCounters } from '../sinks/postgres/writer-counters.ts';
 import type { ExchangeHost } from './exchange-host.ts';
 import type { SourceHost } from './source-host.ts';
+import type { StageLine } from './stage.ts';
 import { createShardStatsReader, type ShardStats, sumColumns } from './stats.ts';
 import type { StatusSample } from './status.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -51,9 +52,11 @@ export interface ObserverParts {
   readonly exchange?: Pick<ExchangeHost, 'health' | 'counts'> | undefined;
   readonly stages: Stages;
   readonly clock: Clock;
+  /** Of a single stage. */
+  readonly stage?: StageLine | undefined;
 }
 
-export function createObserver({ timeframes, supervisor, host, exchange, stages, clock }: ObserverParts): Observer {
+export function createObserver({ timeframes, supervisor, host, exchange, stages, clock, stage }: ObserverParts): Observer {
   const startedMs = clock.wallMs();
   let postgres: HealthPart = { name: 'postgres', isUp: false, detail: 'connecting', sinceMs: startedMs };
   /** Between two sessions, when Kafka is why there is none. */
@@ -103,7 +106,8 @@ export function createObserver({ timeframes, supervisor, host, exchange, stages,
     return {
       ticksOffered: totals.offered,
       ticksAccepted: totals.accepted,
-      ticksMerged: totals.ticksMerged,
+      ticksMerged: stage?.input === undefined ? totals.ticksMerged : 0,
+      barsRead: stage?.input === undefined ? undefined : { timeframe: stage.input, count: totals.ticksMerged },
       refused: totals.refused,
       timeframes: timeframes.map(({ name, seconds }, index) => ({
         name,
@@ -146,11 +150,13 @@ export function createObserver({ timeframes, supervisor, host, exchange, stages,
       open();
       return {
         atMs: clock.wallMs(),
+        flow: stage?.flow,
+        inputUnit: stage?.input === undefined ? 'ticks' : 'bars in',
         offered: totals.offered,
         refused: sum(totals.refused.values()),
         bars: timeframes.map(({ name }, index) => ({ timeframe: name, count: totals.closed[index]! })),
         ringDepths: shards().map((shard) => shard.tickDepth),
-        tickToBarP99Us: stages['tickToBar']!.stage.recentP99Us,
+        tickToBarP99Us: stage?.input === undefined ? stages['tickToBar']!.stage.recentP99Us : undefined,
         openEpochs: engine?.openEpochs ?? 0,
         phase: phase === 'running' ? (engine?.phase ?? phase) : phase,
         alarms: alarmsOf(health(), engine?.phase === 'running' ? lagMs() : 0),

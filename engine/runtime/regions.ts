@@ -5,6 +5,7 @@ import { createMemory } from '../kernel/host.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import { formatRegion, mapRegion, type RegionShape } from '../memory/region.ts';
 import type { StoredState } from '../sinks/postgres/state.ts';
+import { stageOf } from './stage.ts';
 
 /** Partitions a source may have. */
 export const PARTITION_CAPACITY = 256;
@@ -26,7 +27,9 @@ export function makeRegions(
   place: RegionPlace = { outCapacity: OUT_CAPACITY, createMemory },
 ): WebAssembly.Memory[] {
   const latenessNs = Math.max(config.LATENESS_MS * 1e6, openSpanNs(stored));
-  return Array.from({ length: config.WORKERS }, (_, shardIndex) => {
+  // A stage that reads bars has one, of which it uses the out ring.
+  const count = stageOf(config).input === undefined ? config.WORKERS : 1;
+  return Array.from({ length: count }, (_, shardIndex) => {
     const shape: RegionShape = {
       shardIndex,
       tickCapacity: config.QUEUE,

@@ -1,15 +1,14 @@
 /** One run of the engine, from opening servers to the verdict. */
-import { writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedConfig } from '../../config/load.ts';
 import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../core/clock.ts';
-import { EngineError, messageOf } from '../core/errors.ts';
+import { messageOf } from '../core/errors.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { PROJECT_ROOT } from '../core/root.ts';
 import { type Gateway, startGateway } from '../gateway/http.ts';
 import { loadInstruments } from '../market/instrument-book.ts';
-import { parseTimeframes, type Timeframe } from '../market/timeframes.ts';
+import type { Timeframe } from '../market/timeframes.ts';
 import type { ConservationLine } from '../monitor/conservation.ts';
 import { judgeStored } from '../monitor/verdict.ts';
 import { isRetryable } from '../sinks/postgres/connection.ts';
@@ -27,10 +26,12 @@ import { openSession, type Session, type SessionParts } from './session.ts';
 import { handleSignals, type Signals } from './signals.ts';
 import type { SourceHost } from './source-host.ts';
 import { checkSource, openSourceHost } from './sources.ts';
+import { stageLine, stageOf } from './stage.ts';
 import { createStatusDisplay, type StatusDisplay } from './status.ts';
 import { checkResume } from './stored.ts';
 import { summariseRun } from './summarise.ts';
-import { isAccounted, renderSummary, type Summary, summaryToJson } from './summary.ts';
+import { isAccounted, renderSummary, summaryToJson } from './summary.ts';
+import { writeSummary } from './summary-file.ts';
 import { createSupervisor, type Supervisor } from './supervisor.ts';
 
 const EXIT_CONSERVED = 0;
@@ -53,6 +54,7 @@ export interface RunOptions {
 interface Run {
   readonly options: RunOptions;
   readonly timeframes: readonly Timeframe[];
+  readonly isEachWhole: boolean;
   readonly servers: Servers;
   readonly database: Database;
   readonly host: SourceHost;
@@ -68,7 +70,7 @@ interface Run {
 /** Runs until the source ends or a signal comes. Returns the exit code: 0 only when conserved. */
 export async function runEngine(options: RunOptions): Promise<number> {
   const { config } = options.loaded;
-  const timeframes = parseTimeframes(config.TIMEFRAMES);
+  const { timeframes } = stageOf(config);
   checkSource(options);
   const log = createLogger(config.LOG_LEVEL, config.LOG_FILE);
   const display = createStatusDisplay(process.stdout, PLAIN_STATUS_MS);
@@ -101,6 +103,7 @@ interface Base {
 async function runOn(servers: Servers, base: Base): Promise<number> {
   const { options, timeframes, log, display, signals } = base;
   const { config } = options.loaded;
+  const isEachWhole = stageOf(config).input !== undefined;
   const database = { connectionString: servers.postgres.connectionString, schema: config.PG_SCHEMA };
   const host = openSourceHost(options, servers, { clock: SYSTEM_CLOCK, log });
   const { files, isResume } = options;
@@ -112,7 +115,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     files: files.map((file) => basename(file)),
     goesOn: host.isLive || isResume,
   });
-  const before = await judgeStored({ ...database, source: host.name, run, timeframes });
+  const before = await judgeStored({ ...database, source: host.name, run, timeframes, isEachWhole });
   const exchange = await openExchangeIfOn({
     config,
     database,
@@ -160,7 +163,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     },
     onSessionEnd: () => void observer.open(),
   });
-  const observer = createObserver({ timeframes, supervisor, host, exchange, stages, clock: SYSTEM_CLOCK });
+  const observer = createObserver({ timeframes, supervisor, host, exchange, stages, clock: SYSTEM_CLOCK, stage: stageLine(config) });
   const sessionParts: SessionParts = {
     config,
     timeframes,
@@ -180,7 +183,21 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
       if (message.type === 'latency') stages[message.stage]?.stage.add(message.encoded);
     },
   };
-  const parts: Run = { options, timeframes, servers, database, host, run, supervisor, exchange, observer, stages, display, log };
+  const parts: Run = {
+    options,
+    timeframes,
+    isEachWhole,
+    servers,
+    database,
+    host,
+    run,
+    supervisor,
+    exchange,
+    observer,
+    stages,
+    display,
+    log,
+  };
   const watch = watchRuntime(stages);
   try {
     gateway = await startGateway({
@@ -245,7 +262,7 @@ async function cycle(parts: Run, before: readonly ConservationLine[], gateway: G
   await insist(parts, () => endRun({ ...database, run: parts.run, isConserved: isGood, summary: summaryToJson(summary) }));
   display.print([...renderSummary(summary), ...(parts.exchange?.notes() ?? []).map((note) => `  ${note}`)]);
   log.info({ summary: JSON.parse(summaryToJson(summary)) as unknown }, 'summary');
-  writeSummary(parts.options.loaded.config.SUMMARY_JSON, summary);
+  writeSummary(parts.options.loaded.config.SUMMARY_JSON, summaryToJson(summary));
   return isGood ? EXIT_CONSERVED : EXIT_NOT_CONSERVED;
 }
 
@@ -261,15 +278,6 @@ async function insist<T>({ display, log }: Run, attempt: () => Promise<T>): Prom
       if (tries === 0) display.print([`waiting for Postgres to read the summary back: ${messageOf(error)}`]);
       await sleep(READ_BACK_REST_MS);
     }
-  }
-}
-
-function writeSummary(path: string, summary: Summary): void {
-  if (path === '') return;
-  try {
-    writeFileSync(path, summaryToJson(summary));
-  } catch (cause) {
-    throw new EngineError('SUMMARY_UNWRITTEN', `SUMMARY_JSON '${path}': ${messageOf(cause)}; name a file that can be written`, { cause });
   }
 }
 

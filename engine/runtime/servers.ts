@@ -7,6 +7,7 @@ import type { Rdkafka } from '../sinks/kafka/rdkafka.ts';
 import { ensureTopics, planTopics, touchTopics } from '../sinks/kafka/topics.ts';
 import { migrate } from '../sinks/postgres/migrate.ts';
 import { openPostgres, type PostgresServer } from '../sinks/postgres/server.ts';
+import { stageOf } from './stage.ts';
 
 export interface KafkaServer {
   readonly library: Rdkafka;
@@ -58,7 +59,8 @@ async function openKafka(config: Config, timeframes: readonly Timeframe[], say: 
     say(`Kafka is off: ${reason}`);
     return off('off: the client could not be loaded');
   }
-  const names = timeframes.map((timeframe) => timeframe.name);
+  const { input } = stageOf(config);
+  const names = [...(input ? [input] : []), ...timeframes].map((timeframe) => timeframe.name);
   const plans = planTopics(config, names);
   if (config.KAFKA_BROKER !== '') {
     const ensured = await ensureTopics(library, config.KAFKA_BROKER, plans);

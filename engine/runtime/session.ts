@@ -20,6 +20,7 @@ import type { StopReason } from './engine.ts';
 import { createLetters } from './letters.ts';
 import type { Servers } from './servers.ts';
 import type { SourceHost } from './source-host.ts';
+import { stageOf } from './stage.ts';
 import { buildTopology, type Seams, type Topology } from './topology.ts';
 import { readTotals, type Totals } from './totals.ts';
 
@@ -77,7 +78,8 @@ export async function openSession(parts: SessionParts, lanes: readonly number[])
   const transactions: TransactionOptions | undefined = servers.kafka && {
     transactionalId: transactionalIdOf(identity, claim.token),
     markerGroup: markerGroupOf(identity),
-    markerTopic: `${config.TOPIC_PREFIX}${config.TICKS_TOPIC}`,
+    // Its partitions are the lanes.
+    markerTopic: stageOf(config).topic,
     lanes,
     isOwner: () => store.owns({ source, token: claim.token, lanes }),
   };

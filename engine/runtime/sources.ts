@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import { FORMATS } from '../ingest/replay/formats.ts';
-import { createReplaySource } from '../ingest/replay.ts';
+import { createReplaySource, type ReplaySource } from '../ingest/replay.ts';
 import { createSimSource } from '../ingest/sim.ts';
 import { besideHost, directHost } from './direct-host.ts';
 import { kafkaHost } from './kafka-host.ts';
@@ -37,6 +37,7 @@ export function openSourceHost(options: RunOptions, servers: Servers, system: Pi
   const { clock } = system;
   const { config } = options.loaded;
   const parts: HostParts = { config, servers, ...system };
+  if (config.STAGES !== 'all') return kafkaHost(parts);
   switch (config.SOURCE) {
     case 'sim':
       if (config.INGEST_MODE === 'log-first') return logFirstHost(parts, simSource(parts));
@@ -48,7 +49,14 @@ export function openSourceHost(options: RunOptions, servers: Servers, system: Pi
   }
 }
 
-function simSource({ config, clock }: HostParts): LiveSource {
+/** The source of the stage `ingest`: what it hands over is written to the ticks topic. */
+export function sourceToLog(options: RunOptions, clock: Clock): LiveSource {
+  const { config } = options.loaded;
+  if (config.SOURCE !== 'replay') return simSource({ config, clock });
+  return { name: 'replay', title: replayTitle(options), open: () => openReplay(options, clock) };
+}
+
+function simSource({ config, clock }: Pick<HostParts, 'config' | 'clock'>): LiveSource {
   const rate = config.SIM_SYMBOLS * config.SIM_BASE_TPS;
   return {
     name: 'sim',
@@ -57,22 +65,29 @@ function simSource({ config, clock }: HostParts): LiveSource {
   };
 }
 
+function replayTitle({ files, loaded: { config } }: RunOptions): string {
+  return `replay of ${files.length} files at ${config.REPLAY_SPEED === 'max' ? 'full speed' : `${config.REPLAY_SPEED} x real time`}`;
+}
+
+function openReplay({ files, format, symbol, loaded: { config } }: RunOptions, clock: Clock): ReplaySource {
+  return createReplaySource({
+    files,
+    speed: config.REPLAY_SPEED === 'max' ? 'max' : Number(config.REPLAY_SPEED),
+    clock,
+    ...(format === undefined ? {} : { format }),
+    ...(symbol === undefined ? {} : { symbol }),
+  });
+}
+
 function replayHost(options: RunOptions, clock: Clock): SourceHost {
-  const { config } = options.loaded;
   let ignoredCount = (): number => 0;
   return singleHost({
     name: 'replay',
     isLive: false,
     crashLoss: '',
-    title: `replay of ${options.files.length} files at ${config.REPLAY_SPEED === 'max' ? 'full speed' : `${config.REPLAY_SPEED} x real time`}`,
+    title: replayTitle(options),
     open() {
-      const source = createReplaySource({
-        files: options.files,
-        speed: config.REPLAY_SPEED === 'max' ? 'max' : Number(config.REPLAY_SPEED),
-        clock,
-        ...(options.format === undefined ? {} : { format: options.format }),
-        ...(options.symbol === undefined ? {} : { symbol: options.symbol }),
-      });
+      const source = openReplay(options, clock);
       ignoredCount = () => source.ignoredCount;
       return source;
     },

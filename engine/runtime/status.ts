@@ -5,13 +5,18 @@ import { formatCount, formatMicros, formatRate } from './text.ts';
 
 export interface StatusSample {
   readonly atMs: number;
+  /** What a single stage reads and writes. */
+  readonly flow?: string | undefined;
+  /** What is counted as offered; ticks unless given. */
+  readonly inputUnit?: string;
   readonly offered: number;
   readonly refused: number;
   /** Final bars so far, by timeframe. */
   readonly bars: readonly { readonly timeframe: string; readonly count: number }[];
   /** Slots in use by shard. */
   readonly ringDepths: readonly number[];
-  readonly tickToBarP99Us: number;
+  /** Undefined where no ticks are merged. */
+  readonly tickToBarP99Us: number | undefined;
   readonly openEpochs: number;
   readonly phase: string;
   /** Things that are wrong now. */
@@ -33,12 +38,13 @@ export function renderStatus(sample: StatusSample, previous: StatusSample): stri
   const rate = (now: number, before: number): string => formatRate(Math.max(0, now - before) / seconds);
   const bars = sample.bars.map((bar, index) => `${bar.timeframe} ${rate(bar.count, previous.bars[index]?.count ?? 0)}`);
   const parts = [
+    sample.flow ?? '',
     sample.phase === 'running' ? '' : sample.phase,
-    `ticks/s ${rate(sample.offered, previous.offered)}`,
-    `bars/s ${bars.join(' ')}`,
-    `ring ${sample.ringDepths.join(' ')}`,
+    `${sample.inputUnit ?? 'ticks'}/s ${rate(sample.offered, previous.offered)}`,
+    bars.length === 0 ? '' : `bars/s ${bars.join(' ')}`,
+    sample.ringDepths.length === 0 ? '' : `ring ${sample.ringDepths.join(' ')}`,
     `dropped ${formatCount(sample.refused)}`,
-    `p99 tick to bar ${formatMicros(sample.tickToBarP99Us)}`,
+    sample.tickToBarP99Us === undefined ? '' : `p99 tick to bar ${formatMicros(sample.tickToBarP99Us)}`,
     `total ${formatCount(sample.offered)}`,
     ...sample.alarms,
   ];

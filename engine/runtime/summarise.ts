@@ -12,6 +12,7 @@ import type { Supervisor } from './supervisor.ts';
 
 export interface SummaryParts extends Database {
   readonly timeframes: readonly Timeframe[];
+  readonly isEachWhole: boolean;
   readonly host: SourceHost;
   readonly run: number;
   readonly supervisor: Supervisor;
@@ -33,6 +34,7 @@ export async function summariseRun(parts: SummaryParts): Promise<Summary> {
   const cpu = process.cpuUsage();
   return {
     source: host.title,
+    input: parts.isEachWhole ? 'bars' : 'ticks',
     run,
     reason,
     elapsedSec,

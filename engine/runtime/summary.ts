@@ -5,6 +5,8 @@ import { formatCount, formatMicros, formatTable } from './text.ts';
 
 export interface Summary {
   readonly source: string;
+  /** What is counted as offered and accepted; of bars, a later revision counts too. */
+  readonly input: 'ticks' | 'bars';
   readonly run: number;
   readonly reason: string;
   readonly elapsedSec: number;
@@ -32,6 +34,8 @@ const STAGE_TITLES: Readonly<Record<string, string>> = {
   barToAck: 'bar end to Kafka ack',
 };
 
+const CONSERVATION_OF = { ticks: 'ticks counted before the rings', bars: 'trades of the bars that were read' } as const;
+
 /** True when everything the source offered is accounted for. */
 export function isAccounted(summary: Pick<Summary, 'offered' | 'accepted' | 'refused'>): boolean {
   const refused = Object.values(summary.refused).reduce((sum, count) => sum + count, 0);
@@ -43,7 +47,7 @@ export function renderSummary(summary: Summary): string[] {
   const refused = Object.entries(summary.refused).filter(([, count]) => count > 0);
   lines.push(
     ...formatTable([
-      ['  ticks offered', formatCount(summary.offered)],
+      [`  ${summary.input} offered`, formatCount(summary.offered)],
       ['  accepted', formatCount(summary.accepted)],
       ...refused.map(([reason, count]) => [`  dropped: ${reason}`, formatCount(count)]),
       ...(refused.length === 0 ? [['  dropped', '0']] : []),
@@ -54,7 +58,7 @@ export function renderSummary(summary: Summary): string[] {
   if (!isAccounted(summary)) lines.push('  NOT ACCOUNTED FOR: offered differs from accepted plus dropped');
   lines.push('', ...barTable(summary), '');
   const verdict = summary.isConserved ? 'CONSERVED' : 'NOT CONSERVED';
-  lines.push(`Conservation: ${verdict} (ticks counted before the rings against bars read back from Postgres)`);
+  lines.push(`Conservation: ${verdict} (${CONSERVATION_OF[summary.input]} against bars read back from Postgres)`);
   for (const line of summary.conservation) if (!line.isConserved) lines.push(`  ${line.timeframe}: ${differenceOf(line)}`);
   lines.push('', ...latencyTable(summary), ...summary.notes.map((note) => `note: ${note}`));
   return lines;

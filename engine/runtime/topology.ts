@@ -3,7 +3,8 @@
  *
  *   source ─▶ ingest ─▶ tick ring[s] ─▶ shard worker[s] ─▶ out ring[s] ─▶ postgres writer ─▶ committed ring ─▶ publisher
  *
- * main: source, ingest, publisher, engine (duty cycle). Workers: one per shard, one for Postgres.
+ * main: source, ingest, publisher, engine (duty cycle). Workers: one per shard, one for Postgres. A stage that reads bars combines them on main and
+ * has no shards.
  */
 
 import type { Config } from '../../config/knobs.ts';
@@ -12,9 +13,8 @@ import { BARRIER_FLAG } from '../../schemas/records.ts';
 import { type Clock, type Pause, SYSTEM_CLOCK, SYSTEM_PAUSE } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { createIngest, type Ingest } from '../ingest/port.ts';
+import type { Ingest } from '../ingest/port.ts';
 import type { Source } from '../ingest/source.ts';
-import { createBarKernel } from '../kernel/bars.ts';
 import type { InstrumentBook } from '../market/instrument-book.ts';
 import { allocateSymbols, openSymbols, type SymbolDictionary } from '../market/instruments.ts';
 import type { Timeframe } from '../market/timeframes.ts';
@@ -25,12 +25,13 @@ import { type BarPublisher, createBarPublisher } from '../sinks/kafka/publisher.
 import type { FromWriter, ToWriter, WriterStart } from '../sinks/messages.ts';
 import type { LaneClaim } from '../sinks/postgres/lanes.ts';
 import { WRITER_COUNTER, WRITER_COUNTERS_BYTES } from '../sinks/postgres/writer-counters.ts';
+import { openBarBuilder } from './bar-builder.ts';
+import { type BuilderParts, openTickBuilder } from './builder.ts';
 import { createEngine, type Engine } from './engine.ts';
 import type { Letters } from './letters.ts';
-import { rebuildOpenState } from './rebuild.ts';
-import { makeRegions, PARTITION_CAPACITY, type RegionPlace } from './regions.ts';
-import { restoreState } from './restore.ts';
+import { makeRegions, type RegionPlace } from './regions.ts';
 import type { Servers } from './servers.ts';
+import { stageOf } from './stage.ts';
 import { createWatchdog, type Heartbeat, untilReady } from './watchdog.ts';
 import { type StartWorker, startWorker, type WorkerHandle } from './workers.ts';
 
@@ -86,23 +87,11 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
   const { config, timeframes, servers, source, log } = options;
   const { clock = SYSTEM_CLOCK, pause = SYSTEM_PAUSE, start = startWorker, place } = options.seams ?? {};
   const { claim } = options;
+  const stage = stageOf(config);
   const regions = makeRegions(config, timeframes, claim.state, place);
   const symbols = openSymbols(allocateSymbols(config.SYMBOLS_MAX));
-  const ingest = createIngest({
-    regions,
-    symbols,
-    book: options.book,
-    clock,
-    latenessNs: config.LATENESS_MS * 1e6,
-    amendNs: BigInt(config.AMEND_SEC) * 1_000_000_000n,
-    futureNs: config.FUTURE_MS * 1e6,
-    isStrict: config.SYMBOLS === 'strict',
-    partitionCapacity: PARTITION_CAPACITY,
-  });
-  const kernels = regions.map((memory) => createBarKernel(memory));
-  for (const kernel of kernels) kernel.init();
-  restoreState(claim.state, { ingest, kernels, symbols });
-  if (claim.state.rebuild.size > 0) await rebuildOpenState({ ...options, state: claim.state, regions, kernels, ingest, clock });
+  const parts: BuilderParts = { config, timeframes, regions, symbols, book: options.book, clock, state: claim.state };
+  const ingest = stage.input === undefined ? await openTickBuilder(parts, options) : openBarBuilder(parts, stage);
 
   const committedRing = servers.kafka ? allocateRing(config.COMMITTED_QUEUE, BAR_SIZE) : undefined;
   const publisher =
@@ -141,8 +130,11 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     rebuiltPartitions: [...claim.state.rebuild.keys()],
     counters: writerCounters,
     isLive: source.isLive,
+    readsBars: stage.input !== undefined,
   };
-  let notReady = 1 + regions.length;
+  // Bars are combined on main, with no thread of their own.
+  const shardRegions = stage.input === undefined ? regions : [];
+  let notReady = 1 + shardRegions.length;
   let announceReady = (): void => undefined;
   let announceFailure = (_error: Error): void => undefined;
   const ready = new Promise<void>((resolve, reject) => {
@@ -170,7 +162,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     },
     onFailure: fail,
   });
-  const shards = regions.map((memory, shardIndex) =>
+  const shards = shardRegions.map((memory, shardIndex) =>
     start<FromShard, never>({
       name: `shard-${shardIndex}`,
       file: 'shard',

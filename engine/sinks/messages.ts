@@ -39,6 +39,8 @@ export interface WriterStart {
   /** Float64Array of WRITER_COUNTER slots that the writer alone writes. */
   readonly counters: SharedArrayBuffer;
   readonly isLive: boolean;
+  /** True for a stage that reads bars, and keeps them. */
+  readonly readsBars?: boolean;
   /** What this engine owns of the source, by the claim `token`. */
   readonly lanes: readonly number[];
   /** True when a lane is a partition, so that engines share the source; else lane 0 stands for all partitions. */

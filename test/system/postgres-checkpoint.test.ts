@@ -357,6 +357,7 @@ describe('a schema from before there were checkpoints', () => {
       '0005_state_version',
       '0006_orders',
       '0007_book_calendar',
+      '0008_stage_bars',
     ]);
     const lines = await judgeStored({ connectionString, schema, source: 'kafka', run: 3, timeframes });
     expect(lines.map(({ expected, isConserved }) => [expected, isConserved])).toEqual(

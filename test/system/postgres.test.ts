@@ -50,6 +50,7 @@ describe('migrations', () => {
       '0005_state_version',
       '0006_orders',
       '0007_book_calendar',
+      '0008_stage_bars',
       'tables of 60m',
       'tables of 1d',
     ]);

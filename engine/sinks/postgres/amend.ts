@@ -1,9 +1,11 @@
 /**
  * Turns amendment deltas into revisions. The base of a bucket is its first revision when that is of the same epoch, else the row in the
- * table, if this run wrote it. Deltas merge in order of arrival; each makes the next revision, with absolute values.
+ * table, if this run wrote it. Deltas merge in order of arrival; each makes the next revision, with absolute values. A stage that reads bars
+ * gives the next revision in full instead.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as L from '../../../schemas/layout.gen.ts';
+import { STAGE_OUT_KIND } from '../../../schemas/records.ts';
 import type { Timeframe } from '../../market/timeframes.ts';
 import { type BarValues, isQuoteRecord, mergeDelta, readBar, writeBar } from './bar-record.ts';
 import { type EpochBatch, tableIndex } from './collect.ts';
@@ -76,10 +78,20 @@ export async function amend(readRows: ReadRows, batch: Pick<EpochBatch, 'finals'
     if (index % DELTAS_PER_TURN === DELTAS_PER_TURN - 1) await nextTurn();
     const bucket = buckets.get(keyOf(deltas, index)) ?? bucketOf(deltas, index);
     const delta = readBar(deltas, index);
-    bucket.values = bucket.values === undefined ? { ...delta, revision: 0 } : mergeDelta(bucket.values, delta);
+    bucket.values = nextRevision(bucket.values, delta, isWhole(deltas, index));
     writeBar(revisions, index, bucket.values);
   }
   for (const { lastIndex } of buckets.values()) last.append(revisions.i32, lastIndex * BAR_WORDS, 1);
+}
+
+/** True for a record that holds the next revision in full, and not what is to be merged into the one before. */
+function isWhole({ i32 }: RecordList, index: number): boolean {
+  return i32[index * BAR_WORDS + L.BAR_KIND_I32] === STAGE_OUT_KIND.barReplace;
+}
+
+function nextRevision(before: BarValues | undefined, delta: BarValues, isReplaced: boolean): BarValues {
+  if (before === undefined) return { ...delta, revision: 0 };
+  return isReplaced ? { ...delta, revision: before.revision + 1 } : mergeDelta(before, delta);
 }
 
 function keyOf({ i32, i64 }: RecordList, index: number): string {

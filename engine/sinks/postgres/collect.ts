@@ -3,7 +3,7 @@
  * left alone until the barriers of all the others are there. So at most one epoch is being collected while another is committed.
  */
 import * as L from '../../../schemas/layout.gen.ts';
-import { INSTRUMENT_KIND, OUT_KIND } from '../../../schemas/records.ts';
+import { INSTRUMENT_KIND, OUT_KIND, STAGE_OUT_KIND } from '../../../schemas/records.ts';
 import { assert } from '../../core/errors.ts';
 import { readInt64 } from '../../core/int64.ts';
 import { TIMEFRAMES_LIMIT } from '../../memory/region.ts';
@@ -13,12 +13,16 @@ import { BAR_WORDS, createRecordList, type RecordList } from './record-list.ts';
 export interface EpochBatch {
   /** 0 until its first barrier was seen. */
   epoch: number;
-  /** First revisions, amendment deltas, open buckets, symbols with nothing open and late ticks, each in order of arrival per shard. */
+  /** First revisions, amendment deltas (or next revisions in full), open buckets, symbols with nothing open and late ticks, each in order of arrival per shard. */
   readonly finals: RecordList;
   readonly deltas: RecordList;
   readonly opens: RecordList;
   readonly clears: RecordList;
   readonly lates: RecordList;
+  /** Bars that a stage has read, where it reads bars. */
+  readonly inputs: RecordList;
+  /** Up to where it has forgotten them. */
+  readonly forgets: RecordList;
   /** First revisions by `tableIndex`. */
   readonly finalCounts: Int32Array;
 }
@@ -48,6 +52,8 @@ export function createBatch(): EpochBatch {
     opens: createRecordList(),
     clears: createRecordList(),
     lates: createRecordList(),
+    inputs: createRecordList(),
+    forgets: createRecordList(),
     finalCounts: new Int32Array(2 * TIMEFRAMES_LIMIT),
   };
 }
@@ -114,7 +120,7 @@ export function createCollector(rings: readonly Ring[], first: EpochBatch): Coll
     take(next) {
       assert(pastCount === rings.length, `epoch ${batch.epoch}: ${pastCount} of ${rings.length} barriers`);
       const complete = batch;
-      for (const list of [next.finals, next.deltas, next.opens, next.clears, next.lates]) list.clear();
+      for (const list of [next.finals, next.deltas, next.opens, next.clears, next.lates, next.inputs, next.forgets]) list.clear();
       next.finalCounts.fill(0);
       next.epoch = 0;
       isPast.fill(false);
@@ -128,9 +134,11 @@ export function createCollector(rings: readonly Ring[], first: EpochBatch): Coll
 
 function listOf(batch: EpochBatch, kind: number): RecordList {
   if (kind === OUT_KIND.barFinal) return batch.finals;
-  if (kind === OUT_KIND.barAmend) return batch.deltas;
+  if (kind === OUT_KIND.barAmend || kind === STAGE_OUT_KIND.barReplace) return batch.deltas;
   if (kind === OUT_KIND.barOpen) return batch.opens;
   if (kind === OUT_KIND.symbolClear) return batch.clears;
+  if (kind === STAGE_OUT_KIND.barInput) return batch.inputs;
+  if (kind === STAGE_OUT_KIND.barForget) return batch.forgets;
   assert(kind === OUT_KIND.lateTick, `out ring record of kind ${kind}`);
   return batch.lates;
 }

@@ -20,6 +20,7 @@ import { type OpenRowsContext, storeOpenState } from './open-rows.ts';
 import type { OpenSince } from './open-since.ts';
 import { storeOutbox } from './outbox.ts';
 import { BAR_WORDS, type RecordList } from './record-list.ts';
+import { storeStageBars } from './stage-bars.ts';
 import { statementsOf } from './tables.ts';
 
 export interface TransactionContext extends LaneOwner {
@@ -35,6 +36,8 @@ export interface TransactionContext extends LaneOwner {
   readonly startOffsets: ReadonlyMap<number, bigint>;
   /** As in `WriterStart`. */
   readonly rebuiltPartitions: readonly number[];
+  /** As in `WriterStart`. */
+  readonly readsBars?: boolean;
   laneOfSymbol(symbolIndex: number): number;
 }
 
@@ -84,6 +87,10 @@ export async function commitEpoch(
   await storeLateTicks(client, context, batch.lates);
   await storeOffsets(client, context, work.message, work.databaseEpoch);
   await storeOpenState(client, openRowsContext(context, work), batch);
+  if (context.readsBars === true) {
+    const { source, symbols } = context;
+    await storeStageBars(client, { source, entryOf: (symbolIndex) => entryOf(symbols, symbolIndex) }, batch);
+  }
   if (context.isPublishing) await storeOutbox(client, context, work, work.databaseEpoch);
   await client.query('commit');
   return { isNew: true, symbolsStored, bytes };
@@ -159,14 +166,15 @@ async function writeLast(client: Connection, context: TransactionContext, last: 
 }
 
 /** Symbols are registered in order of their index, before any of their records enters a ring. */
-async function storeInstruments(client: Connection, { symbols }: TransactionContext, from: number): Promise<number> {
+async function storeInstruments(client: Connection, { symbols, readsBars = false }: TransactionContext, from: number): Promise<number> {
   const entries: SymbolEntry[] = [];
   for (let index = from; index < symbols.capacity; index += 1) {
     const entry = symbols.read(index);
     if (entry === undefined) break;
     entries.push(entry);
   }
-  if (entries.length === 0) return from;
+  // Bars do not say what their decimals are: that is for those to write who make them of ticks.
+  if (entries.length === 0 || readsBars) return from + entries.length;
   const columns = [
     entries.map(({ name }) => name),
     entries.map(({ isQuote }) => (isQuote ? 'quote' : 'trade')),

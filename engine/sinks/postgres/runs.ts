@@ -112,7 +112,8 @@ export async function loadState(request: Database & LaneChoice & { timeframes: r
 
 /** Forgets the open buckets, positions and messages of a source; its bars stay, and so do the numbers of its lanes' epochs. */
 async function forget(client: Connection, source: string): Promise<void> {
-  for (const table of ['open_state', 'source_offsets', 'outbox']) await client.query(`delete from ${table} where source = $1`, [source]);
+  for (const table of ['open_state', 'source_offsets', 'outbox', 'stage_bars'])
+    await client.query(`delete from ${table} where source = $1`, [source]);
 }
 
 /** Knobs as stored with a run: passwords and addresses that may hold one are left out. */

@@ -4,6 +4,7 @@ import type { OpenState } from '../messages.ts';
 import type { Connection } from './connection.ts';
 import { type LaneChoice, ofLanes } from './lane-choice.ts';
 import { readOpenState, readStalePartitions } from './open-state.ts';
+import { readStageBars, type StoredStageSymbol } from './stage-bars.ts';
 
 export interface StoredState {
   /** The run that goes on. */
@@ -16,6 +17,8 @@ export interface StoredState {
   readonly offsets: readonly (readonly [partition: number, offset: bigint])[];
   /** Names of the files that a replay was given, in order. */
   readonly files: readonly string[];
+  /** What a stage that reads bars keeps of them. */
+  readonly stageBars?: readonly StoredStageSymbol[];
 }
 
 /**
@@ -37,6 +40,7 @@ export async function readState(
     run,
     files: rows[0]?.files ?? [],
     openState,
+    stageBars: await readStageBars(client, lanes),
     rebuild,
     watermarks: positions.flatMap(({ partition, watermarkNs }) => (watermarkNs === null ? [] : [[partition, watermarkNs] as const])),
     offsets: positions.flatMap(({ partition, nextOffset }) => (nextOffset === null ? [] : [[partition, nextOffset] as const])),
