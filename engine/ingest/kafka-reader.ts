@@ -123,6 +123,8 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
       const before = state.assigned;
       const assigned = new Map([...offsets].filter(([partition]) => before?.includes(partition)));
       await checkOffsets(consumer, topic, assigned);
+      // A session that builds open buckets again reads twice.
+      if (state.isReading) endReading(context);
       await staleReadEnds(context);
       // Nobody reads yet, so what the group took back meanwhile is given back already, and what it gives out next is another session's.
       if (before === undefined || member.context.state.assigned !== before) {

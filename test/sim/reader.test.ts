@@ -134,3 +134,13 @@ it('keeps its client while the brokers are away for everybody', async () => {
   expect(reader.health.isUp).toBe(false);
   expect(disconnects.count).toBe(0);
 });
+
+it('reads again from elsewhere what it reads already, and gives nothing back', async () => {
+  const { group, reader, finish } = setUp();
+  await finish(reader.join());
+  await finish(reader.assignment());
+  await finish(reader.begin(new Map([[0, 0n]])));
+  await finish(reader.begin(new Map([[0, 0n]])));
+  expect(reader.partitions).toEqual([0]);
+  expect(group.members.map(({ owned }) => owned)).toEqual([[0]]);
+});
