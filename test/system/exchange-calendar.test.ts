@@ -98,7 +98,7 @@ async function expectDay(place: Place, day: Day, readJournal: () => Promise<Jour
   const { code, output } = await engine.done;
   expect(code, output).toBe(0);
 
-  const { entries, replies, ...expected } = replayJournal(await readJournal(), parseCatalogue(day.booksJson, 'test books'));
+  const { entries, replies, fillMessages, ...expected } = replayJournal(await readJournal(), parseCatalogue(day.booksJson, 'test books'));
   expect(await readTables(testServer.server.connectionString, place.schema)).toEqual(expected);
   await withConnection(testServer.server.connectionString, place.schema, async (database) => {
     const { rows: auctions } = await database.query<{ ts_ns: string; fills: string; prices: string }>(
