@@ -34,7 +34,7 @@ const JOURNAL = z.strictObject({
 export interface RunJournal {
   /** Name of the run and of its folder under `perf_runs/`. */
   readonly name: string;
-  /** The same of letters, digits and underscores, short: names of topics and schemas begin with it. */
+  /** Short, of digits and an underscore: names of topics and schemas begin with it. */
   readonly slug: string;
   /** Cells that have no result yet. */
   left(): CellPlan[];
@@ -61,10 +61,8 @@ export function createJournal(options: PerfOptions, plans: readonly CellPlan[], 
   save();
   return {
     name,
-    slug: name
-      .replace(/^\d{4}/, '')
-      .replace(/[^a-z0-9]+/gi, '_')
-      .toLowerCase(),
+    // Month to second: with the name of a cell it has to fit into the 63 characters of a schema's name.
+    slug: name.slice(4, 15).replace('T', '_'),
     left() {
       const done = new Set(state.cells.map(({ id }) => id));
       return state.plans.filter(({ id }) => !done.has(id));

@@ -29,9 +29,8 @@ export function planCells(options: PerfOptions): CellPlan[] {
     const id = `${name}_w${workerCount}_s${symbols}_r${repeat}${role === 'aa' ? '_aa' : ''}`;
     cells.push({ id, runtime, scenario, mode, workers: workerCount, symbols, repeat, role });
   };
-  const isCompared = isWhole(scenario) && options.sabotage === undefined;
   // A limit means something only where everything is there at once.
-  const others = isCompared ? [NAIVE, ...(mode === 'catch-up' ? [LIMIT_CONSUME] : []), ...options.peers] : [];
+  const others = options.sabotage === undefined ? [NAIVE, ...(mode === 'catch-up' ? [LIMIT_CONSUME] : []), ...options.peers] : [];
   for (const symbols of loads) {
     for (let repeat = 1; repeat <= repeats; repeat += 1) {
       for (const workerCount of workers) {
@@ -49,11 +48,6 @@ export function planCells(options: PerfOptions): CellPlan[] {
 /** True for what writes no bars: neither right nor wrong. */
 export function isLimit(runtime: string): boolean {
   return runtime.startsWith('limit-');
-}
-
-/** True for scenarios that go from the ticks topic to bars in both sinks. */
-export function isWhole(scenario: string): boolean {
-  return scenario === 'pipeline' || scenario === 'catch-up';
 }
 
 function shuffle<Item>(items: Item[], prng: Prng): void {
