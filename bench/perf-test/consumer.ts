@@ -1,7 +1,7 @@
 /** A reader of the 1 s bars as a user's program has one: read committed, stamping what it sees with its own clock. */
-import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
+import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../engine/core/clock.ts';
 import { createHistogram, type Histogram } from '../../engine/core/latency.ts';
-import { connectClient, disconnectConsumer } from '../../engine/sinks/kafka/client.ts';
+import { connectClient, disconnectConsumerWithin } from '../../engine/sinks/kafka/client.ts';
 import type { Consumer, Message, Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
 
 export interface BarConsumer {
@@ -78,7 +78,7 @@ export async function startBarConsumer(options: BarConsumerOptions): Promise<Bar
     async close() {
       isClosing = true;
       await done;
-      await disconnectConsumer(consumer);
+      await disconnectConsumerWithin(consumer, TIMEOUT_MS, SYSTEM_PAUSE);
     },
   };
 }

@@ -4,4 +4,5 @@ import { type GeneratorPlan, generate } from './generator.ts';
 // A cast: the harness starts this process with exactly this.
 const plan = JSON.parse(process.argv[2] ?? '') as GeneratorPlan;
 const result = await generate(plan);
-process.stdout.write(`${JSON.stringify(result)}\n`);
+// Nothing is left to be sent, and a client takes its time to disconnect.
+process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));

@@ -38,15 +38,12 @@ const FLUSH_TIMEOUT_MS = 300_000;
 /** Ticks of one turn: between two the client's own work is done. */
 const TURN_TICKS = 512;
 
+/** Resolves when everything is acknowledged; the client ends with the process. */
 export async function generate(plan: GeneratorPlan): Promise<GeneratorResult> {
   const producer = await createTickProducer(await requireRdkafka(), plan.brokers, plan.topic);
-  try {
-    const counts = await sendAll(plan, producer);
-    await producer.flush(FLUSH_TIMEOUT_MS);
-    return counts;
-  } finally {
-    await producer.close();
-  }
+  const counts = await sendAll(plan, producer);
+  await producer.flush(FLUSH_TIMEOUT_MS);
+  return counts;
 }
 
 async function sendAll(plan: GeneratorPlan, producer: TickProducer): Promise<GeneratorResult> {

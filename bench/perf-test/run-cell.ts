@@ -22,7 +22,7 @@ import { readCpu, type WatchedProcess } from './processes.ts';
 import { judge, readPublished, readStored } from './read-back.ts';
 import type { CellPlan, CellResult, Verdict } from './report-model.ts';
 import { startRuntime } from './runtimes.ts';
-import { acceptedOf, type RuntimePage, readMetrics, readRuntime, type Sampler, startSampler } from './sampler.ts';
+import { acceptedOf, ask, type RuntimePage, readMetrics, readRuntime, type Sampler, startSampler } from './sampler.ts';
 import type { PerfServers } from './servers.ts';
 import { createTickStream } from './tick-stream.ts';
 
@@ -228,7 +228,7 @@ function watchedBy({ servers }: Cell, pipeline: PipelineProcess): WatchedProcess
 async function isReady({ url }: PipelineProcess): Promise<boolean> {
   if (url === undefined) return false;
   try {
-    return (await fetch(`${url}/ready`)).ok;
+    return (await ask(`${url}/ready`)).ok;
   } catch {
     // It does not listen yet.
     return false;

@@ -5,6 +5,8 @@ import { summarise } from '../../engine/core/latency.ts';
 import { residentMib } from './processes.ts';
 import type { CellResult, Latency } from './report-model.ts';
 
+const ANSWER_TIMEOUT_MS = 5000;
+
 export type Metrics = ReadonlyMap<string, number>;
 
 export type Series = { -readonly [Name in keyof CellResult['series']]: CellResult['series'][Name] };
@@ -28,12 +30,19 @@ export function parseMetrics(text: string): Map<string, number> {
   return found;
 }
 
+/** @throws when the pipeline does not answer in time */
 export async function readMetrics(url: string): Promise<Metrics> {
-  return parseMetrics(await (await fetch(`${url}/metrics`)).text());
+  return parseMetrics(await (await ask(`${url}/metrics`)).text());
 }
 
+/** @throws when the pipeline does not answer in time, or has no such page */
 export async function readRuntime(url: string): Promise<RuntimePage> {
-  return RUNTIME.parse(await (await fetch(`${url}/runtime`)).json());
+  return RUNTIME.parse(await (await ask(`${url}/runtime`)).json());
+}
+
+/** A question that is not answered is given up: a cell must end. */
+export function ask(url: string): Promise<Response> {
+  return fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
 }
 
 /** The largest sample of a metric over all its labels; null when there is none. */
