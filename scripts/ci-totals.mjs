@@ -12,6 +12,8 @@ const read = (name) => {
   }
 };
 
+const MESSAGE_LINES = 12;
+const failures = [];
 let passed = 0;
 let failed = 0;
 const add = (good, bad) => {
@@ -19,14 +21,26 @@ const add = (good, bad) => {
   failed += bad;
 };
 
+/** A log is often kept from its end only: what failed is said there again. */
+function name(what, messages = []) {
+  const lines = messages.join('\n').split('\n').slice(0, MESSAGE_LINES);
+  failures.push([what, ...lines.map((line) => `  ${line}`)].join('\n'));
+}
+
 function addTests() {
   const report = read('tests.json');
   if (report === '') return add(0, 1);
   const { testResults, numFailedTestSuites = 0 } = JSON.parse(report);
   const before = failed;
   for (const file of testResults) {
-    if (file.status === 'failed' && file.assertionResults.length === 0) add(0, 1);
-    for (const { status } of file.assertionResults) add(status === 'passed' ? 1 : 0, status === 'failed' ? 1 : 0);
+    if (file.status === 'failed' && file.assertionResults.length === 0) {
+      add(0, 1);
+      name(file.name, [file.message]);
+    }
+    for (const { status, fullName, failureMessages } of file.assertionResults) {
+      add(status === 'passed' ? 1 : 0, status === 'failed' ? 1 : 0);
+      if (status === 'failed') name(`${file.name} > ${fullName}`, failureMessages);
+    }
   }
   if (failed === before) add(0, numFailedTestSuites);
 }
@@ -59,5 +73,6 @@ const skipped = read('skipped.txt')
   .split('\n')
   .filter((line) => line !== '');
 console.log(`\n${skipped.length} skipped${skipped.length > 0 ? `:\n${skipped.map((name) => `  ${name}`).join('\n')}` : ''}`);
+if (failures.length > 0) console.log(`\nfailed tests:\n${failures.join('\n')}\n`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
