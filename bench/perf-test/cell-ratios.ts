@@ -6,8 +6,9 @@ import { median } from '../harness.ts';
 import type { RatioEntry } from '../manifest.ts';
 import { CPU, THROUGHPUT, valuesOf } from './measures.ts';
 import type { CellResult } from './report-model.ts';
+import { isLimit, OURS } from './runtime-names.ts';
 import { estimateRatio } from './statistics.ts';
-import { type CellGroup, isLimit, nameGroup, nameWorkers, OURS, summariseCells } from './summarise-cells.ts';
+import { type CellGroup, nameGroup, nameWorkers, summariseCells } from './summarise-cells.ts';
 
 const US_PER_SEC = 1e6;
 

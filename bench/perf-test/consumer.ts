@@ -1,5 +1,7 @@
 /** A reader of the 1 s bars as a user's program has one: read committed, stamping what it sees with its own clock. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../engine/core/clock.ts';
+import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { createHistogram, type Histogram } from '../../engine/core/latency.ts';
 import { connectClient, disconnectConsumerWithin } from '../../engine/sinks/kafka/client.ts';
 import type { Consumer, Message, Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
@@ -8,6 +10,7 @@ export interface BarConsumer {
   /** Bar end to seen, us, of first revisions of bars that began in the time asked for. */
   readonly latency: Histogram;
   readonly seen: number;
+  /** May be called again. @throws EngineError KAFKA_UNREACHABLE when reading had failed for long */
   close(): Promise<void>;
 }
 
@@ -24,6 +27,8 @@ export interface BarConsumerOptions {
 const TIMEOUT_MS = 15_000;
 const READ_WAIT_MS = 20;
 const BATCH = 1000;
+/** A broker that has just started refuses reads for a while: nobody leads the partition yet. */
+const FAILING_MS = 30_000;
 /** The two numbers that are wanted, in the order of the contract. */
 const FIELDS = /"ts":(\d+).*?"rev":(\d+)/s;
 
@@ -62,23 +67,46 @@ export async function startBarConsumer(options: BarConsumerOptions): Promise<Bar
     new Promise((resolve, reject) => {
       consumer.consume(BATCH, (error, messages) => (error ? reject(error) : resolve(messages)));
     });
+  const readOn = async (): Promise<readonly Message[]> => {
+    const began = performance.now();
+    for (;;) {
+      try {
+        return await read();
+      } catch (error) {
+        const text = `topic ${topic}: unreadable for ${FAILING_MS} ms: ${messageOf(error)}`;
+        if (performance.now() - began > FAILING_MS) throw new EngineError('KAFKA_UNREACHABLE', text, { cause: error });
+        if (isClosing) return [];
+        await sleep(READ_WAIT_MS);
+      }
+    }
+  };
   const loop = async (): Promise<void> => {
     while (!isClosing) {
-      const messages = await read();
+      const messages = await readOn();
       const nowMs = SYSTEM_CLOCK.wallMs();
       for (const message of messages) take(message, nowMs);
     }
   };
   const done = loop();
+  // `close` tells it.
+  done.catch(() => undefined);
+  const finish = async (): Promise<void> => {
+    isClosing = true;
+    try {
+      await done;
+    } finally {
+      await disconnectConsumerWithin(consumer, TIMEOUT_MS, SYSTEM_PAUSE);
+    }
+  };
+  let closing: Promise<void> | undefined;
   return {
     latency,
     get seen() {
       return seen;
     },
-    async close() {
-      isClosing = true;
-      await done;
-      await disconnectConsumerWithin(consumer, TIMEOUT_MS, SYSTEM_PAUSE);
+    close() {
+      closing ??= finish();
+      return closing;
     },
   };
 }

@@ -2,8 +2,8 @@
 import type { Manifest } from '../manifest.ts';
 import { judgeDifference } from './compare-runs.ts';
 import { latenciesOf, valuesOf } from './measures.ts';
-import { OURS, SABOTAGED } from './plan.ts';
 import type { CellResult } from './report-model.ts';
+import { OURS, SABOTAGED } from './runtime-names.ts';
 import { estimateRatio } from './statistics.ts';
 import { keyOf, measureNoise, nameGroup, summariseCells } from './summarise-cells.ts';
 

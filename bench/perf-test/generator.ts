@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
+import { EngineError } from '../../engine/core/errors.ts';
 import { createHistogram, encodeHistogram } from '../../engine/core/latency.ts';
 import { createTickProducer, type OutgoingTick, type TickProducer } from '../../engine/ingest/tick-producer.ts';
 import { requireRdkafka } from '../../engine/sinks/kafka/client.ts';
@@ -34,6 +35,8 @@ export interface GeneratorResult {
 
 const STEP_MS = 1;
 const QUEUE_REST_MS = 1;
+/** A queue that stays full for so long: the broker takes nothing. */
+const QUEUE_FULL_MS = 60_000;
 const FLUSH_TIMEOUT_MS = 300_000;
 /** Ticks of one turn: between two the client's own work is done. */
 const TURN_TICKS = 512;
@@ -52,7 +55,7 @@ async function sendAll(plan: GeneratorPlan, producer: TickProducer): Promise<Gen
   const { tick } = stream;
   const stageNs = plan.warmupSec * 1e9;
   const sendLag = createHistogram();
-  const send = createSender(plan.encoding, producer);
+  const send = createSender(plan, producer);
   const counts = { ticks: 0, due: 0, sent: 0 };
   let cpuBefore = process.cpuUsage();
   const began = performance.now();
@@ -75,6 +78,7 @@ async function sendAll(plan: GeneratorPlan, producer: TickProducer): Promise<Gen
       turn += 1;
     }
     await send.flush();
+    producer.poll();
     if (turn < TURN_TICKS && isPaced) await sleep(STEP_MS);
     else await new Promise<void>((resolve) => setImmediate(resolve));
   }
@@ -88,7 +92,18 @@ interface Sender {
   flush(): Promise<void>;
 }
 
-function createSender(encoding: GeneratorPlan['encoding'], producer: TickProducer): Sender {
+function createSender({ encoding, topic }: GeneratorPlan, producer: TickProducer): Sender {
+  /** A full queue of the client holds the load back, which is then late, and says so. */
+  const insist = async (send: () => void): Promise<void> => {
+    const began = performance.now();
+    while (!isTaken(send)) {
+      if (performance.now() - began > QUEUE_FULL_MS) {
+        throw new EngineError('KAFKA_UNREACHABLE', `topic ${topic}: the client's queue stays full for ${QUEUE_FULL_MS} ms`);
+      }
+      producer.poll();
+      await sleep(QUEUE_REST_MS);
+    }
+  };
   if (encoding === 'json') return { put: (tick) => insist(() => producer.sendJson(tick)), flush: async () => undefined };
   let held: OutgoingTick[] = [];
   return {
@@ -111,15 +126,13 @@ function createSender(encoding: GeneratorPlan['encoding'], producer: TickProduce
   };
 }
 
-/** A full queue of the client holds the load back, which is then late, and says so. */
-async function insist(send: () => void): Promise<void> {
-  for (;;) {
-    try {
-      send();
-      return;
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === RDKAFKA_ERROR.queueFull)) throw error;
-      await sleep(QUEUE_REST_MS);
-    }
+/** False when the client's queue is full. */
+function isTaken(send: () => void): boolean {
+  try {
+    send();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === RDKAFKA_ERROR.queueFull) return false;
+    throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** A pipeline under test as a process: the engine, the naive twin, or another program that speaks the contract. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, existsSync, readFileSync } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../engine/core/errors.ts';
@@ -92,12 +92,4 @@ export async function waitFor(what: string, process: PipelineProcess, limitMs: n
       throw new EngineError('PERF_WAIT', `${what}: ${why}; it said:\n${process.said().split('\n').slice(-12).join('\n')}`);
     await sleep(50);
   }
-}
-
-/** What the engine wrote to SUMMARY_JSON; undefined when it wrote nothing. */
-export function readSummary(
-  path: string,
-): { readonly isConserved: boolean; readonly offered: number; readonly accepted: number } | undefined {
-  if (!existsSync(path)) return undefined;
-  return JSON.parse(readFileSync(path, 'utf8'));
 }

@@ -2,19 +2,7 @@
 import { createPrng, type Prng } from '../../engine/core/prng.ts';
 import type { PerfOptions } from './options.ts';
 import type { CellPlan } from './report-model.ts';
-
-/** Our own naive pipeline, measured in every run beside the engine. */
-export const NAIVE = 'naive';
-export const OURS = 'tickwright';
-/** What reading alone costs: the ticks topic by the same client library, and nothing done with it. */
-export const LIMIT_CONSUME = 'limit-consume';
-/** The engine with a bug in it. */
-export const SABOTAGED = 'sabotaged';
-
-/** True for the engine, with a bug in it or without. */
-export function isEngine(runtime: string): boolean {
-  return runtime === OURS || runtime === SABOTAGED;
-}
+import { LIMIT_CONSUME, NAIVE, OURS, SABOTAGED } from './runtime-names.ts';
 
 /**
  * Every worker count with every load, as often as repeats say, one A/A cell for each pair of them, and the naive twin and the peers at each
@@ -43,11 +31,6 @@ export function planCells(options: PerfOptions): CellPlan[] {
   }
   shuffle(cells, createPrng(seed));
   return cells;
-}
-
-/** True for what writes no bars: neither right nor wrong. */
-export function isLimit(runtime: string): boolean {
-  return runtime.startsWith('limit-');
 }
 
 function shuffle<Item>(items: Item[], prng: Prng): void {

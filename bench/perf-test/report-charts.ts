@@ -3,7 +3,8 @@ import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import { createHistogram, type Histogram } from '../../engine/core/latency.ts';
 import { isSteady, stagesOf } from './measures.ts';
 import type { CellResult } from './report-model.ts';
-import { type CellGroup, isLimit, nameGroup } from './summarise-cells.ts';
+import { isLimit } from './runtime-names.ts';
+import { type CellGroup, nameGroup } from './summarise-cells.ts';
 
 export interface Line {
   readonly label: string;

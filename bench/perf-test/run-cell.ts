@@ -17,10 +17,10 @@ import type { GeneratorPlan, GeneratorResult } from './generator.ts';
 import { type Namespace, openNamespace } from './namespace.ts';
 import type { PerfOptions } from './options.ts';
 import { type PipelineProcess, waitFor } from './pipeline-process.ts';
-import { isEngine, isLimit } from './plan.ts';
 import { readCpu, type WatchedProcess } from './processes.ts';
 import { judge, readPublished, readStored } from './read-back.ts';
 import type { CellPlan, CellResult, Verdict } from './report-model.ts';
+import { isEngine, isLimit } from './runtime-names.ts';
 import { startRuntime } from './runtimes.ts';
 import { acceptedOf, ask, type RuntimePage, readMetrics, readRuntime, type Sampler, startSampler } from './sampler.ts';
 import type { PerfServers } from './servers.ts';
@@ -77,6 +77,7 @@ async function measureLive(cell: Cell): Promise<Measured> {
   const { warmupSec, stageSec } = options;
   const pipeline = await startRuntime(cell);
   cell.running.add(pipeline);
+  let consumer: BarConsumer | undefined;
   try {
     await waitFor(`${plan.runtime} is ready`, pipeline, READY_MS, () => isReady(pipeline));
     const startMs = Math.ceil(SYSTEM_CLOCK.wallMs()) + LEAD_MS;
@@ -84,7 +85,7 @@ async function measureLive(cell: Cell): Promise<Measured> {
     const endMs = stageMs + stageSec * 1000;
     const stream = streamPlan(cell, startMs, warmupSec + stageSec);
     const generator = startGenerator(cell, { ...stream, isPaced: true, warmupSec });
-    const consumer = await startBarConsumer({
+    consumer = await startBarConsumer({
       ...servers,
       topic: barsTopic(namespace.prefix, '1s'),
       partitions: namespace.partitions,
@@ -99,11 +100,12 @@ async function measureLive(cell: Cell): Promise<Measured> {
     await sampler.stop();
     const after = await look(pipeline, watched, servers);
     const sent = await generator.done;
-    const dueByEnd = sent.ticks;
-    await drained(cell, pipeline, BigInt(dueByEnd));
+    await drained(cell, pipeline, BigInt(sent.ticks));
     const exitCode = await pipeline.stop();
     return await finish(cell, { stream, startMs, endMs, before, after, sampler, sent, consumer, exitCode, seconds: stageSec });
   } finally {
+    // What it has to say has been said by `finish`, or does not matter any more.
+    await consumer?.close().catch(() => undefined);
     pipeline.killNow();
     cell.running.delete(pipeline);
   }

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { type Manifest, readManifest } from '../manifest.ts';
 import { formatCount, formatFigure } from './format.ts';
 import { judgeRun } from './judge-run.ts';
-import { OURS, summariseCells } from './summarise-cells.ts';
+import { OURS } from './runtime-names.ts';
+import { summariseCells } from './summarise-cells.ts';
 
 export interface KeptRun {
   /** `<UTC>-<commit>-<kind or scenario>`. */

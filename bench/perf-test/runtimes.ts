@@ -5,8 +5,8 @@ import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import type { Namespace } from './namespace.ts';
 import type { PerfOptions } from './options.ts';
 import { type PipelineProcess, startPipeline } from './pipeline-process.ts';
-import { isEngine, LIMIT_CONSUME, NAIVE, OURS } from './plan.ts';
 import type { CellPlan } from './report-model.ts';
+import { isEngine, LIMIT_CONSUME, NAIVE, OURS } from './runtime-names.ts';
 
 export interface RuntimeParts {
   readonly options: PerfOptions;
@@ -44,7 +44,6 @@ export async function startRuntime({
         QUEUE: String(options.queue),
         FLUSH_MS: String(options.flushMs),
         STATE_DIR: join(folder, 'state'),
-        SUMMARY_JSON: join(folder, 'summary.json'),
         STOP_MS,
       },
     });

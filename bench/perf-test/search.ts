@@ -2,8 +2,8 @@
 import { createPrng } from '../../engine/core/prng.ts';
 import { whyNotHeld } from './held.ts';
 import type { PerfOptions } from './options.ts';
-import { OURS } from './plan.ts';
 import type { CellPlan, CellResult } from './report-model.ts';
+import { OURS } from './runtime-names.ts';
 
 /** The search of a worker count and load ends when the bracket is this narrow. */
 const BRACKET = 1.12;

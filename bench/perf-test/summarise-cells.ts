@@ -6,10 +6,8 @@
 import { median } from '../harness.ts';
 import { CPU, isCounted, isSteady, measureLatency, measuresOf, stagesOf, THROUGHPUT, valuesOf } from './measures.ts';
 import type { CellResult, Noise } from './report-model.ts';
+import { isLimit, NAIVE, OURS } from './runtime-names.ts';
 import { type Estimate, estimateMedian, relativeDifference } from './statistics.ts';
-
-export const OURS = 'tickwright';
-export const TWIN = 'naive';
 
 export interface StageSummary {
   readonly stage: string;
@@ -118,13 +116,8 @@ function compareRuntimes(a: string, b: string): number {
 
 function placeOf(runtime: string): number {
   if (runtime === OURS) return 0;
-  if (runtime === TWIN) return 1;
+  if (runtime === NAIVE) return 1;
   return isLimit(runtime) ? 3 : 2;
-}
-
-/** A bare limit: what one stage can do when it has nothing else to do. */
-export function isLimit(runtime: string): boolean {
-  return runtime.startsWith('limit-');
 }
 
 function summariseGroup(first: CellResult, cells: readonly CellResult[]): CellGroup {

@@ -35,6 +35,8 @@ export interface TickProducer {
   /** Bytes as they are, for what a well-behaved producer would not send. */
   sendRaw(partition: number, value: Uint8Array, encoding?: string): void;
   partitionOf(symbol: string): number;
+  /** Takes what the broker has answered out of librdkafka's queue; without it the queue fills up. */
+  poll(): void;
   /** Waits until everything is acknowledged. @throws EngineError KAFKA_UNREACHABLE (retryable) */
   flush(timeoutMs: number): Promise<void>;
   close(): Promise<void>;
@@ -75,6 +77,7 @@ export async function createTickProducer(library: Rdkafka, brokers: string, topi
     sendRaw(partition, value, encoding) {
       producer.produce(topic, partition, Buffer.from(value), 'raw', null, undefined, encoding === undefined ? undefined : [{ encoding }]);
     },
+    poll: () => producer.poll(),
     flush: (timeoutMs) =>
       new Promise((resolve, reject) => {
         producer.flush(timeoutMs, (error) => {

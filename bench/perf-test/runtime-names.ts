@@ -1,0 +1,20 @@
+/** What cells are run with, by name; a peer has the name that it was given. */
+
+export const OURS = 'tickwright';
+/** The engine with a bug in it. */
+export const SABOTAGED = 'sabotaged';
+/** Our own naive pipeline, measured in every run beside the engine. */
+export const NAIVE = 'naive';
+const LIMIT_PREFIX = 'limit-';
+/** What reading alone costs: the ticks topic by the same client library, and nothing done with it. */
+export const LIMIT_CONSUME = `${LIMIT_PREFIX}consume`;
+
+/** True for the engine, with a bug in it or without. */
+export function isEngine(runtime: string): boolean {
+  return runtime === OURS || runtime === SABOTAGED;
+}
+
+/** True for what writes no bars: neither right nor wrong. */
+export function isLimit(runtime: string): boolean {
+  return runtime.startsWith(LIMIT_PREFIX);
+}
