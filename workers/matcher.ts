@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { runAgent } from '../engine/core/agent.ts';
 import { assert } from '../engine/core/errors.ts';
+import { nameThread } from '../engine/core/thread-name.ts';
 import { createMatcherAgent } from '../engine/kernel/matcher-agent.ts';
 import { type MatcherStart, openMatcherCore } from '../engine/kernel/matcher-core.ts';
 import { createRing } from '../engine/memory/ring.ts';
@@ -11,6 +12,7 @@ assert(port !== null, 'the matcher runs in a worker thread');
 // A cast: main starts this thread with exactly this.
 const start = workerData as MatcherStart;
 
+nameThread('matcher');
 const agent = createMatcherAgent({
   matcher: openMatcherCore(start),
   orderRing: createRing(start.orderRing, 0),

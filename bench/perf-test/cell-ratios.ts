@@ -1,6 +1,6 @@
 /**
  * Ratios of groups of cells of one run, in the form that benches leave: these, and never times or rates, are compared from run to run. Against
- * each other pipeline and each bare limit of the run, in the same mode and with the same symbols.
+ * each other pipeline and each bare limit of the run, in the same mode and encoding and with the same symbols.
  */
 import { median } from '../harness.ts';
 import type { RatioEntry } from '../manifest.ts';
@@ -8,7 +8,7 @@ import { CPU, THROUGHPUT, valuesOf } from './measures.ts';
 import type { CellResult } from './report-model.ts';
 import { isLimit, OURS } from './runtime-names.ts';
 import { estimateRatio } from './statistics.ts';
-import { type CellGroup, nameGroup, nameWorkers, summariseCells } from './summarise-cells.ts';
+import { type CellGroup, nameGroup, nameMode, nameWorkers, summariseCells } from './summarise-cells.ts';
 
 const US_PER_SEC = 1e6;
 
@@ -41,7 +41,7 @@ export function cellRatios(cells: readonly CellResult[]): RatioEntry[] {
 }
 
 function opponentsOf(work: CellGroup, groups: readonly CellGroup[]): CellGroup[] {
-  const alike = groups.filter((group) => group.runtime !== OURS && group.mode === work.mode && group.symbols === work.symbols);
+  const alike = groups.filter((group) => group.runtime !== OURS && nameMode(group) === nameMode(work) && group.symbols === work.symbols);
   const runtimes = [...new Set(alike.map((group) => group.runtime))];
   return runtimes.map((runtime) => {
     const candidates = alike.filter((group) => group.runtime === runtime);

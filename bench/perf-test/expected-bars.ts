@@ -33,6 +33,8 @@ export function expectBars(stream: TickStream, timeframes: readonly Timeframe[],
   const latest = new Map<number, number>();
   const partitionOf = new Map<string, number>();
   const buckets = new Map<string, Bucket>();
+  /** By timeframe and symbol the bucket of the tick before, which is that of the next one nearly always. */
+  const recent = timeframes.map(() => new Map<string, { readonly start: number; readonly bucket: Bucket }>());
   const { tick } = stream;
   let ticks = 0;
   while (stream.next()) {
@@ -41,14 +43,18 @@ export function expectBars(stream: TickStream, timeframes: readonly Timeframe[],
     const partition = partitionOf.get(tick.symbol) ?? murmur2Part(Buffer.from(tick.symbol), partitions);
     partitionOf.set(tick.symbol, partition);
     latest.set(partition, second);
-    for (const { name, seconds } of timeframes) {
-      const key = `${name} ${tick.symbol} ${second - (second % seconds)}`;
-      const bucket = buckets.get(key);
+    for (const [index, { name, seconds }] of timeframes.entries()) {
+      const start = second - (second % seconds);
+      const last = recent[index]!.get(tick.symbol);
+      const key = last?.start === start ? undefined : `${name} ${tick.symbol} ${start}`;
+      const bucket = key === undefined ? last?.bucket : buckets.get(key);
       if (bucket) merge(bucket, tick);
-      else {
+      else if (key !== undefined) {
         const { cents, quantity, tsEventNs } = tick;
         const prices = { open: cents, high: cents, low: cents, close: cents };
-        buckets.set(key, { ...prices, volume: quantity, count: 1, firstNs: tsEventNs, lastNs: tsEventNs });
+        const made = { ...prices, volume: quantity, count: 1, firstNs: tsEventNs, lastNs: tsEventNs };
+        buckets.set(key, made);
+        recent[index]!.set(tick.symbol, { start, bucket: made });
       }
     }
   }

@@ -9,7 +9,7 @@ import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { sabotagedRoot } from '../../test/torture/sabotage.ts';
 import { createJournal, type RunJournal } from './journal.ts';
-import { PERF_SETTINGS, type PerfOptions, readPerfOptions } from './options.ts';
+import { PERF_SETTINGS, type PerfOptions, readPerfOptions, SCENARIO_FALLBACKS } from './options.ts';
 import type { PipelineProcess } from './pipeline-process.ts';
 import { planCells } from './plan.ts';
 import type { CellPlan, CellResult } from './report-model.ts';
@@ -30,6 +30,13 @@ async function main(args: readonly string[]): Promise<number> {
   if (args.includes('--help')) {
     print('npm run perf-test [-- --scenario NAME] [--search] [--resume RUN] [--sabotage NAME] [--peer NAME=COMMAND]...');
     for (const { name, fallback, doc } of PERF_SETTINGS) print(`  ${name.padEnd(14)} ${fallback.padEnd(12)} ${doc}`);
+    for (const [scenario, values] of Object.entries(SCENARIO_FALLBACKS)) {
+      print(
+        `  of ${scenario}: ${Object.entries(values)
+          .map((pair) => pair.join(' '))
+          .join(', ')}`,
+      );
+    }
     return 0;
   }
   const options = readPerfOptions(args, process.env);

@@ -20,3 +20,10 @@ it('refuses a peer without a command, and flags that it does not know', () => {
   expect(() => readPerfOptions(['--lods'], {})).toThrow(/--lods/);
   expect(readPerfOptions(['--peer', 'go=./bars --fast=1'], {}).peerCommands).toEqual([{ name: 'go', command: './bars --fast=1' }]);
 });
+
+it('gives a scenario that is a load of its own that load, unless told otherwise', () => {
+  const load = { loads: [500], baseTps: 20, backlogTicks: 5_000_000, encoding: 'both' };
+  expect(readPerfOptions(['--scenario', 'ingest-kafka'], {})).toMatchObject(load);
+  expect(readPerfOptions([], { PERF_SCENARIO: 'ingest-kafka', PERF_ENCODING: 'packed' })).toMatchObject({ ...load, encoding: 'packed' });
+  expect(readPerfOptions([], {})).toMatchObject({ loads: [50, 200, 500], baseTps: 10, encoding: 'json' });
+});

@@ -6,9 +6,9 @@ import { EngineError } from '../../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import type { Settings } from './report-model.ts';
 
-export const SCENARIOS = ['pipeline', 'catch-up'] as const;
+export const SCENARIOS = ['pipeline', 'catch-up', 'ingest-kafka'] as const;
 /** Named by the contract or the plan, and not there yet. */
-const MISSING_SCENARIOS: readonly string[] = ['kernel', 'matcher', 'ingest-kafka', 'paper-flow'];
+const MISSING_SCENARIOS: readonly string[] = ['kernel', 'matcher', 'paper-flow'];
 export type ScenarioName = (typeof SCENARIOS)[number];
 
 export interface PerfOptions extends Settings {
@@ -47,11 +47,16 @@ export const PERF_SETTINGS: readonly Setting[] = [
   { name: 'SIM_BASE_TPS', fallback: '10', doc: 'ticks a second of each symbol' },
   { name: 'QUEUE', fallback: '65536', doc: 'slots of each tick ring' },
   { name: 'FLUSH_MS', fallback: '100', doc: 'interval between barriers' },
-  { name: 'PERF_ENCODING', fallback: 'json', doc: 'json or packed: how ticks stand in their topic' },
+  { name: 'PERF_ENCODING', fallback: 'json', doc: 'json, packed or both: how ticks stand in their topic' },
   { name: 'PERF_SEED', fallback: '1', doc: 'of ticks and of the order of cells' },
   { name: 'PERF_P99_MS', fallback: '1000', doc: 'of a search: largest p99 of bar end to commit' },
-  { name: 'PERF_BACKLOG', fallback: '1000000', doc: 'catch-up: ticks of the backlog' },
+  { name: 'PERF_BACKLOG', fallback: '1000000', doc: 'catch-up, ingest-kafka: ticks of the backlog' },
 ];
+
+/** Where a scenario is a load of its own: what stands in place of the values above. */
+export const SCENARIO_FALLBACKS: Readonly<Partial<Record<ScenarioName, Readonly<Record<string, string>>>>> = {
+  'ingest-kafka': { LOADS: '500', SIM_BASE_TPS: '20', PERF_BACKLOG: '5000000', PERF_ENCODING: 'both' },
+};
 
 const list = (name: string, max: number) =>
   z
@@ -88,7 +93,7 @@ const ENVIRONMENT = z.object({
   SIM_BASE_TPS: number('SIM_BASE_TPS', 0.01, 1e6),
   QUEUE: whole('QUEUE', 1024, 1_048_576),
   FLUSH_MS: whole('FLUSH_MS', 10, 60_000),
-  PERF_ENCODING: z.enum(['json', 'packed'], { error: 'PERF_ENCODING: expected json or packed' }),
+  PERF_ENCODING: z.enum(['json', 'packed', 'both'], { error: 'PERF_ENCODING: expected json, packed or both' }),
   PERF_SEED: whole('PERF_SEED', 0, 2 ** 31 - 1),
   PERF_P99_MS: number('PERF_P99_MS', 1, 60_000),
   PERF_BACKLOG: whole('PERF_BACKLOG', 1000, 1_000_000_000),
@@ -100,13 +105,15 @@ const ENVIRONMENT = z.object({
  */
 export function readPerfOptions(args: readonly string[], environment: Readonly<Record<string, string | undefined>>): PerfOptions {
   const { values } = parseFlags(args);
+  const scenario = values.scenario ?? (environment['PERF_SCENARIO'] || SCENARIOS[0]);
+  const fallbacks = Object.entries(SCENARIO_FALLBACKS).find(([name]) => name === scenario)?.[1];
   const given = Object.fromEntries(
     PERF_SETTINGS.map(({ name, fallback }) => {
       const value = environment[name];
-      return [name, value === undefined || value === '' ? fallback : value];
+      return [name, value === undefined || value === '' ? (fallbacks?.[name] ?? fallback) : value];
     }),
   );
-  const read = ENVIRONMENT.safeParse({ ...given, ...(values.scenario === undefined ? {} : { PERF_SCENARIO: values.scenario }) });
+  const read = ENVIRONMENT.safeParse({ ...given, PERF_SCENARIO: scenario });
   if (!read.success) throw new EngineError('USAGE', read.error.issues.map(({ message }) => message).join('\n'));
   const { data } = read;
   const peerCommands = (values.peer ?? []).map(readPeer);

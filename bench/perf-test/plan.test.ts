@@ -24,3 +24,13 @@ it('measures the engine with a bug beside the engine without, and nothing else',
   const cells = planCells(readPerfOptions(['--sabotage', 'stall'], environment));
   expect(new Set(cells.map(({ runtime }) => runtime))).toEqual(new Set(['tickwright', 'sabotaged']));
 });
+
+it('has all of it in both encodings when asked, the naive twin in that of the contract only', () => {
+  const cells = planCells(readPerfOptions(['--scenario', 'ingest-kafka'], environment));
+  const count = (runtime: string, encoding: string): number =>
+    cells.filter((cell) => cell.runtime === runtime && cell.encoding === encoding).length;
+  expect([count('tickwright', 'json'), count('tickwright', 'packed')]).toEqual([12, 12]);
+  expect([count('limit-consume', 'json'), count('limit-consume', 'packed')]).toEqual([4, 4]);
+  expect([count('naive', 'json'), count('naive', 'packed')]).toEqual([4, 0]);
+  expect(new Set(cells.map(({ id }) => id)).size).toBe(cells.length);
+});

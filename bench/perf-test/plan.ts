@@ -1,24 +1,35 @@
 /** Which cells a run has, and in which order: drawn from its seed, so that the drift of a shared machine falls on all alike. */
 import { createPrng, type Prng } from '../../engine/core/prng.ts';
 import type { PerfOptions } from './options.ts';
-import type { CellPlan } from './report-model.ts';
+import type { CellPlan, Encoding } from './report-model.ts';
 import { LIMIT_CONSUME, NAIVE, OURS, SABOTAGED } from './runtime-names.ts';
 
 /**
  * Every worker count with every load, as often as repeats say, one A/A cell for each pair of them, and the naive twin and the peers at each
- * load. What is not ours knows nothing of workers: it has one.
+ * load; all of it for each encoding. What is not ours knows nothing of workers: it has one.
  */
 export function planCells(options: PerfOptions): CellPlan[] {
-  const { scenario, workers, loads, repeats, seed } = options;
+  const cells = encodingsOf(options.encoding).flatMap((encoding) => planEncoding(options, encoding));
+  shuffle(cells, createPrng(options.seed));
+  return cells;
+}
+
+export function encodingsOf(encoding: PerfOptions['encoding']): Encoding[] {
+  return encoding === 'both' ? ['json', 'packed'] : [encoding];
+}
+
+function planEncoding(options: PerfOptions, encoding: Encoding): CellPlan[] {
+  const { scenario, workers, loads, repeats } = options;
   const mode = scenario === 'pipeline' ? 'live' : 'catch-up';
   const cells: CellPlan[] = [];
   const add = (runtime: string, workerCount: number, symbols: number, repeat: number, role: CellPlan['role']): void => {
     const name = runtime.replaceAll('-', '_');
-    const id = `${name}_w${workerCount}_s${symbols}_r${repeat}${role === 'aa' ? '_aa' : ''}`;
-    cells.push({ id, runtime, scenario, mode, workers: workerCount, symbols, repeat, role });
+    const id = `${name}_w${workerCount}_s${symbols}_r${repeat}${encoding === 'packed' ? '_pk' : ''}${role === 'aa' ? '_aa' : ''}`;
+    cells.push({ id, runtime, scenario, mode, encoding, workers: workerCount, symbols, repeat, role });
   };
-  // A limit means something only where everything is there at once.
-  const others = options.sabotage === undefined ? [NAIVE, ...(mode === 'catch-up' ? [LIMIT_CONSUME] : []), ...options.peers] : [];
+  // The contract has JSON only. A limit means something only where everything is there at once.
+  const all = [...(encoding === 'json' ? [NAIVE, ...options.peers] : []), ...(mode === 'catch-up' ? [LIMIT_CONSUME] : [])];
+  const others = options.sabotage === undefined ? all : [];
   for (const symbols of loads) {
     for (let repeat = 1; repeat <= repeats; repeat += 1) {
       for (const workerCount of workers) {
@@ -29,7 +40,6 @@ export function planCells(options: PerfOptions): CellPlan[] {
     }
     for (const workerCount of workers) add(OURS, workerCount, symbols, 1, 'aa');
   }
-  shuffle(cells, createPrng(seed));
   return cells;
 }
 

@@ -6,38 +6,54 @@ import { cpuSecondsOf } from '../engine-run.ts';
 export interface WatchedProcess {
   readonly name: string;
   readonly pid: number;
-  /** Its children are counted with it. */
+  /** What it has started is counted with it, each process by its title. */
   readonly hasChildren?: boolean;
   /** Its threads are told apart. */
   readonly hasThreads: boolean;
 }
 
-/** Processor seconds since each process began, by `<process> <thread>`. */
+interface ThreadTime {
+  readonly process: string;
+  /** Threads of one name count as one. */
+  readonly thread: string;
+  readonly seconds: number;
+}
+
+/** Processor seconds since each thread began. */
 export interface CpuReading {
-  readonly byThread: ReadonlyMap<string, number>;
+  /** By process and thread id, which tells threads of one name apart. */
+  readonly byThread: ReadonlyMap<string, ThreadTime>;
   readonly machineBusySec: number;
   readonly atSec: number;
 }
 
 const PAGE_MIB = 4096 / 1_048_576;
+const ALL = 'all';
+const MAIN = 'main';
+const HELPERS = 'helpers';
 
 /** Where there is no /proc nothing is read, and the report says so. */
 export function readCpu(watched: readonly WatchedProcess[]): CpuReading {
-  const byThread = new Map<string, number>();
-  const add = (key: string, seconds: number): void => void byThread.set(key, (byThread.get(key) ?? 0) + seconds);
+  const byThread = new Map<string, ThreadTime>();
   for (const { name, pid, hasChildren = false, hasThreads } of watched) {
-    for (const process of [pid, ...(hasChildren ? childrenOf(pid) : [])]) {
-      if (!hasThreads) add(`${name} all`, readCpuSec(`/proc/${process}/stat`));
-      else for (const [thread, seconds] of threadsOf(process)) add(`${name} ${thread}`, seconds);
+    for (const process of [pid, ...(hasChildren ? descendantsOf(pid) : [])]) {
+      const title = hasChildren ? titleOf(process, process === pid) : ALL;
+      if (!hasThreads) byThread.set(`${process}`, { process: name, thread: title, seconds: readCpuSec(`/proc/${process}/stat`) });
+      else for (const id of listOf(`/proc/${process}/task`)) byThread.set(`${process} ${id}`, { process: name, ...threadOf(process, id) });
     }
   }
   const busyMs = cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
   return { byThread, machineBusySec: busyMs / 1000, atSec: performance.now() / 1000 };
 }
 
-/** What each thread used between two readings; threads that ended in between are left out. */
+/** What each thread used between two readings, by `<process> <thread>`; threads that ended in between are left out. */
 export function cpuBetween(before: CpuReading, after: CpuReading): Map<string, number> {
-  return new Map([...after.byThread].map(([key, seconds]) => [key, Math.max(0, seconds - (before.byThread.get(key) ?? 0))]));
+  const found = new Map<string, number>();
+  for (const [id, { process, thread, seconds }] of after.byThread) {
+    const key = `${process} ${thread}`;
+    found.set(key, (found.get(key) ?? 0) + Math.max(0, seconds - (before.byThread.get(id)?.seconds ?? 0)));
+  }
+  return found;
 }
 
 /** Share of all processors that went to others. */
@@ -52,17 +68,43 @@ export function residentMib(pid: number): number | null {
   return text === undefined ? null : Number(text.split(' ')[1]) * PAGE_MIB;
 }
 
-/** The threads of a process: `main`, and the others in the order in which they began. */
-function threadsOf(pid: number): [string, number][] {
-  const ids = listOf(`/proc/${pid}/task`)
-    .map(Number)
-    .sort((left, right) => left - right);
-  return ids.map((id, index) => [index === 0 ? 'main' : `thread ${index}`, readCpuSec(`/proc/${pid}/task/${id}/stat`)]);
+/** `main` is the thread that a process begins with; those that were given no name of their own are its helpers. */
+function threadOf(pid: number, id: string): Pick<ThreadTime, 'thread' | 'seconds'> {
+  const seconds = readCpuSec(`/proc/${pid}/task/${id}/stat`);
+  if (id === String(pid)) return { thread: MAIN, seconds };
+  const name = commandOf(`${pid}/task/${id}`);
+  return { thread: name === commandOf(String(pid)) ? HELPERS : name, seconds };
 }
 
-function childrenOf(pid: number): number[] {
+function commandOf(path: string): string {
+  return readText(`/proc/${path}/comm`)?.trim() || 'ended';
+}
+
+/**
+ * What a child says of itself: of a server process of Postgres what it is there for, and `session` of one that serves a client; of another program
+ * its name.
+ */
+function titleOf(pid: number, isParent: boolean): string {
+  if (isParent) return MAIN;
+  const title = /^postgres: ([a-z ]+)/.exec(readText(`/proc/${pid}/cmdline`) ?? '')?.[1]?.trim();
+  if (title === undefined) return commandOf(String(pid));
+  return POSTGRES_TITLES.find((known) => title.startsWith(known)) ?? 'session';
+}
+
+const POSTGRES_TITLES = [
+  'checkpointer',
+  'background writer',
+  'walwriter',
+  'autovacuum launcher',
+  'autovacuum worker',
+  'logical replication launcher',
+  'io worker',
+];
+
+function descendantsOf(pid: number): number[] {
   const text = readText(`/proc/${pid}/task/${pid}/children`)?.trim() ?? '';
-  return text === '' ? [] : text.split(' ').map(Number);
+  const children = text === '' ? [] : text.split(' ').map(Number);
+  return children.flatMap((child) => [child, ...descendantsOf(child)]);
 }
 
 function readCpuSec(path: string): number {

@@ -113,11 +113,15 @@ function throughputSection(groups: readonly CellGroup[]): ChartSection {
   };
 }
 
+function nameLine({ runtime, symbols, encoding }: CellGroup): string {
+  return `${runtime}, ${encoding === 'packed' ? 'packed, ' : ''}${symbols} symbols`;
+}
+
 function workerLines(groups: readonly CellGroup[], read: (group: CellGroup) => CellGroup['throughput']): Line[] {
-  const names = [...new Set(groups.map(({ runtime, symbols }) => `${runtime}, ${symbols} symbols`))];
+  const names = [...new Set(groups.map(nameLine))];
   return names.flatMap((label, colour) => {
     const members = groups
-      .filter(({ runtime, symbols }) => `${runtime}, ${symbols} symbols` === label)
+      .filter((group) => nameLine(group) === label)
       .flatMap((group) => {
         const estimate = read(group);
         return estimate === undefined ? [] : [{ workers: group.workers, ...estimate }];

@@ -16,6 +16,10 @@ export const LATENCY = z.strictObject({
 });
 export type Latency = z.infer<typeof LATENCY>;
 
+/** How ticks stand in their topic. */
+export const ENCODING = z.enum(['json', 'packed']);
+export type Encoding = z.infer<typeof ENCODING>;
+
 /** What is measured in one cell. */
 export const CELL_PLAN = z.strictObject({
   /** Unique in the run, and part of the names of its topics and its schema. */
@@ -25,6 +29,8 @@ export const CELL_PLAN = z.strictObject({
   scenario: z.string(),
   /** `live`: at the pace of its event times; `catch-up`: a backlog with times past, as fast as it goes. */
   mode: z.enum(['live', 'catch-up']),
+  /** Absent where ticks come through no topic. */
+  encoding: ENCODING.optional(),
   workers: z.int().min(1),
   symbols: z.int().min(1),
   repeat: z.int().min(1),
@@ -129,7 +135,7 @@ export const SETTINGS = z.strictObject({
   warmupSec: z.number(),
   sampleSec: z.number(),
   baseTps: z.number(),
-  encoding: z.enum(['json', 'packed']),
+  encoding: z.enum([...ENCODING.options, 'both']),
   seed: z.int(),
   peers: z.array(z.string()),
 });

@@ -8,6 +8,7 @@ import { coverageOf, DRAWS } from './statistics.ts';
 import { type CellGroup, summariseCells } from './summarise-cells.ts';
 import { tableCells, tableMissing, tableVersions, tableVoids } from './tables-of-cells.ts';
 import {
+  tableCores,
   tableCpu,
   tableGroups,
   tableLatency,
@@ -63,6 +64,7 @@ export function viewReport(manifest: PerfManifest): ReportView {
     tableLatency(groups),
     tableNoise(perfTest.noise),
     tableCpu(groups),
+    tableCores(groups, manifest.machine.cores),
     tableResources(groups),
     tableThreads(groups),
     tableServers(groups),
@@ -90,7 +92,10 @@ function factsOf(manifest: PerfManifest): [string, string][] {
     ['machine', describeMachine(manifest.machine)],
     ['load by others', describeOthers(manifest)],
     ['workers', settings.workers.join(', ')],
-    ['loads', `${settings.loads.join(', ')} symbols, ${settings.baseTps} ticks/s each when live, ${settings.encoding}`],
+    [
+      'loads',
+      `${settings.loads.join(', ')} symbols, ${settings.baseTps} ticks/s each when live, ${settings.encoding === 'both' ? 'json and packed' : settings.encoding}`,
+    ],
     ['engine', describeEngine(cells)],
     [
       'cells',

@@ -101,6 +101,7 @@ async function measureLive(cell: Cell): Promise<Measured> {
     const after = await look(pipeline, watched, servers);
     const sent = await generator.done;
     await drained(cell, pipeline, BigInt(sent.ticks));
+    await settled(cell);
     const exitCode = await pipeline.stop();
     return await finish(cell, { stream, startMs, endMs, before, after, sampler, sent, consumer, exitCode, seconds: stageSec });
   } finally {
@@ -129,6 +130,7 @@ async function measureCatchUp(cell: Cell): Promise<Measured> {
     await drained(cell, pipeline, BigInt(sent.ticks));
     await sampler.stop();
     const after = await look(pipeline, watched, servers);
+    await settled(cell);
     const exitCode = await pipeline.stop();
     const seconds = after.cpu.atSec - before.cpu.atSec;
     return await finish(cell, { stream, startMs, endMs: undefined, before, after, sampler, sent, consumer: undefined, exitCode, seconds });
@@ -199,8 +201,8 @@ function streamPlan({ options, plan }: Cell, startMs: number, seconds: number) {
   return { symbols: plan.symbols, baseTps: options.baseTps, seconds, seed, startMs };
 }
 
-function startGenerator({ options, namespace, servers }: Cell, plan: Omit<GeneratorPlan, 'brokers' | 'topic' | 'encoding'>) {
-  const whole: GeneratorPlan = { ...plan, brokers: servers.brokers, topic: namespace.ticksTopic, encoding: options.encoding };
+function startGenerator({ plan, namespace, servers }: Cell, load: Omit<GeneratorPlan, 'brokers' | 'topic' | 'encoding'>) {
+  const whole: GeneratorPlan = { ...load, brokers: servers.brokers, topic: namespace.ticksTopic, encoding: plan.encoding ?? 'json' };
   const child = spawn(process.execPath, [join(PROJECT_ROOT, 'dist/bench/perf-test/generator-main.js'), JSON.stringify(whole)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -247,7 +249,7 @@ async function acceptedBy({ url }: PipelineProcess): Promise<number> {
   }
 }
 
-/** Waits until everything is taken, and stands still. */
+/** Waits until everything is taken, or nothing has been for a while. What is missing is for the verdict to say. */
 async function drained(cell: Cell, pipeline: PipelineProcess, ticks: bigint): Promise<void> {
   const limitMs = cell.plan.mode === 'live' ? DRAIN_MS : MEGA_DRAIN_MS;
   let taken = 0;
@@ -257,10 +259,13 @@ async function drained(cell: Cell, pipeline: PipelineProcess, ticks: bigint): Pr
     const now = await acceptedBy(pipeline);
     if (now !== taken) stillSince = performance.now();
     taken = now;
-    // The last epoch of the engine is committed and published by its stop; others get a moment. What is missing is for the verdict to say.
-    if (BigInt(taken) >= ticks) return isEngine(cell.plan.runtime) || isStill(SETTLED_MS);
-    return isStill(STILL_MS);
+    return BigInt(taken) >= ticks || isStill(STILL_MS);
   });
+}
+
+/** The last epoch of the engine is committed and published by its stop; others get a moment, in which nothing is measured. */
+async function settled({ plan }: Cell): Promise<void> {
+  if (!isEngine(plan.runtime)) await sleep(SETTLED_MS);
 }
 
 async function untilWall(ms: number): Promise<void> {

@@ -28,7 +28,9 @@ export async function startRuntime({
   folder,
   sabotagedRoot = PROJECT_ROOT,
 }: RuntimeParts): Promise<PipelineProcess> {
-  const common = { ...namespace.environment, METRICS_PORT: '0', LOG_FILE: join(folder, 'engine.log') };
+  // WORKERS of the run is a list, which no pipeline understands.
+  const workers = String(plan.workers);
+  const common = { ...namespace.environment, METRICS_PORT: '0', LOG_FILE: join(folder, 'engine.log'), WORKERS: workers };
   if (isEngine(plan.runtime)) {
     const root = plan.runtime === OURS ? PROJECT_ROOT : sabotagedRoot;
     return startPipeline({
@@ -40,7 +42,6 @@ export async function startRuntime({
       environment: {
         ...common,
         SOURCE: 'kafka',
-        WORKERS: String(plan.workers),
         QUEUE: String(options.queue),
         FLUSH_MS: String(options.flushMs),
         STATE_DIR: join(folder, 'state'),

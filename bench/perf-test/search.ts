@@ -2,6 +2,7 @@
 import { createPrng } from '../../engine/core/prng.ts';
 import { whyNotHeld } from './held.ts';
 import type { PerfOptions } from './options.ts';
+import { encodingsOf } from './plan.ts';
 import type { CellPlan, CellResult } from './report-model.ts';
 import { OURS } from './runtime-names.ts';
 
@@ -36,11 +37,12 @@ export async function searchRates(plans: readonly CellPlan[], parts: SearchParts
 }
 
 /** One cell for each worker count and load, in an order drawn from the seed. */
-export function planSearch({ scenario, workers, loads, seed }: PerfOptions): CellPlan[] {
+export function planSearch({ scenario, workers, loads, seed, encoding: asked }: PerfOptions): CellPlan[] {
+  const encoding = encodingsOf(asked)[0]!;
   const plans = workers.flatMap((workerCount) =>
     loads.map((symbols): CellPlan => {
       const id = `search_w${workerCount}_s${symbols}`;
-      return { id, runtime: OURS, scenario, mode: 'live', workers: workerCount, symbols, repeat: 1, role: 'measure' };
+      return { id, runtime: OURS, scenario, mode: 'live', encoding, workers: workerCount, symbols, repeat: 1, role: 'measure' };
     }),
   );
   const prng = createPrng(seed);

@@ -43,7 +43,7 @@ export async function openPerfServers({ folder, environment, say }: ServerOption
     killers.push(() => kafka.killNow());
     closers.push(() => kafka.stop());
     const pid = kafka.pid();
-    if (pid !== undefined) processes.push({ name: 'kafka', pid, hasThreads: false });
+    if (pid !== undefined) processes.push({ name: 'kafka', pid, hasThreads: true });
     described['kafka'] = 'of this run, one broker';
   } else described['kafka'] = 'named by KAFKA_BROKER; its processor time is not seen';
 

@@ -24,6 +24,7 @@ export interface CellGroup {
   readonly runtime: string;
   readonly scenario: string;
   readonly mode: CellResult['mode'];
+  readonly encoding: CellResult['encoding'];
   readonly workers: number;
   readonly symbols: number;
   /** Repeats in their order, void and saturated ones among them. */
@@ -41,7 +42,7 @@ export interface CellGroup {
   readonly stages: readonly StageSummary[];
 }
 
-/** Groups in the order: runtime as first seen, mode, workers, symbols. */
+/** Groups in the order: runtime as first seen, mode, encoding, symbols, workers. */
 export function summariseCells(cells: readonly CellResult[]): CellGroup[] {
   const byKey = new Map<string, CellResult[]>();
   for (const cell of cells) {
@@ -60,19 +61,25 @@ export function summariseCells(cells: readonly CellResult[]): CellGroup[] {
     (a, b) =>
       runtimes.indexOf(a.runtime) - runtimes.indexOf(b.runtime) ||
       b.mode.localeCompare(a.mode) ||
+      nameMode(a).localeCompare(nameMode(b)) ||
       a.symbols - b.symbols ||
       a.workers - b.workers,
   );
 }
 
 /** Cells of one key are repeats of each other. */
-export function keyOf(cell: Pick<CellResult, 'runtime' | 'scenario' | 'mode' | 'workers' | 'symbols'>): string {
-  return `${cell.runtime} ${cell.scenario} ${cell.mode} ${cell.workers} ${cell.symbols}`;
+export function keyOf(cell: Pick<CellResult, 'runtime' | 'scenario' | 'mode' | 'encoding' | 'workers' | 'symbols'>): string {
+  return `${cell.runtime} ${cell.scenario} ${nameMode(cell)} ${cell.workers} ${cell.symbols}`;
+}
+
+/** The encoding is named where it is not that of the contract. */
+export function nameMode({ mode, encoding }: Pick<CellResult, 'mode' | 'encoding'>): string {
+  return encoding === 'packed' ? `${mode}, packed` : mode;
 }
 
 /** What a group is called in tables and plots. */
-export function nameGroup(group: Pick<CellResult, 'runtime' | 'mode' | 'workers' | 'symbols'>): string {
-  return `${group.runtime}, ${group.mode}, ${group.symbols} symbols, ${nameWorkers(group.workers)}`;
+export function nameGroup(group: Pick<CellResult, 'runtime' | 'mode' | 'encoding' | 'workers' | 'symbols'>): string {
+  return `${group.runtime}, ${nameMode(group)}, ${group.symbols} symbols, ${nameWorkers(group.workers)}`;
 }
 
 export function nameWorkers(workers: number): string {
@@ -127,6 +134,7 @@ function summariseGroup(first: CellResult, cells: readonly CellResult[]): CellGr
     runtime: first.runtime,
     scenario: first.scenario,
     mode: first.mode,
+    encoding: first.encoding,
     workers: first.workers,
     symbols: first.symbols,
     cells,

@@ -3,11 +3,12 @@ import { formatDecimals } from './format.ts';
 import { isUnjudged } from './measures.ts';
 import type { CellResult, PerfTest } from './report-model.ts';
 import type { Column, Row, Table } from './report-view.ts';
+import { nameMode } from './summarise-cells.ts';
 
 /** Columns of words; all others hold figures and are aligned to the right. */
 const WORDS: ReadonlySet<string> = new Set([
   ...['Cell', 'Runtime', 'Mode', 'Verdict', 'Repeats', 'Stage', 'Process', 'Thread', 'Figure', 'Work', 'Against', 'Unit', 'Measure'],
-  ...['What is wrong', 'Bars expected (SHA-256)', 'Bars found', 'Reason', 'What', 'Version'],
+  ...['What is wrong', 'Bars expected (SHA-256)', 'Bars found', 'Reason', 'What', 'Version', 'Busiest thread'],
 ]);
 
 export function columnsOf(titles: readonly string[]): Column[] {
@@ -47,7 +48,7 @@ export function tableCells(cells: readonly CellResult[]): Table {
       cells: [
         cell.id,
         cell.role === 'aa' ? `${cell.runtime} (A/A)` : cell.runtime,
-        cell.mode,
+        nameMode(cell),
         nameVerdict(cell),
         ...[cell.workers, cell.symbols, cell.repeat, cell.offered, cell.achieved].map(String),
         ...[

@@ -5,13 +5,13 @@ import { formatEstimate, formatFigure, formatMs, formatPercent } from './format.
 import { isCounted } from './measures.ts';
 import type { CellResult, Noise } from './report-model.ts';
 import type { Row, Table } from './report-view.ts';
-import type { CellGroup } from './summarise-cells.ts';
+import { type CellGroup, nameMode } from './summarise-cells.ts';
 import { columnsOf } from './tables-of-cells.ts';
 
 const KEY_COLUMNS = ['Runtime', 'Mode', 'Symbols', 'Workers'];
 
 function keyCells(group: CellGroup): string[] {
-  return [group.runtime, group.mode, String(group.symbols), String(group.workers)];
+  return [group.runtime, nameMode(group), String(group.symbols), String(group.workers)];
 }
 
 function markOf(group: CellGroup): Pick<Row, 'mark'> {
@@ -112,6 +112,50 @@ export function tableCpu(groups: readonly CellGroup[]): Table {
       .filter((group) => group.cpuByProcess.size > 0)
       .map((group) => ({ cells: [...keyCells(group), ...processes.map((process) => formatFigure(group.cpuByProcess.get(process)))] })),
   };
+}
+
+/**
+ * Of all processors together: what each process took of them, what others took, what was left. Where nothing is left, processors are the bound;
+ * else the thread that was busiest may be.
+ */
+export function tableCores(groups: readonly CellGroup[], coreCount: number): Table {
+  const counted = groups.filter((group) => group.cells.some((cell) => isCounted(cell) && cell.cpu.length > 0));
+  const processes = [...new Set(counted.flatMap((group) => namesOf(group, (cell) => cell.cpu.map(({ process }) => process))))];
+  const shareOf = (cell: CellResult, seconds: number): number => seconds / (cell.duration_sec * coreCount);
+  const secondsOf = (cell: CellResult, process?: string): number =>
+    cell.cpu.reduce((sum, entry) => (process === undefined || entry.process === process ? sum + entry.cpuSec : sum), 0);
+  return {
+    title: "Where the cores' time goes",
+    note: `Shares of all ${coreCount} cores, medians of the right cells. The busiest thread is shown by its share of one core.`,
+    columns: columnsOf([...KEY_COLUMNS, ...processes, 'others', 'idle', 'Busiest thread', 'its core']),
+    rows: counted.map((group) => {
+      const busiest = group.cells.filter(isCounted).flatMap((cell) => busiestOf(cell) ?? []);
+      const names = busiest.map(({ name }) => name);
+      const usual = [...names].sort((a, b) => countOf(names, b) - countOf(names, a))[0];
+      const shares = busiest.filter(({ name }) => name === usual).map(({ share }) => share);
+      return {
+        cells: [
+          ...keyCells(group),
+          ...processes.map((process) => formatPercent(middle(group, (cell) => shareOf(cell, secondsOf(cell, process))))),
+          formatPercent(middle(group, (cell) => cell.othersShare)),
+          formatPercent(middle(group, (cell) => Math.max(0, 1 - shareOf(cell, secondsOf(cell)) - (cell.othersShare ?? 0)))),
+          usual ?? '-',
+          formatPercent(shares.length === 0 ? undefined : median(shares)),
+        ],
+      };
+    }),
+  };
+}
+
+/** Only threads that are told apart one by one: no process as a whole, no threads of one name together. */
+function busiestOf({ cpu, duration_sec }: CellResult): { readonly name: string; readonly share: number } | undefined {
+  const threads = cpu.filter(({ process, thread }) => process === 'engine' && thread !== 'helpers' && thread !== 'all');
+  const [first] = [...threads].sort((a, b) => b.cpuSec - a.cpuSec);
+  return first && { name: `${first.process} ${first.thread}`, share: first.cpuSec / duration_sec };
+}
+
+function countOf(names: readonly string[], wanted: string): number {
+  return names.filter((name) => name === wanted).length;
 }
 
 /** Medians over the right cells of a group; of series, of their largest samples. */

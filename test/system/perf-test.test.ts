@@ -23,7 +23,7 @@ const why =
 /** Cells at the pace of the clock want a machine that is not busy with other tests. */
 const isLive = process.env['PERF_TEST_LIVE'] === '1';
 const LIVE_ONLY = ' (skipped: PERF_TEST_LIVE=1 runs cells at the pace of the clock)';
-const SCENARIOS = isLive ? ['pipeline', 'catch-up'] : ['catch-up'];
+const SCENARIOS = ['ingest-kafka', ...(isLive ? ['pipeline', 'catch-up'] : [])];
 const SETTINGS = { WORKERS: '1', LOADS: '20', REPEATS: '1', STAGE_SEC: '3', WARMUP_SEC: '1', SAMPLE_SEC: '0.5', PERF_BACKLOG: '20000' };
 
 describe.skipIf(why !== undefined)(why ?? 'a perf-test', () => {
