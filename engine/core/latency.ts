@@ -69,6 +69,13 @@ export function encodeHistogram(histogram: Histogram): string {
   return encodeIntoCompressedBase64(histogram);
 }
 
+/** A histogram of one value, encoded. */
+export function encodeValue(microseconds: number): string {
+  const histogram = createHistogram();
+  histogram.recordValue(Math.round(microseconds));
+  return encodeHistogram(histogram);
+}
+
 function countAtOrBelow(histogram: Histogram, bound: number): number {
   return bound >= histogram.maxValue ? histogram.totalCount : histogram.totalCount - countAbove(histogram, bound);
 }

@@ -75,6 +75,7 @@ const STAGE_HISTOGRAMS: Readonly<Record<string, readonly string[]>> = {
     'bar_agg_bar_latency_seconds',
     'tickwright_bar_to_ack_seconds',
   ],
+  mainPause: ['tickwright_main_pause_seconds'],
 };
 
 export interface MetricsPage {

@@ -13,6 +13,7 @@ import type { Source, SourcePosition } from '../ingest/source.ts';
 import type { CommittedEpoch } from '../sinks/kafka/publisher.ts';
 import type { FromWriter, ToWriter } from '../sinks/messages.ts';
 import type { Letters } from './letters.ts';
+import type { TurnWatch } from './turn-watch.ts';
 import type { WorkerHandle } from './workers.ts';
 
 /** Records taken from the source in one turn. */
@@ -61,6 +62,8 @@ export interface EngineParts {
   collecting(): number;
   /** A worker that does not move any more, if there is one. */
   wedged(): Error | undefined;
+  /** Watches how long main stands still, where somebody wants to know. */
+  readonly turns?: TurnWatch;
 }
 
 export interface Engine {
@@ -146,7 +149,11 @@ export function createEngine(parts: EngineParts): Engine {
     if (failure) throw failure;
   };
 
-  const rest = (work: number): Promise<unknown> => parts.pause(work > 0 ? 0 : REST_MS);
+  const rest = async (work: number): Promise<void> => {
+    const restMs = work > 0 ? 0 : REST_MS;
+    await parts.pause(restMs);
+    parts.turns?.turned(restMs);
+  };
 
   const turn = (): number => {
     let work = letters.bytes < LETTERS_HOLD_BYTES ? source.poll(POLL_BUDGET) : 0;

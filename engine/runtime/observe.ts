@@ -21,6 +21,7 @@ const BOUNDS_US: Readonly<Record<string, readonly number[]>> = {
   flush: [1e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6],
   barToCommit: [5e4, 1e5, 2e5, 3e5, 5e5, 1e6, 2e6, 5e6],
   barToAck: [5e4, 1e5, 2e5, 3e5, 5e5, 1e6, 2e6, 5e6],
+  mainPause: [1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6],
 };
 
 /** Latencies by stage, filled by whoever measures them. */

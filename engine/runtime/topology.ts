@@ -12,6 +12,7 @@ import { BAR_SIZE, SHARD_HEARTBEAT_I32 } from '../../schemas/layout.gen.ts';
 import { BARRIER_FLAG } from '../../schemas/records.ts';
 import { type Clock, type Pause, SYSTEM_CLOCK, SYSTEM_PAUSE } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
+import { encodeValue } from '../core/latency.ts';
 import type { Logger } from '../core/log.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Source } from '../ingest/source.ts';
@@ -32,6 +33,7 @@ import type { Letters } from './letters.ts';
 import { makeRegions, type RegionPlace } from './regions.ts';
 import type { Servers } from './servers.ts';
 import { stageOf } from './stage.ts';
+import { createTurnWatch } from './turn-watch.ts';
 import { createWatchdog, type Heartbeat, untilReady } from './watchdog.ts';
 import { type StartWorker, startWorker, type WorkerHandle } from './workers.ts';
 
@@ -190,6 +192,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     letters: options.letters,
     barrierFlags: options.isCheckpointed ? BARRIER_FLAG.withOpenState : 0,
     wedged: watch,
+    turns: createTurnWatch(clock, (longestUs) => options.onLatency('mainPause', encodeValue(longestUs))),
     collecting: () => counters[WRITER_COUNTER.collecting]!,
   });
   const started = untilReady(ready, watch, pause);
