@@ -28,8 +28,14 @@ export interface ExpectedBars {
   readonly ticks: number;
 }
 
+export interface PassedRule {
+  readonly partitions: number;
+  /** A bucket counts as passed when its partition is so far past its end. */
+  readonly marginSec?: number;
+}
+
 /** Draws the whole stream. Ticks come in the order of their times. */
-export function expectBars(stream: TickStream, timeframes: readonly Timeframe[], partitions: number): ExpectedBars {
+export function expectBars(stream: TickStream, timeframes: readonly Timeframe[], { partitions, marginSec = 0 }: PassedRule): ExpectedBars {
   const latest = new Map<number, number>();
   const partitionOf = new Map<string, number>();
   const buckets = new Map<string, Bucket>();
@@ -61,7 +67,7 @@ export function expectBars(stream: TickStream, timeframes: readonly Timeframe[],
   const seconds = new Map(timeframes.map((timeframe) => [timeframe.name, timeframe.seconds]));
   const isPassed = (key: string): boolean => {
     const [timeframe = '', symbol = '', start] = key.split(' ');
-    return Number(start) + (seconds.get(timeframe) ?? 0) <= (latest.get(partitionOf.get(symbol) ?? -1) ?? 0);
+    return Number(start) + (seconds.get(timeframe) ?? 0) + marginSec <= (latest.get(partitionOf.get(symbol) ?? -1) ?? 0);
   };
   const bars = new Map([...buckets].map(([key, bucket]) => [key, textOf(bucket)]));
   return { bars, passed: new Set([...bars.keys()].filter(isPassed)), ticks };

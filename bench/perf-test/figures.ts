@@ -1,6 +1,7 @@
 /** From what was measured to the figures of a cell. */
 import { cpus } from 'node:os';
 import type { Histogram } from '../../engine/core/latency.ts';
+import { brokerBetween } from './broker-figures.ts';
 import { countsBetween } from './database-figures.ts';
 import type { GeneratorResult } from './generator.ts';
 import type { PerfOptions } from './options.ts';
@@ -19,6 +20,8 @@ export interface Measured {
   /** Undefined where nothing is paced. */
   readonly sendLag: Histogram | undefined;
   readonly barToConsumer: Histogram | undefined;
+  /** What could not be looked into, a line each. */
+  readonly notSeen: readonly string[];
 }
 
 /** Less than this share of the offered load achieved: saturated. */
@@ -59,10 +62,10 @@ export function cellResultOf(plan: CellPlan, options: PerfOptions, measured: Mea
     ...processorFigures(measured, achieved),
     ...runtimeFigures(measured),
     flushes: flushFigures(before.metrics, after.metrics),
-    servers: countsBetween(before.database, after.database),
+    servers: { ...countsBetween(before.database, after.database), ...brokerBetween(before.broker, after.broker) },
     othersShare: Math.max(0, othersShare(before.cpu, after.cpu) - (isLive ? sent.cpuSec / (seconds * cpus().length) : 0)),
     series: sampler.series,
-    notes: notesOf(plan),
+    notes: [...notesOf(plan), ...measured.notSeen],
   };
 }
 
@@ -86,8 +89,8 @@ function processorFigures({ before, after, verdict, sendLag, sent }: Measured, t
     const at = key.indexOf(' ');
     return { process: key.slice(0, at), thread: key.slice(at + 1), cpuSec };
   });
-  // A backlog was made before the stage began.
-  if (sendLag) cpu.push({ process: 'generator', thread: 'all', cpuSec: sent.cpuSec });
+  // A backlog was made before the stage began, and a stage that makes the ticks is a process of the pipeline.
+  if (sendLag && sent.cpuSec > 0) cpu.push({ process: 'generator', thread: 'all', cpuSec: sent.cpuSec });
   const byProcess: Record<string, number> = {};
   for (const { process, cpuSec } of cpu) byProcess[process] = (byProcess[process] ?? 0) + cpuSec;
   const perTick = Object.fromEntries(Object.entries(byProcess).map(([process, cpuSec]) => [process, (cpuSec * 1e6) / Math.max(1, ticks)]));

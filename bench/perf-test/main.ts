@@ -9,14 +9,16 @@ import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { sabotagedRoot } from '../../test/torture/sabotage.ts';
 import { createJournal, type RunJournal } from './journal.ts';
-import { PERF_SETTINGS, type PerfOptions, readPerfOptions, SCENARIO_FALLBACKS } from './options.ts';
+import { PERF_SETTINGS, type PerfOptions, readPerfOptions, SCENARIO_FALLBACKS, STAGE_VARIABLES } from './options.ts';
 import type { PipelineProcess } from './pipeline-process.ts';
 import { planCells } from './plan.ts';
 import type { CellPlan, CellResult } from './report-model.ts';
 import { runCell } from './run-cell.ts';
+import { STAGES } from './runtime-names.ts';
 import { perfSabotageOf } from './sabotage.ts';
 import { planSearch, searchRates } from './search.ts';
 import { openPerfServers } from './servers.ts';
+import { warmUp } from './warm-up.ts';
 
 const EXIT_VOID = 1;
 const EXIT_REFUSED = 2;
@@ -30,6 +32,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (args.includes('--help')) {
     print('npm run perf-test [-- --scenario NAME] [--search] [--resume RUN] [--sabotage NAME] [--peer NAME=COMMAND]...');
     for (const { name, fallback, doc } of PERF_SETTINGS) print(`  ${name.padEnd(14)} ${fallback.padEnd(12)} ${doc}`);
+    print(`  ${Object.values(STAGE_VARIABLES).join(', ')}: commands of single stages; the others are ours (runtime ${STAGES})`);
     for (const [scenario, values] of Object.entries(SCENARIO_FALLBACKS)) {
       print(
         `  of ${scenario}: ${Object.entries(values)
@@ -63,6 +66,7 @@ async function main(args: readonly string[]): Promise<number> {
     print(describeRun(options, left));
     const runOne = (plan: CellPlan, settings: PerfOptions): Promise<CellResult> =>
       runCell(plan, { options: settings, servers, run: journal.slug, folder, sabotagedRoot: broken, running });
+    if (servers.processes.length > 0 && left.length > 0) await warmUp({ options, run: runOne, say: print });
     if (options.isSearch) {
       const { held, none } = await searchRates(left, { options, run: runOne, say: (text) => print(`  ${text}`) });
       for (const cell of held) journal.add(cell);

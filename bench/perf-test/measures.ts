@@ -47,6 +47,14 @@ export function isUnjudged(cell: CellResult): boolean {
   return cell.verdict.isRight && cell.verdict.barsCompared === 0 && cell.verdict.messagesCompared === 0;
 }
 
+/** The longest time in each second for which main stood still; what a stage of a pipeline takes is the others. */
+export const MAIN_PAUSE_STAGE = 'mainPause';
+
+/** A cell that falls behind its load has no latency of bars; how long main stands still it has all the same. */
+export function hasLatency(cell: CellResult, stage: string): boolean {
+  return stage === MAIN_PAUSE_STAGE ? isCounted(cell) : isSteady(cell);
+}
+
 const PERCENTILES = { p50: 'p50Us', p99: 'p99Us', 'p99.9': 'p999Us' } as const;
 export type Percentile = keyof typeof PERCENTILES;
 
@@ -58,7 +66,7 @@ export function measureLatency(stage: string, percentile: Percentile): Measure {
     isMoreBetter: false,
     valueOf(cell) {
       const latency = cell.latency[stage];
-      return isSteady(cell) && latency !== undefined && latency.count > 0 ? latency[field] : undefined;
+      return hasLatency(cell, stage) && latency !== undefined && latency.count > 0 ? latency[field] : undefined;
     },
   };
 }

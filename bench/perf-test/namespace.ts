@@ -16,8 +16,8 @@ export interface Namespace {
   readonly timeframes: readonly Timeframe[];
   /** What every process of the cell is told. */
   readonly environment: Readonly<Record<string, string>>;
-  /** The tables as the contract has them, for pipelines that do not make their own. */
-  createTables(): Promise<void>;
+  /** The tables as the contract has them, for pipelines that do not make their own; those of all timeframes, or of the ones named. */
+  createTables(only?: readonly string[]): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -52,7 +52,10 @@ export async function openNamespace(servers: PerfServers, run: string, cell: str
     partitions: config.P_TICKS,
     timeframes,
     environment,
-    createTables: () => createContractTables(servers.connectionString, name, timeframes),
+    createTables(only) {
+      const wanted = timeframes.filter((timeframe) => only === undefined || only.includes(timeframe.name));
+      return createContractTables(servers.connectionString, name, wanted);
+    },
     async remove() {
       await deleteTopics(servers, plans);
       await dropSchema(servers.connectionString, name);

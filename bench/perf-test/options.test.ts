@@ -27,3 +27,12 @@ it('gives a scenario that is a load of its own that load, unless told otherwise'
   expect(readPerfOptions([], { PERF_SCENARIO: 'ingest-kafka', PERF_ENCODING: 'packed' })).toMatchObject({ ...load, encoding: 'packed' });
   expect(readPerfOptions([], {})).toMatchObject({ loads: [50, 200, 500], baseTps: 10, encoding: 'json' });
 });
+
+it('takes commands of single stages by the variables of the contract, and then runs them as one more runtime', () => {
+  const options = readPerfOptions(['--peer', 'go=./bars'], { INGEST_CMD: './feed', BARS1S_CMD: './seconds --fast', BARAGG_CMD: '' });
+  expect(options.stageCommands).toEqual({ ingest: './feed', bars1s: './seconds --fast' });
+  expect(options.peers).toEqual(['go', 'stages']);
+  expect(readPerfOptions([], {}).peers).toEqual([]);
+  expect(() => readPerfOptions(['--scenario', 'catch-up'], { INGEST_CMD: './feed' })).toThrow(/INGEST_CMD '\.\/feed': scenario catch-up/);
+  expect(() => readPerfOptions(['--peer', 'stages=./bars'], {})).toThrow(/BARAGG_CMD/);
+});

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { EngineError } from '../../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import type { Settings } from './report-model.ts';
+import { STAGES } from './runtime-names.ts';
 
 export const SCENARIOS = ['pipeline', 'catch-up', 'ingest-kafka'] as const;
 /** Named by the contract or the plan, and not there yet. */
@@ -27,7 +28,14 @@ export interface PerfOptions extends Settings {
   /** The folder of all runs. */
   readonly out: string;
   readonly peerCommands: readonly { readonly name: string; readonly command: string }[];
+  /** Programs that stand in for single stages, by `STAGE_VARIABLES`; the runtime `stages` runs when there is any. */
+  readonly stageCommands: StageCommands;
 }
+
+/** The contract's variables for the command of a stage. The 1 m stage has none: it is always ours. */
+export const STAGE_VARIABLES = { ingest: 'INGEST_CMD', bars1s: 'BARS1S_CMD', multi: 'BARAGG_CMD' } as const;
+export type NamedStage = keyof typeof STAGE_VARIABLES;
+export type StageCommands = Readonly<Partial<Record<NamedStage, string>>>;
 
 interface Setting {
   readonly name: string;
@@ -117,6 +125,7 @@ export function readPerfOptions(args: readonly string[], environment: Readonly<R
   if (!read.success) throw new EngineError('USAGE', read.error.issues.map(({ message }) => message).join('\n'));
   const { data } = read;
   const peerCommands = (values.peer ?? []).map(readPeer);
+  const stageCommands = readStageCommands(environment, data.PERF_SCENARIO);
   return {
     scenario: data.PERF_SCENARIO,
     workers: data.WORKERS,
@@ -128,7 +137,7 @@ export function readPerfOptions(args: readonly string[], environment: Readonly<R
     baseTps: data.SIM_BASE_TPS,
     encoding: data.PERF_ENCODING,
     seed: data.PERF_SEED,
-    peers: peerCommands.map(({ name }) => name),
+    peers: [...peerCommands.map(({ name }) => name), ...(Object.keys(stageCommands).length > 0 ? [STAGES] : [])],
     queue: data.QUEUE,
     flushMs: data.FLUSH_MS,
     backlogTicks: data.PERF_BACKLOG,
@@ -138,7 +147,23 @@ export function readPerfOptions(args: readonly string[], environment: Readonly<R
     sabotage: values.sabotage,
     out: values.out ?? join(PROJECT_ROOT, 'perf_runs'),
     peerCommands,
+    stageCommands,
   };
+}
+
+function readStageCommands(environment: Readonly<Record<string, string | undefined>>, scenario: ScenarioName): StageCommands {
+  const given = Object.entries(STAGE_VARIABLES).flatMap(([stage, variable]) => {
+    const command = environment[variable] ?? '';
+    return command === '' ? [] : [[stage, command] as const];
+  });
+  const commands: StageCommands = Object.fromEntries(given);
+  if (commands.ingest !== undefined && scenario !== 'pipeline') {
+    throw new EngineError(
+      'USAGE',
+      `INGEST_CMD '${commands.ingest}': scenario ${scenario} has its ticks before anything starts; expected pipeline`,
+    );
+  }
+  return commands;
 }
 
 function parseFlags(args: readonly string[]) {
@@ -165,6 +190,8 @@ function parseFlags(args: readonly string[]) {
 function readPeer(text: string): { name: string; command: string } {
   const at = text.indexOf('=');
   const [name, command] = [text.slice(0, at), text.slice(at + 1)];
+  if (name === STAGES)
+    throw new EngineError('USAGE', `--peer '${text}': ${STAGES} is what ${Object.values(STAGE_VARIABLES).join(', ')} make`);
   if (at < 1 || command === '' || !/^[a-z0-9-]+$/.test(name)) {
     throw new EngineError('USAGE', `--peer '${text}': expected NAME=COMMAND, the name of lower case letters, digits and hyphens`);
   }

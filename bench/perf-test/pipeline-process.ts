@@ -4,9 +4,12 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../engine/core/errors.ts';
+import type { WatchedProcess } from './processes.ts';
 
 export interface PipelineSpec {
   readonly name: string;
+  /** Under which its processor time is counted; `engine` where nothing is said. */
+  readonly processName?: string;
   readonly command: string;
   readonly args: readonly string[];
   /** A command line for a shell, in place of the two. */
@@ -19,6 +22,8 @@ export interface PipelineSpec {
 
 export interface PipelineProcess {
   readonly pid: number;
+  /** What is measured of it: itself, or each of the processes that it is made of. */
+  readonly processes: readonly WatchedProcess[];
   /** Where it answers by HTTP, once it has said so. */
   readonly url: string | undefined;
   readonly isRunning: boolean;
@@ -31,12 +36,25 @@ export interface PipelineProcess {
 
 const METRICS_LINE = /metrics +(http:\S+)\/metrics/;
 const STOP_MS = 60_000;
+/** What a shell makes of a program that SIGTERM has ended. */
+const ENDED_BY_TERM = 143;
 const TAIL_CHARS = 4000;
 
 /** @throws EngineError PERF_PROCESS when it cannot be started */
-export function startPipeline({ name, command, args, shell, cwd, environment, folder }: PipelineSpec): PipelineProcess {
+export function startPipeline({
+  name,
+  processName = 'engine',
+  command,
+  args,
+  shell,
+  cwd,
+  environment,
+  folder,
+}: PipelineSpec): PipelineProcess {
   const options = { cwd, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } };
-  const child: ChildProcess = shell === undefined ? spawn(command, args, options) : spawn(shell, { ...options, shell: true });
+  // A shell passes no signal on to what it has started: all get it as a group, and the shell waits for the rest.
+  const child: ChildProcess =
+    shell === undefined ? spawn(command, args, options) : spawn(`trap : TERM\n${shell}`, { ...options, shell: true, detached: true });
   const { pid } = child;
   if (pid === undefined) throw new EngineError('PERF_PROCESS', `${name}: ${shell ?? command} could not be started`);
   const log = createWriteStream(join(folder, `${name}.out`));
@@ -57,8 +75,14 @@ export function startPipeline({ name, command, args, shell, cwd, environment, fo
     });
   });
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
+  const signal = (name: NodeJS.Signals): void => {
+    if (!isRunning()) return;
+    if (shell === undefined) child.kill(name);
+    else signalGroup(pid, name);
+  };
   return {
     pid,
+    processes: [{ name: processName, pid, hasThreads: shell === undefined, hasChildren: shell !== undefined }],
     get url() {
       return url;
     },
@@ -66,21 +90,28 @@ export function startPipeline({ name, command, args, shell, cwd, environment, fo
       return isRunning();
     },
     async stop() {
-      if (isRunning()) child.kill('SIGTERM');
+      signal('SIGTERM');
       const late = new AbortController();
       void sleep(STOP_MS, undefined, { signal: late.signal }).then(
-        () => child.kill('SIGKILL'),
+        () => signal('SIGKILL'),
         () => undefined,
       );
       const code = await ended;
       late.abort();
-      return code;
+      // Another program need not handle the signal that it is asked to end by.
+      return shell !== undefined && code === ENDED_BY_TERM ? 0 : code;
     },
-    killNow() {
-      if (isRunning()) child.kill('SIGKILL');
-    },
+    killNow: () => signal('SIGKILL'),
     said: () => said,
   };
+}
+
+function signalGroup(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, name);
+  } catch {
+    // Its last process has ended by itself.
+  }
 }
 
 /** Waits until `isTrue`. @throws EngineError PERF_WAIT, with what the process said last */

@@ -1,7 +1,7 @@
 /** What the page draws: lines with their points, worked out here, so that the page only draws. */
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import { createHistogram, type Histogram } from '../../engine/core/latency.ts';
-import { isSteady, stagesOf } from './measures.ts';
+import { hasLatency, stagesOf } from './measures.ts';
 import type { CellResult } from './report-model.ts';
 import { isLimit } from './runtime-names.ts';
 import { type CellGroup, nameGroup } from './summarise-cells.ts';
@@ -75,7 +75,9 @@ function latencySection(groups: readonly CellGroup[]): ChartSection {
 const POINTS_A_DECADE = 12;
 
 function percentileLine(group: CellGroup, stage: string, colour: number): Line[] {
-  const histogram = mergeHistograms(group.cells.filter(isSteady).flatMap((cell) => cell.latency[stage]?.hdr ?? []));
+  const histogram = mergeHistograms(
+    group.cells.filter((cell) => hasLatency(cell, stage)).flatMap((cell) => cell.latency[stage]?.hdr ?? []),
+  );
   if (histogram.totalCount === 0) return [];
   const decades = Math.log10(histogram.totalCount);
   // The line ends where the next point would stand for less than one value.

@@ -96,7 +96,7 @@ export const CELL_RESULT = z.strictObject({
   /** Less than 99.9 % of the offered load was achieved: its latencies are not compared. */
   isSaturated: z.boolean(),
   verdict: VERDICT,
-  /** By stage: `sendLag` (intended to sent), `tickToBar`, `flush`, `barToCommit`, `barToAck`, `barToConsumer` (bar end to a read-committed consumer). */
+  /** By stage: `sendLag` (intended to sent), `tickToBar`, `flush`, `barToCommit`, `barToAck`, `barToConsumer` (bar end to a read-committed consumer), `mainPause` (of each second the longest pause of main). */
   latency: z.record(z.string(), LATENCY),
   cpu: z.array(THREAD_CPU),
   /** Processor microseconds by process, over ticks that came out right; null when the cell is void. */

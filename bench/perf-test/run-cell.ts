@@ -1,30 +1,39 @@
 /** One cell from its namespace to its verdict: load, measurement, drain, and what both sinks hold in the end. */
-import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
-import { EngineError } from '../../engine/core/errors.ts';
-import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import { barsTopic } from '../../engine/sinks/kafka/topics.ts';
 import { createTopicReader } from '../../test/torture/read-topics.ts';
+import { readBrokerFigures } from './broker-figures.ts';
 import { type BarConsumer, startBarConsumer } from './consumer.ts';
 import { readDatabaseCounts } from './database-figures.ts';
 import { expectBars } from './expected-bars.ts';
 import { cellResultOf, type Measured } from './figures.ts';
-import type { GeneratorPlan, GeneratorResult } from './generator.ts';
+import type { GeneratorResult } from './generator.ts';
+import { endIngest, startGenerator } from './load.ts';
 import { type Namespace, openNamespace } from './namespace.ts';
 import type { PerfOptions } from './options.ts';
 import { type PipelineProcess, waitFor } from './pipeline-process.ts';
 import { readCpu, type WatchedProcess } from './processes.ts';
 import { judge, readPublished, readStored } from './read-back.ts';
 import type { CellPlan, CellResult, Verdict } from './report-model.ts';
-import { isEngine, isLimit } from './runtime-names.ts';
+import { isEngine, isLimit, STAGES } from './runtime-names.ts';
 import { startRuntime } from './runtimes.ts';
-import { acceptedOf, ask, type RuntimePage, readMetrics, readRuntime, type Sampler, startSampler } from './sampler.ts';
+import {
+  acceptedOf,
+  isAnswering,
+  type Metrics,
+  type RuntimePage,
+  readMetrics,
+  readRuntime,
+  type Sampler,
+  startSampler,
+} from './sampler.ts';
 import type { PerfServers } from './servers.ts';
-import { createTickStream } from './tick-stream.ts';
+import { startIngestStage, untilTablesStill } from './stages.ts';
+import type { TickStream } from './tick-stream.ts';
 
 export interface CellParts {
   readonly options: PerfOptions;
@@ -52,6 +61,8 @@ const SETTLED_MS = 1500;
 const STILL_MS = 10_000;
 const DAY_MS = 86_400_000;
 const QUARTER_HOUR_MS = 900_000;
+/** Between stages a bucket may wait for a bar of its partition that is a minute later. */
+const STAGES_MARGIN_SEC = 65;
 
 export async function runCell(plan: CellPlan, parts: CellParts): Promise<CellResult> {
   const folder = join(parts.folder, plan.id);
@@ -78,13 +89,19 @@ async function measureLive(cell: Cell): Promise<Measured> {
   const pipeline = await startRuntime(cell);
   cell.running.add(pipeline);
   let consumer: BarConsumer | undefined;
+  let ingest: PipelineProcess | undefined;
   try {
-    await waitFor(`${plan.runtime} is ready`, pipeline, READY_MS, () => isReady(pipeline));
+    await waitFor(`${plan.runtime} is ready`, pipeline, READY_MS, () => isAnswering(pipeline.url, '/ready'));
+    if (plan.runtime === STAGES) {
+      ingest = await startIngestStage(cell);
+      cell.running.add(ingest);
+    }
     const startMs = Math.ceil(SYSTEM_CLOCK.wallMs()) + LEAD_MS;
     const stageMs = startMs + warmupSec * 1000;
     const endMs = stageMs + stageSec * 1000;
     const stream = streamPlan(cell, startMs, warmupSec + stageSec);
-    const generator = startGenerator(cell, { ...stream, isPaced: true, warmupSec });
+    const stage = ingest;
+    const load = stage ? () => endIngest(cell, stage, { stageMs, endMs }) : startGenerator(cell, { ...stream, isPaced: true, warmupSec });
     consumer = await startBarConsumer({
       ...servers,
       topic: barsTopic(namespace.prefix, '1s'),
@@ -92,23 +109,25 @@ async function measureLive(cell: Cell): Promise<Measured> {
       fromMs: stageMs,
       toMs: endMs - 2000,
     });
-    const watched = watchedBy(cell, pipeline);
+    const watched = [...watchedBy(cell, pipeline), ...(ingest?.processes ?? [])];
     await untilWall(stageMs);
     const before = await look(pipeline, watched, servers);
-    const sampler = startSampler({ pid: pipeline.pid, url: pipeline.url, everyMs: options.sampleSec * 1000 });
+    const sampler = sample(cell, pipeline);
     await untilWall(endMs + GRACE_MS);
     await sampler.stop();
     const after = await look(pipeline, watched, servers);
-    const sent = await generator.done;
+    const { sent, ticks } = await load();
     await drained(cell, pipeline, BigInt(sent.ticks));
     await settled(cell);
     const exitCode = await pipeline.stop();
-    return await finish(cell, { stream, startMs, endMs, before, after, sampler, sent, consumer, exitCode, seconds: stageSec });
+    return await finish(cell, { ticks, endMs, before, after, sampler, sent, consumer, exitCode, seconds: stageSec });
   } finally {
     // What it has to say has been said by `finish`, or does not matter any more.
     await consumer?.close().catch(() => undefined);
-    pipeline.killNow();
-    cell.running.delete(pipeline);
+    for (const process of ingest ? [ingest, pipeline] : [pipeline]) {
+      process.killNow();
+      cell.running.delete(process);
+    }
   }
 }
 
@@ -118,22 +137,21 @@ async function measureCatchUp(cell: Cell): Promise<Measured> {
   const nowMs = SYSTEM_CLOCK.wallMs() - DAY_MS;
   const startMs = nowMs - (nowMs % QUARTER_HOUR_MS);
   const stream = streamPlan(cell, startMs, options.backlogTicks / (plan.symbols * options.baseTps));
-  const generator = startGenerator(cell, { ...stream, isPaced: false, warmupSec: 0 });
-  const sent = await generator.done;
+  const { sent, ticks } = await startGenerator(cell, { ...stream, isPaced: false, warmupSec: 0 })();
   const pipeline = await startRuntime(cell);
   cell.running.add(pipeline);
   try {
     await waitFor(`${plan.runtime} reads`, pipeline, READY_MS, async () => (await acceptedBy(pipeline)) > 0);
     const watched = watchedBy(cell, pipeline);
     const before = await look(pipeline, watched, servers);
-    const sampler = startSampler({ pid: pipeline.pid, url: pipeline.url, everyMs: options.sampleSec * 1000 });
+    const sampler = sample(cell, pipeline);
     await drained(cell, pipeline, BigInt(sent.ticks));
     await sampler.stop();
     const after = await look(pipeline, watched, servers);
     await settled(cell);
     const exitCode = await pipeline.stop();
     const seconds = after.cpu.atSec - before.cpu.atSec;
-    return await finish(cell, { stream, startMs, endMs: undefined, before, after, sampler, sent, consumer: undefined, exitCode, seconds });
+    return await finish(cell, { ticks, endMs: undefined, before, after, sampler, sent, consumer: undefined, exitCode, seconds });
   } finally {
     pipeline.killNow();
     cell.running.delete(pipeline);
@@ -146,6 +164,8 @@ export interface Look {
   readonly metrics: ReadonlyMap<string, number>;
   readonly runtime: RuntimePage | undefined;
   readonly database: Awaited<ReturnType<typeof readDatabaseCounts>>;
+  /** Undefined where the broker does not show its figures. */
+  readonly broker: Metrics | undefined;
 }
 
 async function look(pipeline: PipelineProcess, watched: readonly WatchedProcess[], servers: PerfServers): Promise<Look> {
@@ -153,12 +173,13 @@ async function look(pipeline: PipelineProcess, watched: readonly WatchedProcess[
   const metrics = url === undefined ? new Map<string, number>() : await readMetrics(url);
   const runtime = url === undefined ? undefined : await readRuntime(url).catch(() => undefined);
   const cpu = readCpu(watched);
-  return { cpu, accepted: acceptedOf(metrics), metrics, runtime, database: await readDatabaseCounts(servers.connectionString) };
+  const [database, broker] = await Promise.all([readDatabaseCounts(servers.connectionString), readBrokerFigures(servers.brokerMonitor)]);
+  return { cpu, accepted: acceptedOf(metrics), metrics, runtime, database, broker };
 }
 
 interface Ended {
-  readonly stream: ReturnType<typeof streamPlan>;
-  readonly startMs: number;
+  /** Everything that was sent, again. */
+  ticks(): TickStream;
   /** Of the stage; undefined where there is none. */
   readonly endMs: number | undefined;
   readonly before: Look;
@@ -174,7 +195,8 @@ async function finish(cell: Cell, ended: Ended): Promise<Measured> {
   const { plan, namespace, servers } = cell;
   const isOurs = isEngine(plan.runtime);
   await ended.consumer?.close();
-  const expected = expectBars(createTickStream(ended.stream), namespace.timeframes, namespace.partitions);
+  const marginSec = plan.runtime === STAGES ? STAGES_MARGIN_SEC : 0;
+  const expected = expectBars(ended.ticks(), namespace.timeframes, { partitions: namespace.partitions, marginSec });
   const reader = await createTopicReader(servers);
   try {
     const stored = await readStored(servers.connectionString, namespace, isOurs);
@@ -184,8 +206,10 @@ async function finish(cell: Cell, ended: Ended): Promise<Measured> {
       ...(ended.exitCode === 0 ? [] : [`${plan.runtime} ended with ${ended.exitCode === null ? 'a signal' : `code ${ended.exitCode}`}`]),
       ...(expected.ticks === ended.sent.ticks ? [] : [`${ended.sent.ticks} ticks were sent, the stream has ${expected.ticks}`]),
     ];
+    const { brokerMonitor: monitor } = servers;
     return {
       ...ended,
+      notSeen: 'notSeen' in monitor ? [`Kafka's own figures were not seen: ${monitor.notSeen}`] : [],
       verdict: { ...verdict, isRight: verdict.isRight && problems.length === 0, differences: [...problems, ...verdict.differences] },
       sendLag: ended.endMs === undefined ? undefined : decodeFromCompressedBase64(ended.sent.sendLag),
       barToConsumer: ended.consumer?.latency,
@@ -201,42 +225,13 @@ function streamPlan({ options, plan }: Cell, startMs: number, seconds: number) {
   return { symbols: plan.symbols, baseTps: options.baseTps, seconds, seed, startMs };
 }
 
-function startGenerator({ plan, namespace, servers }: Cell, load: Omit<GeneratorPlan, 'brokers' | 'topic' | 'encoding'>) {
-  const whole: GeneratorPlan = { ...load, brokers: servers.brokers, topic: namespace.ticksTopic, encoding: plan.encoding ?? 'json' };
-  const child = spawn(process.execPath, [join(PROJECT_ROOT, 'dist/bench/perf-test/generator-main.js'), JSON.stringify(whole)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let said = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    said += chunk.toString();
-  });
-  const done = new Promise<GeneratorResult>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => {
-      if (code !== 0) reject(new EngineError('PERF_GENERATOR', `the generator ended with code ${code}: ${said.slice(-500)}`));
-      else resolve(JSON.parse(said) as GeneratorResult);
-    });
-  });
-  done.catch(() => undefined);
-  return { done };
+function sample({ options }: Cell, { pid, processes, url }: PipelineProcess): Sampler {
+  const otherPids = processes.map((process) => process.pid).filter((other) => other !== pid);
+  return startSampler({ pid, otherPids, url, everyMs: options.sampleSec * 1000 });
 }
 
 function watchedBy({ servers }: Cell, pipeline: PipelineProcess): WatchedProcess[] {
-  return [
-    { name: 'engine', pid: pipeline.pid, hasThreads: true },
-    { name: 'harness', pid: process.pid, hasThreads: false },
-    ...servers.processes,
-  ];
-}
-
-async function isReady({ url }: PipelineProcess): Promise<boolean> {
-  if (url === undefined) return false;
-  try {
-    return (await ask(`${url}/ready`)).ok;
-  } catch {
-    // It does not listen yet.
-    return false;
-  }
+  return [...pipeline.processes, { name: 'harness', pid: process.pid, hasThreads: false }, ...servers.processes];
 }
 
 async function acceptedBy({ url }: PipelineProcess): Promise<number> {
@@ -264,8 +259,9 @@ async function drained(cell: Cell, pipeline: PipelineProcess, ticks: bigint): Pr
 }
 
 /** The last epoch of the engine is committed and published by its stop; others get a moment, in which nothing is measured. */
-async function settled({ plan }: Cell): Promise<void> {
-  if (!isEngine(plan.runtime)) await sleep(SETTLED_MS);
+async function settled({ plan, namespace, servers }: Cell): Promise<void> {
+  if (plan.runtime === STAGES) await untilTablesStill(servers.connectionString, namespace);
+  else if (!isEngine(plan.runtime)) await sleep(SETTLED_MS);
 }
 
 async function untilWall(ms: number): Promise<void> {

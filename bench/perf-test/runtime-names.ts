@@ -5,6 +5,8 @@ export const OURS = 'tickwright';
 export const SABOTAGED = 'sabotaged';
 /** Our own naive pipeline, measured in every run beside the engine. */
 export const NAIVE = 'naive';
+/** Single stages in processes of their own, joined by Kafka: other programs', and ours where none is named. */
+export const STAGES = 'stages';
 const LIMIT_PREFIX = 'limit-';
 /** What reading alone costs: the ticks topic by the same client library, and nothing done with it. */
 export const LIMIT_CONSUME = `${LIMIT_PREFIX}consume`;

@@ -1,55 +1,21 @@
-/** How each runtime is started: the engine, the naive twin, or a peer by its command. */
+/** How each runtime is started: the engine, the naive twin, single stages, or a peer by its command. */
 import { join } from 'node:path';
 import { EngineError } from '../../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
-import type { Namespace } from './namespace.ts';
-import type { PerfOptions } from './options.ts';
+import { commonEnvironment, engineSpec, type RuntimeParts } from './engine-spec.ts';
 import { type PipelineProcess, startPipeline } from './pipeline-process.ts';
-import type { CellPlan } from './report-model.ts';
-import { isEngine, LIMIT_CONSUME, NAIVE, OURS } from './runtime-names.ts';
-
-export interface RuntimeParts {
-  readonly options: PerfOptions;
-  readonly plan: CellPlan;
-  readonly namespace: Namespace;
-  readonly folder: string;
-  /** Where the engine with a bug in it is. */
-  readonly sabotagedRoot: string | undefined;
-}
+import { isEngine, LIMIT_CONSUME, NAIVE, OURS, STAGES } from './runtime-names.ts';
+import { startStages } from './stages.ts';
 
 const OWN_MAINS: Readonly<Record<string, string>> = { [NAIVE]: 'naive-main.js', [LIMIT_CONSUME]: 'limit-consume-main.js' };
-const STOP_MS = '50000';
 
-/** @throws EngineError PERF_PROCESS, PERF_RUNTIME */
-export async function startRuntime({
-  options,
-  plan,
-  namespace,
-  folder,
-  sabotagedRoot = PROJECT_ROOT,
-}: RuntimeParts): Promise<PipelineProcess> {
-  // WORKERS of the run is a list, which no pipeline understands.
-  const workers = String(plan.workers);
-  const common = { ...namespace.environment, METRICS_PORT: '0', LOG_FILE: join(folder, 'engine.log'), WORKERS: workers };
-  if (isEngine(plan.runtime)) {
-    const root = plan.runtime === OURS ? PROJECT_ROOT : sabotagedRoot;
-    return startPipeline({
-      name: plan.runtime,
-      command: process.execPath,
-      args: [join(root, 'dist/engine/main.js')],
-      cwd: root,
-      folder,
-      environment: {
-        ...common,
-        SOURCE: 'kafka',
-        QUEUE: String(options.queue),
-        FLUSH_MS: String(options.flushMs),
-        STATE_DIR: join(folder, 'state'),
-        STOP_MS,
-      },
-    });
-  }
+/** @throws EngineError PERF_PROCESS, PERF_RUNTIME, PERF_WAIT */
+export async function startRuntime(parts: RuntimeParts): Promise<PipelineProcess> {
+  const { options, plan, namespace, folder, sabotagedRoot = PROJECT_ROOT } = parts;
+  if (isEngine(plan.runtime)) return startPipeline(engineSpec(parts, [], plan.runtime === OURS ? PROJECT_ROOT : sabotagedRoot));
+  if (plan.runtime === STAGES) return await startStages(parts);
   await namespace.createTables();
+  const common = commonEnvironment(parts);
   const own = OWN_MAINS[plan.runtime];
   if (own !== undefined) {
     const args = [join(PROJECT_ROOT, 'dist/bench/perf-test', own)];
@@ -59,7 +25,7 @@ export async function startRuntime({
   if (!peer)
     throw new EngineError(
       'PERF_RUNTIME',
-      `runtime '${plan.runtime}': neither ${[OURS, ...Object.keys(OWN_MAINS)].join(', ')} nor a peer that was given`,
+      `runtime '${plan.runtime}': neither ${[OURS, STAGES, ...Object.keys(OWN_MAINS)].join(', ')} nor a peer that was given`,
     );
   return startPipeline({
     name: peer.name,

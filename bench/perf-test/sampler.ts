@@ -40,6 +40,17 @@ export async function readRuntime(url: string): Promise<RuntimePage> {
   return RUNTIME.parse(await (await ask(`${url}/runtime`)).json());
 }
 
+/** True once it answers, and says yes. */
+export async function isAnswering(url: string | undefined, path: string): Promise<boolean> {
+  if (url === undefined) return false;
+  try {
+    return (await ask(`${url}${path}`)).ok;
+  } catch {
+    // It does not listen yet.
+    return false;
+  }
+}
+
 /** A question that is not answered is given up: a cell must end. */
 export function ask(url: string): Promise<Response> {
   return fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
@@ -73,12 +84,14 @@ export interface Sampler {
 
 export interface SamplerOptions {
   readonly pid: number;
+  /** Further processes of the same pipeline. */
+  readonly otherPids?: readonly number[];
   /** Undefined: only memory is seen. */
   readonly url: string | undefined;
   readonly everyMs: number;
 }
 
-export function startSampler({ pid, url, everyMs }: SamplerOptions): Sampler {
+export function startSampler({ pid, otherPids = [], url, everyMs }: SamplerOptions): Sampler {
   const series: Series = {
     atSec: [],
     residentMib: [],
@@ -96,7 +109,8 @@ export function startSampler({ pid, url, everyMs }: SamplerOptions): Sampler {
     const atSec = (performance.now() - beganMs) / 1000;
     const accepted = metrics?.get('tickwright_ticks_accepted_total');
     series.atSec.push(atSec);
-    series.residentMib.push(residentMib(pid));
+    const residents = [pid, ...otherPids].map(residentMib);
+    series.residentMib.push(residents[0] === null ? null : residents.reduce<number>((sum, mib) => sum + (mib ?? 0), 0));
     series.heapMib.push(runtime ? runtime.heapBytes / 1_048_576 : null);
     series.ringDepth.push(metrics ? largest(metrics, 'tickwright_ring_depth') : null);
     series.openEpochs.push(metrics ? largest(metrics, 'tickwright_open_epochs') : null);

@@ -4,7 +4,7 @@
  * and nothing else.
  */
 import { median } from '../harness.ts';
-import { CPU, isCounted, isSteady, measureLatency, measuresOf, stagesOf, THROUGHPUT, valuesOf } from './measures.ts';
+import { CPU, hasLatency, isCounted, measureLatency, measuresOf, stagesOf, THROUGHPUT, valuesOf } from './measures.ts';
 import type { CellResult, Noise } from './report-model.ts';
 import { isLimit, NAIVE, OURS } from './runtime-names.ts';
 import { type Estimate, estimateMedian, relativeDifference } from './statistics.ts';
@@ -152,7 +152,7 @@ function summariseStage(stage: string, cells: readonly CellResult[]): StageSumma
   const p50 = estimateMedian(valuesOf(cells, measureLatency(stage, 'p50')));
   const p99 = estimateMedian(valuesOf(cells, measureLatency(stage, 'p99')));
   if (p50 === undefined || p99 === undefined) return [];
-  const latencies = cells.filter(isSteady).flatMap((cell) => cell.latency[stage] ?? []);
+  const latencies = cells.filter((cell) => hasLatency(cell, stage)).flatMap((cell) => cell.latency[stage] ?? []);
   const counted = latencies.filter((latency) => latency.count > 0);
   return [
     {

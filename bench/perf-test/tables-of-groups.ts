@@ -2,7 +2,7 @@
 import { median } from '../harness.ts';
 import type { RatioEntry } from '../manifest.ts';
 import { formatEstimate, formatFigure, formatMs, formatPercent } from './format.ts';
-import { isCounted } from './measures.ts';
+import { isCounted, MEASURING_PROCESSES } from './measures.ts';
 import type { CellResult, Noise } from './report-model.ts';
 import type { Row, Table } from './report-view.ts';
 import { type CellGroup, nameMode } from './summarise-cells.ts';
@@ -147,9 +147,11 @@ export function tableCores(groups: readonly CellGroup[], coreCount: number): Tab
   };
 }
 
-/** Only threads that are told apart one by one: no process as a whole, no threads of one name together. */
+const OTHER_PROCESSES: ReadonlySet<string> = new Set(['postgres', 'kafka', ...MEASURING_PROCESSES]);
+
+/** Of the pipeline; only threads that are told apart one by one: no process as a whole, no threads of one name together. */
 function busiestOf({ cpu, duration_sec }: CellResult): { readonly name: string; readonly share: number } | undefined {
-  const threads = cpu.filter(({ process, thread }) => process === 'engine' && thread !== 'helpers' && thread !== 'all');
+  const threads = cpu.filter(({ process, thread }) => !OTHER_PROCESSES.has(process) && thread !== 'helpers' && thread !== 'all');
   const [first] = [...threads].sort((a, b) => b.cpuSec - a.cpuSec);
   return first && { name: `${first.process} ${first.thread}`, share: first.cpuSec / duration_sec };
 }

@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
@@ -29,6 +29,8 @@ export interface LocalBroker {
   readonly folder: string;
   /** Jars from elsewhere; by default `folder`/libs, fetched when missing. */
   readonly libs?: string;
+  /** Where it shows its own figures, by HTTP at `/metrics`; `fetchMonitor` comes first. */
+  readonly monitorPort?: number;
   say(text: string): void;
 }
 
@@ -136,15 +138,46 @@ function libsOf(broker: LocalBroker): string {
   return broker.libs ?? join(broker.folder, 'libs');
 }
 
-/** Jars are fetched beside their place and then moved, so that a broken download is not taken for a whole one. */
-async function fetchJars(broker: LocalBroker): Promise<void> {
-  const libs = libsOf(broker);
-  if (existsSync(libs)) return;
+function monitorJar(broker: LocalBroker): string {
+  return join(libsOf(broker), '../monitor/jmx_prometheus_javaagent.jar');
+}
+
+/**
+ * Fetches what a broker needs to show its own figures, once.
+ * @throws EngineError MAVEN_MISSING, KAFKA_JARS
+ */
+export async function fetchMonitor(broker: LocalBroker): Promise<void> {
+  const path = monitorJar(broker);
+  if (existsSync(path)) return;
+  await assertMaven();
+  const partial = join(dirname(path), 'partial');
+  const wanted = ['-DincludeScope=provided', '-DincludeArtifactIds=jmx_prometheus_javaagent', '-Dmdep.stripVersion=true'];
+  await copyJars([...wanted, `-DoutputDirectory=${partial}`]);
+  renameSync(join(partial, basename(path)), path);
+}
+
+async function assertMaven(): Promise<void> {
   try {
     await run('mvn', ['--version']);
   } catch (cause) {
     throw new EngineError('MAVEN_MISSING', `Maven is needed once, to fetch Kafka: mvn cannot be run (${messageOf(cause)})`, { cause });
   }
+}
+
+async function copyJars(args: readonly string[]): Promise<void> {
+  const goal = ['-q', '-B', '-f', join(SOURCES, 'pom.xml'), 'dependency:copy-dependencies'];
+  try {
+    await run('mvn', [...goal, ...args], { maxBuffer: 16_777_216 });
+  } catch (cause) {
+    throw new EngineError('KAFKA_JARS', `Kafka's jars could not be fetched: ${outputOf(cause)}`, { cause });
+  }
+}
+
+/** Jars are fetched beside their place and then moved, so that a broken download is not taken for a whole one. */
+async function fetchJars(broker: LocalBroker): Promise<void> {
+  const libs = libsOf(broker);
+  if (existsSync(libs)) return;
+  await assertMaven();
   broker.say(`fetching Kafka (about 46 jars, 44 MB) into ${libs}`);
   const partial = `${libs}.partial`;
   rmSync(partial, { recursive: true, force: true });
@@ -152,10 +185,7 @@ async function fetchJars(broker: LocalBroker): Promise<void> {
     if (existsSync(partial)) broker.say(`  ${readdirSync(partial).length} jars`);
   }, PROGRESS_MS);
   try {
-    const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${partial}`];
-    await run('mvn', ['-q', '-B', '-f', join(SOURCES, 'pom.xml'), ...goal], { maxBuffer: 16_777_216 });
-  } catch (cause) {
-    throw new EngineError('KAFKA_JARS', `Kafka's jars could not be fetched: ${outputOf(cause)}`, { cause });
+    await copyJars(['-DincludeScope=runtime', `-DoutputDirectory=${partial}`]);
   } finally {
     clearInterval(progress);
   }
@@ -188,6 +218,9 @@ function clusterId(): string {
 async function launch(broker: LocalBroker): Promise<void> {
   const log = openSync(logPath(broker), 'w');
   const options = ['-Xms256m', '-Xmx1g', '-XX:+UseG1GC', `-Dlog4j2.configurationFile=${join(SOURCES, 'log4j2.properties')}`];
+  if (broker.monitorPort !== undefined) {
+    options.push(`-javaagent:${monitorJar(broker)}=127.0.0.1:${broker.monitorPort}:${join(SOURCES, 'jmx.yaml')}`);
+  }
   const child = spawn('java', [...options, '-cp', `${libsOf(broker)}/*`, 'kafka.Kafka', 'server.properties'], {
     cwd: broker.folder,
     detached: true,

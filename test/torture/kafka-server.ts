@@ -38,12 +38,20 @@ export interface OwnKafka {
   killNow(): void;
 }
 
-/** @throws those of `startBroker` */
-export async function createKafka(folder: string, say: (text: string) => void): Promise<OwnKafka> {
+/** Jars are those of `npm run kafka:up`. */
+export function libsFolder(): string {
+  return join(PROJECT_ROOT, '.data/kafka/libs');
+}
+
+/**
+ * @param monitorPort where it shows its own figures, if it shall
+ * @throws those of `startBroker`
+ */
+export async function createKafka(folder: string, say: (text: string) => void, monitorPort?: number): Promise<OwnKafka> {
   const library = await requireRdkafka();
   // The next port is the controller's.
   const port = await freePort(FIRST_PORT + 2 * (process.pid % 200));
-  const broker: LocalBroker = { port, folder, libs: join(PROJECT_ROOT, '.data/kafka/libs'), say };
+  const broker: LocalBroker = { port, folder, libs: libsFolder(), say, ...(monitorPort === undefined ? {} : { monitorPort }) };
   await startBroker(broker);
   const signal = (name: NodeJS.Signals): void => {
     const pid = runningPid(broker);
