@@ -6,6 +6,7 @@ import type { Sabotage } from '../../test/torture/sabotage.ts';
 export type Symptom = 'void' | 'slower';
 
 export interface PerfSabotage extends Sabotage {
+  /** `slower`: main stands still for longer (find-slower.ts). */
   readonly symptom: Symptom;
 }
 

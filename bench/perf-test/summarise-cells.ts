@@ -4,7 +4,7 @@
  * and nothing else.
  */
 import { median } from '../harness.ts';
-import { CPU, hasLatency, isCounted, measureLatency, measuresOf, stagesOf, THROUGHPUT, valuesOf } from './measures.ts';
+import { CPU, hasLatency, isCounted, type Measure, measureLatency, measuresOf, stagesOf, THROUGHPUT, valuesOf } from './measures.ts';
 import type { CellResult, Noise } from './report-model.ts';
 import { isLimit, NAIVE, OURS } from './runtime-names.ts';
 import { type Estimate, estimateMedian, relativeDifference } from './statistics.ts';
@@ -88,9 +88,9 @@ export function nameWorkers(workers: number): string {
 
 /**
  * How far two runs of the same cell lie apart: an `aa` cell is compared with the measured cell of its key and repeat. Pairs with a void cell are
- * left out, and pairs with a saturated one tell nothing of latency.
+ * left out, and pairs with a saturated one tell nothing of latency. All measures, unless some are named.
  */
-export function measureNoise(cells: readonly CellResult[]): Noise[] {
+export function measureNoise(cells: readonly CellResult[], measures?: readonly Measure[]): Noise[] {
   const partners = new Map(cells.filter((cell) => cell.role === 'measure').map((cell) => [`${keyOf(cell)} ${cell.repeat}`, cell]));
   const pairs = cells
     .filter((cell) => cell.role === 'aa')
@@ -98,7 +98,7 @@ export function measureNoise(cells: readonly CellResult[]): Noise[] {
       const partner = partners.get(`${keyOf(cell)} ${cell.repeat}`);
       return partner === undefined ? [] : [[partner, cell] as const];
     });
-  return measuresOf(pairs.flat()).flatMap((measure) => {
+  return (measures ?? measuresOf(pairs.flat())).flatMap((measure) => {
     const differences = pairs.flatMap(([first, second]) => {
       const a = measure.valueOf(first);
       const b = measure.valueOf(second);

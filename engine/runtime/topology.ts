@@ -14,6 +14,7 @@ import { type Clock, type Pause, SYSTEM_CLOCK, SYSTEM_PAUSE } from '../core/cloc
 import { EngineError } from '../core/errors.ts';
 import { encodeValue } from '../core/latency.ts';
 import type { Logger } from '../core/log.ts';
+import { openRunDelay } from '../core/run-delay.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Source } from '../ingest/source.ts';
 import type { InstrumentBook } from '../market/instrument-book.ts';
@@ -192,7 +193,12 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     letters: options.letters,
     barrierFlags: options.isCheckpointed ? BARRIER_FLAG.withOpenState : 0,
     wedged: watch,
-    turns: createTurnWatch(clock, (longestUs) => options.onLatency('mainPause', encodeValue(longestUs))),
+    turns: createTurnWatch({
+      clock,
+      // A clock that is not the system's knows nothing of other programs.
+      runDelayUs: clock === SYSTEM_CLOCK ? openRunDelay() : () => 0,
+      onSecond: (longestUs) => options.onLatency('mainPause', encodeValue(longestUs)),
+    }),
     collecting: () => counters[WRITER_COUNTER.collecting]!,
   });
   const started = untilReady(ready, watch, pause);

@@ -1,6 +1,6 @@
 /**
- * How long main stands still: of each second the longest time between two turns of its duty cycle, less the rest that was asked for. Whatever holds
- * main up is in it: a long turn, a pause for garbage collection, a page that is rendered, a processor that others have.
+ * How long main stands still: of each second the longest time between two turns of its duty cycle, less the rest that was asked for and less the time
+ * in which other programs had the processor. What is left is our own: a long turn, a pause for garbage collection, a page that is rendered.
  */
 import type { Clock } from '../core/clock.ts';
 
@@ -9,19 +9,39 @@ export interface TurnWatch {
   turned(restedMs: number): void;
 }
 
-const SECOND_US = 1_000_000;
+export interface TurnWatchParts {
+  readonly clock: Pick<Clock, 'monotonicUs'>;
+  /** Time since some point in which main was ready to run and others ran, us. */
+  runDelayUs(): number;
+  /** Told the longest pause of each second, in us, once the second is over. */
+  onSecond(longestUs: number): void;
+}
 
-/** @param onSecond told the longest pause of each second, in us, once the second is over */
-export function createTurnWatch(clock: Pick<Clock, 'monotonicUs'>, onSecond: (longestUs: number) => void): TurnWatch {
+const SECOND_US = 1_000_000;
+/**
+ * Reading the run delay costs more than a short turn, so it is not read after each: what a pause is found to owe to others may be too much by the
+ * delay of as long before it.
+ */
+const READ_EVERY_US = 2000;
+
+export function createTurnWatch({ clock, runDelayUs, onSecond }: TurnWatchParts): TurnWatch {
   let lastUs: number | undefined;
+  let readUs = 0;
+  let delayUs = 0;
   let secondEndsUs = 0;
   let longestUs = 0;
   return {
     turned(restedMs) {
       const nowUs = clock.monotonicUs();
       if (lastUs === undefined) secondEndsUs = nowUs + SECOND_US;
-      else longestUs = Math.max(longestUs, nowUs - lastUs - restedMs * 1000);
+      const pauseUs = lastUs === undefined ? 0 : nowUs - lastUs - restedMs * 1000;
       lastUs = nowUs;
+      if (nowUs - readUs >= READ_EVERY_US) {
+        const before = delayUs;
+        readUs = nowUs;
+        delayUs = runDelayUs();
+        longestUs = Math.max(longestUs, pauseUs - (delayUs - before));
+      } else longestUs = Math.max(longestUs, pauseUs);
       if (nowUs < secondEndsUs) return;
       onSecond(longestUs);
       longestUs = 0;

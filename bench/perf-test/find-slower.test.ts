@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest';
+import { createHistogram, encodeHistogram, summarise } from '../../engine/core/latency.ts';
+import { createPrng } from '../../engine/core/prng.ts';
+import { syntheticCell } from '../../test/perf-cells.ts';
+import { findSlower } from './find-slower.ts';
+import type { CellResult } from './report-model.ts';
+
+// One seed: of two equal engines one comes out slower by chance now and then.
+const prng = createPrng(20_261);
+const SECONDS = 20;
+
+/** Longest pauses of main by second: some work in each, in a quarter of them another 50 to 300 ms, and what is asked for in all. */
+function pauses(stallUs: number) {
+  const histogram = createHistogram();
+  for (let second = 0; second < SECONDS; second += 1) {
+    const work = 800 + prng.nextBelow(1500);
+    histogram.recordValue(Math.max(work + stallUs, second % 4 === 1 ? 50_000 + prng.nextBelow(250_000) : 0));
+  }
+  return { ...summarise(histogram), hdr: encodeHistogram(histogram) };
+}
+
+function cellsOf(brokenStallUs: number, change: Partial<CellResult> = {}): CellResult[] {
+  const cell = (runtime: string, repeat: number, stallUs: number, role: 'measure' | 'aa' = 'measure'): CellResult => {
+    const base = syntheticCell({ runtime, repeat, role });
+    return { ...base, ...change, latency: { ...base.latency, mainPause: pauses(stallUs) } };
+  };
+  const repeats = [1, 2, 3].flatMap((repeat) => [cell('tickwright', repeat, 0), cell('sabotaged', repeat, brokenStallUs)]);
+  return [...repeats, cell('tickwright', 1, 0, 'aa')];
+}
+
+it('finds a stall of 5 ms in each second among pauses that are longer', () => {
+  const [found, ...more] = findSlower(cellsOf(5000));
+  expect(found).toMatchObject({
+    name: 'sabotaged, live, 50 symbols, 1 worker',
+    reason: expect.stringMatching(/^mainPause p10 is \d\.\d times/),
+  });
+  expect(more).toEqual([]);
+});
+
+it('finds it too where the load is more than the engines can take', () => {
+  expect(findSlower(cellsOf(5000, { isSaturated: true }))).toHaveLength(1);
+});
+
+it('finds nothing between two equal engines, nor where none was broken', () => {
+  expect(findSlower(cellsOf(0))).toEqual([]);
+  expect(findSlower(cellsOf(5000).filter(({ runtime }) => runtime !== 'sabotaged'))).toEqual([]);
+});
