@@ -36,3 +36,8 @@ it('takes commands of single stages by the variables of the contract, and then r
   expect(() => readPerfOptions(['--scenario', 'catch-up'], { INGEST_CMD: './feed' })).toThrow(/INGEST_CMD '\.\/feed': scenario catch-up/);
   expect(() => readPerfOptions(['--peer', 'stages=./bars'], {})).toThrow(/BARAGG_CMD/);
 });
+
+it('looks less often at engines whose pauses are compared', () => {
+  expect(readPerfOptions(['--sabotage', 'stall'], {}).sampleSec).toBe(4);
+  expect(readPerfOptions(['--sabotage', 'stall'], { SAMPLE_SEC: '2' }).sampleSec).toBe(2);
+});
