@@ -1,5 +1,5 @@
 /**
- * `npm run perf-test`: runs a matrix of cells on real servers, each in topics and a schema of its own, checks every bar of each, and leaves a
+ * `npm run perf-test`: runs a matrix of cells, on real servers in topics and a schema of their own or without any, checks all of each, and leaves a
  * report in `perf_runs/`. Every setting is a variable of the environment; `--help` shows them. Exits with 1 when a cell is void.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,8 +9,9 @@ import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { sabotagedRoot } from '../../test/torture/sabotage.ts';
 import { createJournal, type RunJournal } from './journal.ts';
+import { isLocal } from './local/local-plan.ts';
+import { runLocalCell } from './local/run-local-cell.ts';
 import { PERF_SETTINGS, type PerfOptions, readPerfOptions } from './options.ts';
-import type { PipelineProcess } from './pipeline-process.ts';
 import { planCells } from './plan.ts';
 import type { CellPlan, CellResult } from './report-model.ts';
 import { runCell } from './run-cell.ts';
@@ -37,7 +38,7 @@ async function main(args: readonly string[]): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'tickwright-perf-'));
   const sabotage = options.sabotage === undefined ? undefined : perfSabotageOf(options.sabotage);
   const broken = sabotage && sabotagedRoot(sabotage, folder);
-  const running = new Set<PipelineProcess>();
+  const running = new Set<{ killNow(): void }>();
   let killServers = (): void => undefined;
   process.on('exit', () => {
     for (const pipeline of running) pipeline.killNow();
@@ -49,23 +50,25 @@ async function main(args: readonly string[]): Promise<number> {
       process.exit(EXIT_STOPPED);
     });
   }
-  const servers = await openPerfServers({ folder, environment: process.env, say: print });
-  killServers = () => servers.killNow();
+  const servers = isLocal(options.scenario) ? undefined : await openPerfServers({ folder, environment: process.env, say: print });
+  killServers = () => servers?.killNow();
   try {
     const left = journal.left();
     print(describeRun(options, left));
     const runOne = (plan: CellPlan, settings: PerfOptions): Promise<CellResult> =>
-      runCell(plan, { options: settings, servers, run: journal.slug, folder, sabotagedRoot: broken, running });
+      servers === undefined
+        ? runLocalCell(plan, { options: settings, running })
+        : runCell(plan, { options: settings, servers, run: journal.slug, folder, sabotagedRoot: broken, running });
     if (options.isSearch) {
       const { held, none } = await searchRates(left, { options, run: runOne, say: (text) => print(`  ${text}`) });
       for (const cell of held) journal.add(cell);
       for (const { id, reason } of none) journal.miss(id, reason);
     } else await runCells(left, journal, (plan) => runOne(plan, options));
-    const report = journal.finish(servers.described, SYSTEM_CLOCK.wallMs());
+    const report = journal.finish(servers?.described ?? {}, SYSTEM_CLOCK.wallMs());
     for (const line of report.lines) print(line);
     return report.isRight ? 0 : EXIT_VOID;
   } finally {
-    await servers.close();
+    await servers?.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -2,23 +2,22 @@
 import { createPrng, type Prng } from '../../engine/core/prng.ts';
 import type { PerfOptions } from './options.ts';
 import type { CellPlan } from './report-model.ts';
-import { LIMIT_CONSUME, NAIVE, OURS, SABOTAGED } from './runtime-names.ts';
+import { LIMIT_CONSUME, LIMIT_RING, NAIVE, OURS, SABOTAGED } from './runtime-names.ts';
 
 /**
- * Every worker count with every load, as often as repeats say, one A/A cell for each pair of them, and the naive twin and the peers at each
+ * Every worker count with every load, as often as repeats say, one A/A cell for each pair of them, and the naive twin, limits and peers at each
  * load. What is not ours knows nothing of workers: it has one.
  */
 export function planCells(options: PerfOptions): CellPlan[] {
   const { scenario, workers, loads, repeats, seed } = options;
-  const mode = scenario === 'pipeline' ? 'live' : 'catch-up';
+  const mode = modeOf(scenario);
   const cells: CellPlan[] = [];
   const add = (runtime: string, workerCount: number, symbols: number, repeat: number, role: CellPlan['role']): void => {
     const name = runtime.replaceAll('-', '_');
     const id = `${name}_w${workerCount}_s${symbols}_r${repeat}${role === 'aa' ? '_aa' : ''}`;
     cells.push({ id, runtime, scenario, mode, workers: workerCount, symbols, repeat, role });
   };
-  // A limit means something only where everything is there at once.
-  const others = options.sabotage === undefined ? [NAIVE, ...(mode === 'catch-up' ? [LIMIT_CONSUME] : []), ...options.peers] : [];
+  const others = options.sabotage === undefined ? othersOf(options) : [];
   for (const symbols of loads) {
     for (let repeat = 1; repeat <= repeats; repeat += 1) {
       for (const workerCount of workers) {
@@ -31,6 +30,16 @@ export function planCells(options: PerfOptions): CellPlan[] {
   }
   shuffle(cells, createPrng(seed));
   return cells;
+}
+
+function modeOf(scenario: PerfOptions['scenario']): CellPlan['mode'] {
+  return scenario === 'pipeline' ? 'live' : 'catch-up';
+}
+
+/** What is measured beside the engine. A limit means something only where everything is there at once. */
+function othersOf({ scenario, peers }: PerfOptions): string[] {
+  if (scenario === 'kernel') return [LIMIT_RING];
+  return [NAIVE, ...(modeOf(scenario) === 'catch-up' ? [LIMIT_CONSUME] : []), ...peers];
 }
 
 function shuffle<Item>(items: Item[], prng: Prng): void {

@@ -90,8 +90,13 @@ export const CELL_RESULT = z.strictObject({
   /** Less than 99.9 % of the offered load was achieved: its latencies are not compared. */
   isSaturated: z.boolean(),
   verdict: VERDICT,
-  /** By stage: `sendLag` (intended to sent), `tickToBar`, `flush`, `barToCommit`, `barToAck`, `barToConsumer` (bar end to a read-committed consumer). */
+  /**
+   * By stage: `sendLag` (intended to sent), `tickToBar`, `flush`, `barToCommit`, `barToAck`, `barToConsumer` (bar end to a read-committed consumer);
+   * without servers `epochToFold` (barriers put to all bars of the epoch taken), `orderToEvents` (batch sent to everything said of it).
+   */
   latency: z.record(z.string(), LATENCY),
+  /** The same by stage and worker, of stages that workers measure each for itself; absent where none does. */
+  workerLatency: z.record(z.string(), z.record(z.string(), LATENCY)).optional(),
   cpu: z.array(THREAD_CPU),
   /** Processor microseconds by process, over ticks that came out right; null when the cell is void. */
   cpuUsPerTick: z.record(z.string(), z.number()).nullable(),

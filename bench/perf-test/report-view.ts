@@ -2,6 +2,7 @@
 import type { Machine, Manifest } from '../manifest.ts';
 import { formatCount, formatPercent } from './format.ts';
 import { judgeRun, type RunVerdict } from './judge-run.ts';
+import { isLocal } from './local/local-plan.ts';
 import { MEASURING_PROCESSES } from './measures.ts';
 import type { PerfTest } from './report-model.ts';
 import { coverageOf, DRAWS } from './statistics.ts';
@@ -17,6 +18,7 @@ import {
   tableServers,
   tableThreads,
 } from './tables-of-groups.ts';
+import { tableWorkerLatency } from './tables-of-workers.ts';
 
 export interface Column {
   readonly title: string;
@@ -61,6 +63,7 @@ export function viewReport(manifest: PerfManifest): ReportView {
     tableMissing(perfTest.missing),
     tableRatios(manifest.ratios, perfTest.noise),
     tableLatency(groups),
+    tableWorkerLatency(groups),
     tableNoise(perfTest.noise),
     tableCpu(groups),
     tableResources(groups),
@@ -127,7 +130,7 @@ function methodNotes({ settings, noise, cells }: PerfTest): string[] {
     `A figure is the median of ${settings.repeats === 1 ? 'one repeat' : `up to ${settings.repeats} repeats`} that came out right. In brackets: 95 % interval of the median by percentile bootstrap (${DRAWS} seeded draws).`,
     'Live load is open loop: ticks have intended send times, and a latency counts from those. A cell that achieves less than 99.9 % of what was offered is saturated; its latencies are in no median.',
     'A cell that differs from the oracle is void: shown, and in no median.',
-    describeProcessors(cells),
+    describeProcessors(cells, isLocal(settings.scenario) ? [] : ['postgres', 'kafka']),
   ];
   if (settings.repeats >= 3 && settings.repeats < 6)
     notes.push(
@@ -139,10 +142,10 @@ function methodNotes({ settings, noise, cells }: PerfTest): string[] {
 }
 
 /** Whose processor time was measured: servers that somebody else runs may not be. */
-function describeProcessors(cells: PerfTest['cells']): string {
+function describeProcessors(cells: PerfTest['cells'], servers: readonly string[]): string {
   const measured = new Set(cells.flatMap((cell) => Object.keys(cell.cpuUsPerTick ?? {})));
   const added = [...measured].filter((process) => !MEASURING_PROCESSES.has(process));
-  const missing = ['postgres', 'kafka'].filter((process) => !measured.has(process));
+  const missing = servers.filter((process) => !measured.has(process));
   const not = missing.length === 0 ? '' : ` NOT MEASURED, and so not in it: ${missing.join(' and ')}.`;
   return `Processor time a tick is that of ${added.join(', ') || 'nothing that was measured'}, over ticks that came out right; generator and harness are shown and not added.${not}`;
 }

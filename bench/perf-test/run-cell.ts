@@ -35,7 +35,7 @@ export interface CellParts {
   /** Where the engine with a bug in it is. */
   readonly sabotagedRoot: string | undefined;
   /** Whoever ends the harness ends these. */
-  readonly running: Set<PipelineProcess>;
+  readonly running: Set<Pick<PipelineProcess, 'killNow'>>;
 }
 
 /** A bare limit writes nothing that could be right or wrong. */

@@ -8,6 +8,8 @@ export const NAIVE = 'naive';
 const LIMIT_PREFIX = 'limit-';
 /** What reading alone costs: the ticks topic by the same client library, and nothing done with it. */
 export const LIMIT_CONSUME = `${LIMIT_PREFIX}consume`;
+/** What handing ticks from one thread to another alone costs: a ring, filled and emptied, and nothing done with what is in it. */
+export const LIMIT_RING = `${LIMIT_PREFIX}ring`;
 
 /** True for the engine, with a bug in it or without. */
 export function isEngine(runtime: string): boolean {

@@ -7,7 +7,7 @@ import type { Column, Row, Table } from './report-view.ts';
 /** Columns of words; all others hold figures and are aligned to the right. */
 const WORDS: ReadonlySet<string> = new Set([
   ...['Cell', 'Runtime', 'Mode', 'Verdict', 'Repeats', 'Stage', 'Process', 'Thread', 'Figure', 'Work', 'Against', 'Unit', 'Measure'],
-  ...['What is wrong', 'Bars expected (SHA-256)', 'Bars found', 'Reason', 'What', 'Version'],
+  ...['What is wrong', 'Bars expected (SHA-256)', 'Bars found', 'Reason', 'What', 'Version', 'Worker'],
 ]);
 
 export function columnsOf(titles: readonly string[]): Column[] {

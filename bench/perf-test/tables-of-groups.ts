@@ -8,9 +8,9 @@ import type { Row, Table } from './report-view.ts';
 import type { CellGroup } from './summarise-cells.ts';
 import { columnsOf } from './tables-of-cells.ts';
 
-const KEY_COLUMNS = ['Runtime', 'Mode', 'Symbols', 'Workers'];
+export const KEY_COLUMNS = ['Runtime', 'Mode', 'Symbols', 'Workers'];
 
-function keyCells(group: CellGroup): string[] {
+export function keyCells(group: CellGroup): string[] {
   return [group.runtime, group.mode, String(group.symbols), String(group.workers)];
 }
 

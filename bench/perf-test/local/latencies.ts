@@ -1,0 +1,51 @@
+/** Histograms of a cell by stage, and of those stages that workers measure by worker too. Microseconds. */
+import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
+import { createHistogram, type Histogram } from '../../../engine/core/latency.ts';
+import type { Latency } from '../report-model.ts';
+import { toLatency } from '../sampler.ts';
+
+export interface WorkerLatencies {
+  /** What a worker has recorded since it last said so, encoded. */
+  add(stage: string, worker: string, encoded: string): void;
+  /** One value of a stage that no worker measures. */
+  record(stage: string, us: number): void;
+  /** Forgets what came so far. */
+  reset(): void;
+  read(): { readonly latency: Record<string, Latency>; readonly workerLatency: Record<string, Record<string, Latency>> };
+}
+
+export function createWorkerLatencies(): WorkerLatencies {
+  const stages = new Map<string, Histogram>();
+  const workers = new Map<string, Map<string, Histogram>>();
+  const stageOf = (stage: string): Histogram => {
+    const found = stages.get(stage) ?? createHistogram();
+    stages.set(stage, found);
+    return found;
+  };
+  return {
+    add(stage, worker, encoded) {
+      const interval = decodeFromCompressedBase64(encoded);
+      stageOf(stage).add(interval);
+      const byWorker = workers.get(stage) ?? new Map<string, Histogram>();
+      workers.set(stage, byWorker);
+      const histogram = byWorker.get(worker) ?? createHistogram();
+      byWorker.set(worker, histogram);
+      histogram.add(interval);
+    },
+    record: (stage, us) => stageOf(stage).recordValue(Math.max(0, Math.round(us))),
+    reset() {
+      stages.clear();
+      workers.clear();
+    },
+    read: () => ({
+      latency: latenciesOf(stages),
+      workerLatency: Object.fromEntries([...workers].map(([stage, byWorker]) => [stage, latenciesOf(byWorker)])),
+    }),
+  };
+}
+
+function latenciesOf(histograms: ReadonlyMap<string, Histogram>): Record<string, Latency> {
+  return Object.fromEntries(
+    [...histograms].filter(([, { totalCount }]) => totalCount > 0).map(([name, found]) => [name, toLatency(found)]),
+  );
+}

@@ -1,0 +1,24 @@
+/** The process that measures one cell without servers: told by JSON on its command line, says its result as one line of JSON. */
+import { EngineError, messageOf } from '../../../engine/core/errors.ts';
+import { LIMIT_RING, OURS } from '../runtime-names.ts';
+import { measureKernel } from './kernel-run.ts';
+import { measureLimitRing } from './limit-ring.ts';
+import type { LocalPlan, LocalResult } from './local-plan.ts';
+
+const MEASURES: Readonly<Record<string, (plan: LocalPlan) => Promise<LocalResult>>> = {
+  [`kernel ${OURS}`]: measureKernel,
+  [`kernel ${LIMIT_RING}`]: measureLimitRing,
+};
+
+try {
+  // A cast: the harness makes it of exactly this.
+  const plan = JSON.parse(process.argv[2] ?? 'null') as LocalPlan | null;
+  const key = `${plan?.scenario} ${plan?.runtime}`;
+  const measure = MEASURES[key];
+  if (plan === null || measure === undefined)
+    throw new EngineError('PERF_LOCAL', `'${key}': expected one of ${Object.keys(MEASURES).join(', ')}`);
+  process.stdout.write(`${JSON.stringify(await measure(plan))}\n`);
+} catch (error) {
+  process.stderr.write(`${messageOf(error)}\n`);
+  process.exitCode = 1;
+}

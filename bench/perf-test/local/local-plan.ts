@@ -1,0 +1,36 @@
+/** Cells that need no servers: what the process that measures one is told, and what it tells. */
+import type { CellResult, Verdict } from '../report-model.ts';
+
+/** One cell, as JSON on the command line. */
+export interface LocalPlan {
+  readonly scenario: string;
+  readonly runtime: string;
+  readonly workers: number;
+  readonly symbols: number;
+  readonly queue: number;
+  readonly flushMs: number;
+  readonly baseTps: number;
+  /** Ticks, or orders, that are drawn before the measurement. */
+  readonly backlog: number;
+  readonly warmupSec: number;
+  readonly stageSec: number;
+  readonly sampleSec: number;
+  readonly seed: number;
+}
+
+/** One line of JSON when the cell is done. */
+export interface LocalResult
+  extends Pick<CellResult, 'latency' | 'workerLatency' | 'cpu' | 'gc' | 'eventLoopDelayMs' | 'othersShare' | 'series' | 'notes'> {
+  /** Of the measured stage. */
+  readonly seconds: number;
+  /** Ticks or orders done in the stage, and bars that came of them; null where there are none. */
+  readonly done: number;
+  readonly bars: number | null;
+  readonly dropped: number;
+  readonly verdict: Verdict;
+}
+
+/** True for a scenario that runs in one process, without Kafka and without Postgres. */
+export function isLocal(scenario: string): boolean {
+  return scenario === 'kernel' || scenario === 'matcher';
+}
