@@ -3,6 +3,7 @@
  * either run differ by; all else is noise.
  */
 import type { Manifest } from '../manifest.ts';
+import { nounsOf } from './local/local-plan.ts';
 import { type Measure, measuresOf, valuesOf } from './measures.ts';
 import type { Noise, Settings } from './report-model.ts';
 import { type Estimate, estimateMedian, estimateRatio } from './statistics.ts';
@@ -86,7 +87,8 @@ function compareMeasure(measure: Measure, first: CellGroup, second: CellGroup, n
   const [old, fresh] = [valuesOf(first.cells, measure), valuesOf(second.cells, measure)];
   const [before, after, ratio] = [estimateMedian(old), estimateMedian(fresh), estimateRatio(fresh, old)];
   if (before === undefined || after === undefined || ratio === undefined) return undefined;
-  const { name, unit, isMoreBetter } = measure;
+  const { name, isMoreBetter } = measure;
+  const unit = measure.unit.replace('tick', nounsOf(first.scenario).work);
   return {
     group: nameGroup(first),
     measure: name,

@@ -9,7 +9,7 @@ import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { sabotagedRoot } from '../../test/torture/sabotage.ts';
 import { createJournal, type RunJournal } from './journal.ts';
-import { isLocal } from './local/local-plan.ts';
+import { isLocal, nounsOf } from './local/local-plan.ts';
 import { runLocalCell } from './local/run-local-cell.ts';
 import { PERF_SETTINGS, type PerfOptions, readPerfOptions } from './options.ts';
 import { planCells } from './plan.ts';
@@ -95,17 +95,18 @@ function describeRun({ scenario, workers, loads, repeats, stageSec, warmupSec }:
   return `perf-test ${scenario}: ${left.length} cells to run (${what})`;
 }
 
-function describeCell({ verdict, isSaturated, builder_ticks_per_sec, latency, cpuUsPerTick }: CellResult): string {
-  const rate = `${Math.round(builder_ticks_per_sec ?? 0).toLocaleString('en-US')} ticks/s`;
+function describeCell({ scenario, verdict, isSaturated, builder_ticks_per_sec, latency, cpuUsPerTick }: CellResult): string {
+  const { work, compared } = nounsOf(scenario);
+  const rate = `${Math.round(builder_ticks_per_sec ?? 0).toLocaleString('en-US')} ${work}s/s`;
   const seen = latency['barToConsumer'];
   const lag =
     seen && !isSaturated ? `, bar to consumer p50 ${(seen.p50Us / 1000).toFixed(0)} p99 ${(seen.p99Us / 1000).toFixed(0)} ms` : '';
   const cpu = cpuUsPerTick
     ? `, ${Object.values(cpuUsPerTick)
         .reduce((sum, value) => sum + value, 0)
-        .toFixed(1)} us of processor a tick`
+        .toFixed(1)} us of processor ${work === 'order' ? 'an' : 'a'} ${work}`
     : '';
-  const what = verdict.isRight ? `right (${verdict.barsCompared} bars)` : `VOID: ${verdict.differences[0]}`;
+  const what = verdict.isRight ? `right (${verdict.barsCompared} ${compared}s)` : `VOID: ${verdict.differences[0]}`;
   return `${what}, ${rate}${isSaturated ? ', SATURATED' : ''}${lag}${cpu}`;
 }
 

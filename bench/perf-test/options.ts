@@ -7,10 +7,9 @@ import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import { isLocal } from './local/local-plan.ts';
 import type { Settings } from './report-model.ts';
 
-export const SCENARIOS = ['pipeline', 'catch-up', 'kernel'] as const;
+export const SCENARIOS = ['pipeline', 'catch-up', 'kernel', 'matcher'] as const;
 /** Named by the contract or the plan, and not there yet: what is missing. */
 const MISSING_SCENARIOS: Readonly<Record<string, string>> = {
-  matcher: 'not built yet',
   'ingest-kafka': 'not built yet',
   'paper-flow': 'not built: no strategy sends orders to the paper exchange while an engine runs, so that there is no flow to measure',
 };
@@ -50,12 +49,12 @@ export const PERF_SETTINGS: readonly Setting[] = [
   { name: 'WARMUP_SEC', fallback: '5', doc: 'seconds before them' },
   { name: 'SAMPLE_SEC', fallback: '1', doc: 'seconds between two samples' },
   { name: 'SIM_BASE_TPS', fallback: '10', doc: 'ticks a second of each symbol' },
-  { name: 'QUEUE', fallback: '65536', doc: 'slots of each tick ring' },
+  { name: 'QUEUE', fallback: '65536', doc: 'slots of each tick ring, or order ring' },
   { name: 'FLUSH_MS', fallback: '100', doc: 'interval between barriers' },
   { name: 'PERF_ENCODING', fallback: 'json', doc: 'json or packed: how ticks stand in their topic' },
   { name: 'PERF_SEED', fallback: '1', doc: 'of ticks and of the order of cells' },
   { name: 'PERF_P99_MS', fallback: '1000', doc: 'of a search: largest p99 of bar end to commit' },
-  { name: 'PERF_BACKLOG', fallback: '1000000', doc: 'catch-up: ticks of the backlog; kernel: of one pass over it' },
+  { name: 'PERF_BACKLOG', fallback: '1000000', doc: 'catch-up: ticks of the backlog; kernel: of one pass over it; matcher: orders' },
 ];
 
 const list = (name: string, max: number) =>

@@ -1,5 +1,6 @@
 /** Which cells a run has, and in which order: drawn from its seed, so that the drift of a shared machine falls on all alike. */
 import { createPrng, type Prng } from '../../engine/core/prng.ts';
+import { isLocal } from './local/local-plan.ts';
 import type { PerfOptions } from './options.ts';
 import type { CellPlan } from './report-model.ts';
 import { LIMIT_CONSUME, LIMIT_RING, NAIVE, OURS, SABOTAGED } from './runtime-names.ts';
@@ -38,7 +39,7 @@ function modeOf(scenario: PerfOptions['scenario']): CellPlan['mode'] {
 
 /** What is measured beside the engine. A limit means something only where everything is there at once. */
 function othersOf({ scenario, peers }: PerfOptions): string[] {
-  if (scenario === 'kernel') return [LIMIT_RING];
+  if (isLocal(scenario)) return [LIMIT_RING];
   return [NAIVE, ...(modeOf(scenario) === 'catch-up' ? [LIMIT_CONSUME] : []), ...peers];
 }
 

@@ -2,7 +2,7 @@
 import type { Machine, Manifest } from '../manifest.ts';
 import { formatCount, formatPercent } from './format.ts';
 import { judgeRun, type RunVerdict } from './judge-run.ts';
-import { isLocal } from './local/local-plan.ts';
+import { isLocal, nounsOf } from './local/local-plan.ts';
 import { MEASURING_PROCESSES } from './measures.ts';
 import type { PerfTest } from './report-model.ts';
 import { coverageOf, DRAWS } from './statistics.ts';
@@ -147,7 +147,8 @@ function describeProcessors(cells: PerfTest['cells'], servers: readonly string[]
   const added = [...measured].filter((process) => !MEASURING_PROCESSES.has(process));
   const missing = servers.filter((process) => !measured.has(process));
   const not = missing.length === 0 ? '' : ` NOT MEASURED, and so not in it: ${missing.join(' and ')}.`;
-  return `Processor time a tick is that of ${added.join(', ') || 'nothing that was measured'}, over ticks that came out right; generator and harness are shown and not added.${not}`;
+  const { work } = nounsOf(cells[0]?.scenario ?? '');
+  return `Processor time per ${work} is that of ${added.join(', ') || 'nothing that was measured'}, over ${work}s that came out right; generator and harness are shown and not added.${not}`;
 }
 
 /** Notes of cells, each once: with the name of the cell, or how many cells have it. */

@@ -26,6 +26,8 @@ export interface TypedBook {
   /** 0 when there is no such order. */
   lotsOf(id: number): number;
   sideOf(id: number): number;
+  /** 0 when there is no such order. */
+  priceOf(id: number): number;
 }
 
 export function createTypedBook(): TypedBook {
@@ -187,5 +189,6 @@ export function createTypedBook(): TypedBook {
     best: (side) => best[side]!,
     lotsOf: (id) => (slotOf(id) < 0 ? 0 : lots[slots[slotOf(id)]!]!),
     sideOf: (id) => (slotOf(id) < 0 ? 0 : sides[slots[slotOf(id)]!]!),
+    priceOf: (id) => (slotOf(id) < 0 ? 0 : prices[slots[slotOf(id)]!]!),
   };
 }

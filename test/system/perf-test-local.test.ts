@@ -56,4 +56,21 @@ describe.skipIf(!existsSync(main))(existsSync(main) ? 'a perf-test without serve
     expect(readFileSync(join(folder, 'hdr/tickwright_w2_s20_r1-tickToBar.hlog'), 'utf8')).toMatch(/^Tag=shard-1,/m);
     expect(readFileSync(join(folder, 'report.md'), 'utf8')).not.toContain('NOT MEASURED');
   });
+
+  it('runs matchers: trades, resting orders and answers as a plain book has them, latencies by worker', { timeout: 200_000 }, async () => {
+    const { folder, ours } = await run('matcher');
+    expect(ours).toHaveLength(4);
+    for (const { workers, achieved, verdict, workerLatency, cpu } of ours) {
+      // 1,000 operations of each of 20 symbols; every matcher has answered each of its own.
+      expect(achieved).toBe(20_000);
+      expect(verdict.foundHash).toBe(verdict.expectedHash);
+      expect(verdict.barsCompared).toBeGreaterThan(1000);
+      const matchers = Array.from({ length: workers }, (_, index) => `matcher-${index}`);
+      expect(Object.keys(workerLatency?.['orderToEvents'] ?? {}).sort()).toEqual(matchers);
+      if (cpu.length > 0) expect(cpu.map(({ thread }) => thread)).toEqual(expect.arrayContaining(['main', ...matchers]));
+    }
+    // The same orders, whatever the number of matchers.
+    expect(new Set(ours.map(({ verdict }) => verdict.barsCompared)).size).toBe(1);
+    expect(readFileSync(join(folder, 'report.md'), 'utf8')).toMatch(/4 of \d+ cells agree with the oracle in [\d,]+ trades/);
+  });
 });

@@ -7,8 +7,8 @@ import { toLatency } from '../sampler.ts';
 export interface WorkerLatencies {
   /** What a worker has recorded since it last said so, encoded. */
   add(stage: string, worker: string, encoded: string): void;
-  /** One value of a stage that no worker measures. */
-  record(stage: string, us: number): void;
+  /** One value; of a worker, or of a stage that is not by worker. */
+  record(stage: string, us: number, worker?: string): void;
   /** Forgets what came so far. */
   reset(): void;
   read(): { readonly latency: Record<string, Latency>; readonly workerLatency: Record<string, Record<string, Latency>> };
@@ -22,17 +22,24 @@ export function createWorkerLatencies(): WorkerLatencies {
     stages.set(stage, found);
     return found;
   };
+  const workerOf = (stage: string, worker: string): Histogram => {
+    const byWorker = workers.get(stage) ?? new Map<string, Histogram>();
+    workers.set(stage, byWorker);
+    const found = byWorker.get(worker) ?? createHistogram();
+    byWorker.set(worker, found);
+    return found;
+  };
   return {
     add(stage, worker, encoded) {
       const interval = decodeFromCompressedBase64(encoded);
       stageOf(stage).add(interval);
-      const byWorker = workers.get(stage) ?? new Map<string, Histogram>();
-      workers.set(stage, byWorker);
-      const histogram = byWorker.get(worker) ?? createHistogram();
-      byWorker.set(worker, histogram);
-      histogram.add(interval);
+      workerOf(stage, worker).add(interval);
     },
-    record: (stage, us) => stageOf(stage).recordValue(Math.max(0, Math.round(us))),
+    record(stage, us, worker) {
+      const value = Math.max(0, Math.round(us));
+      stageOf(stage).recordValue(value);
+      if (worker !== undefined) workerOf(stage, worker).recordValue(value);
+    },
     reset() {
       stages.clear();
       workers.clear();

@@ -4,10 +4,14 @@ import { LIMIT_RING, OURS } from '../runtime-names.ts';
 import { measureKernel } from './kernel-run.ts';
 import { measureLimitRing } from './limit-ring.ts';
 import type { LocalPlan, LocalResult } from './local-plan.ts';
+import { measureMatcher } from './matcher-run.ts';
 
 const MEASURES: Readonly<Record<string, (plan: LocalPlan) => Promise<LocalResult>>> = {
   [`kernel ${OURS}`]: measureKernel,
   [`kernel ${LIMIT_RING}`]: measureLimitRing,
+  [`matcher ${OURS}`]: measureMatcher,
+  // A slot of an order ring is as large as one of a tick ring.
+  [`matcher ${LIMIT_RING}`]: measureLimitRing,
 };
 
 try {

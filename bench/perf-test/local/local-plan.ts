@@ -30,6 +30,11 @@ export interface LocalResult
   readonly verdict: Verdict;
 }
 
+/** What is counted a second in a scenario, and what is compared with the oracle. */
+export function nounsOf(scenario: string): { readonly work: string; readonly compared: string } {
+  return scenario === 'matcher' ? { work: 'order', compared: 'trade' } : { work: 'tick', compared: 'bar' };
+}
+
 /** True for a scenario that runs in one process, without Kafka and without Postgres. */
 export function isLocal(scenario: string): boolean {
   return scenario === 'kernel' || scenario === 'matcher';
