@@ -60,7 +60,8 @@ export interface TopologyOptions {
   openUntil(offsets: ReadonlyMap<number, bigint>): Source;
   readonly book: InstrumentBook;
   readonly log: Logger;
-  onLatency(stage: string, encoded: string): void;
+  /** @param worker name of the shard's thread */
+  onLatency(stage: string, encoded: string, worker: string): void;
   onWriterMessage(message: FromWriter): void;
   readonly seams?: Seams;
 }
@@ -169,7 +170,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
       data: { memory, shardIndex },
       onMessage: (message) => {
         if (message.type === 'ready') countReady();
-        if (message.type === 'latency') options.onLatency(message.stage, message.encoded);
+        if (message.type === 'latency') options.onLatency(message.stage, message.encoded, `shard-${shardIndex}`);
       },
       onFailure: fail,
     }),

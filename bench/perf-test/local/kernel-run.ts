@@ -18,7 +18,7 @@ import { createTickStream, type StreamPlan } from '../tick-stream.ts';
 import { createBacklogSource, spanNsOf } from './backlog-source.ts';
 import type { Folded, FoldPlan } from './bar-fold.ts';
 import { judgeBars } from './judge-bars.ts';
-import { createWorkerLatencies, type WorkerLatencies } from './latencies.ts';
+import { createWorkerLatencies } from './latencies.ts';
 import type { LocalPlan, LocalResult } from './local-plan.ts';
 import { watchStage } from './stage-watch.ts';
 import { createThreadTable, type ThreadTable } from './threads.ts';
@@ -39,10 +39,21 @@ export async function measureKernel(plan: LocalPlan): Promise<LocalResult> {
   const threads = createThreadTable();
   const latencies = createWorkerLatencies();
   const fold = { baseNs: BigInt(BASE_MS) * 1_000_000n, spanNs, timeframeCount: timeframes.length };
-  const { start, folded } = startWithFold(fold, threads, latencies);
+  const epochs = createEpochTimes();
+  const { start, folded } = startWithFold(fold, threads, epochs);
   const stage = createStage({ warmupSec, stageSec, onBegin: () => beginStage(), onEnd: () => watch.end() });
   const source = createBacklogSource({ stream, spanNs, isOver: () => stage.isOver() });
-  const topology = await buildTopology({ ...partsOf(timeframes), config: { ...config }, source, seams: { start } });
+  const topology = await buildTopology({
+    ...partsOf(timeframes),
+    config,
+    source,
+    seams: { start },
+    onLatency: latencies.add,
+    onWriterMessage(message) {
+      if (message.type === 'latency') latencies.add(message.stage, message.encoded);
+      if (message.type === 'committed') latencies.record('epochToFold', epochs.take(message.epoch));
+    },
+  });
   const counts = countsOf(topology, timeframes.length);
   const watch = watchStage({ threads, sampleSec, ...counts });
   const beginStage = (): void => {
@@ -103,7 +114,7 @@ function createStage({ warmupSec, stageSec, onBegin, onEnd }: StageOptions) {
 }
 
 /** A session's parts where there is no server, nothing stored and nobody else. */
-function partsOf(timeframes: readonly Timeframe[]): Omit<TopologyOptions, 'config' | 'source' | 'seams'> {
+function partsOf(timeframes: readonly Timeframe[]): Omit<TopologyOptions, 'config' | 'source' | 'seams' | 'onLatency' | 'onWriterMessage'> {
   const nothing = async (): Promise<void> => undefined;
   return {
     timeframes,
@@ -130,41 +141,30 @@ function partsOf(timeframes: readonly Timeframe[]): Omit<TopologyOptions, 'confi
     },
     book: createInstrumentBook([]),
     log: createLogger('silent', '-'),
-    onLatency: () => undefined,
-    onWriterMessage: () => undefined,
   };
 }
 
-/** Starts the engine's threads, the fold in place of the Postgres writer, and hears what they measure. */
-function startWithFold(fold: FoldPlan, threads: ThreadTable, latencies: WorkerLatencies) {
+/** Starts the engine's threads, with the fold in place of the Postgres writer. */
+function startWithFold(fold: FoldPlan, threads: ThreadTable, epochs: EpochTimes) {
   let announce: (folded: Folded) => void = () => undefined;
   const folded = new Promise<Folded>((resolve) => {
     announce = resolve;
   });
-  const epochs = createEpochTimes();
   const start: StartWorker = <In, Out>(options: WorkerOptions<In>): WorkerHandle<Out> => {
-    const isWriter = options.file === 'postgres-writer';
-    const name = isWriter ? 'bar-fold' : options.name;
-    const replaced = isWriter ? { file: FOLD_FILE, data: { ...Object(options.data), fold } } : {};
+    if (options.file !== 'postgres-writer') return threads.named(options.name, () => startWorker<In, Out>(options));
     const onMessage = (message: In): void => {
-      if (isFolded(message)) {
-        announce(message);
-        return;
-      }
-      const spoken = spokenOf(message);
-      if (spoken.type === 'latency' && spoken.stage !== undefined && spoken.encoded !== undefined)
-        latencies.add(spoken.stage, name, spoken.encoded);
-      if (spoken.type === 'committed' && spoken.epoch !== undefined) latencies.record('epochToFold', epochs.take(spoken.epoch));
-      options.onMessage(message);
+      if (isFolded(message)) announce(message);
+      else options.onMessage(message);
     };
-    const handle = threads.named(name, () => startWorker<In, Out>({ ...options, ...replaced, name, onMessage }));
+    const replaced = { ...options, name: 'bar-fold', file: FOLD_FILE, data: { ...Object(options.data), fold }, onMessage };
+    const handle = threads.named(replaced.name, () => startWorker<In, Out>(replaced));
     return {
       ...handle,
       get isStopped() {
         return handle.isStopped;
       },
       post(message) {
-        const { type, epoch } = spokenOf(message);
+        const { type, epoch }: { readonly type?: string; readonly epoch?: number } = Object(message);
         if (type === 'epoch' && epoch !== undefined) epochs.put(epoch);
         handle.post(message);
       },
@@ -172,6 +172,12 @@ function startWithFold(fold: FoldPlan, threads: ThreadTable, latencies: WorkerLa
   };
   return { start, folded };
 }
+
+function isFolded(message: unknown): message is Folded {
+  return Object(message).type === 'folded';
+}
+
+type EpochTimes = ReturnType<typeof createEpochTimes>;
 
 /** When main told the writer of an epoch, which is when it put the epoch's barriers. */
 function createEpochTimes() {
@@ -185,22 +191,6 @@ function createEpochTimes() {
       return SYSTEM_CLOCK.monotonicUs() - at;
     },
   };
-}
-
-interface Spoken {
-  readonly type?: string;
-  readonly stage?: string;
-  readonly encoded?: string;
-  readonly epoch?: number;
-}
-
-/** Messages between threads are objects with a `type`; of which kind is the business of those who speak. */
-function spokenOf(message: unknown): Spoken {
-  return Object(message);
-}
-
-function isFolded(message: unknown): message is Folded {
-  return spokenOf(message).type === 'folded';
 }
 
 function countsOf({ regions }: Topology, timeframeCount: number) {

@@ -5,8 +5,8 @@ import type { Latency } from '../report-model.ts';
 import { toLatency } from '../sampler.ts';
 
 export interface WorkerLatencies {
-  /** What a worker has recorded since it last said so, encoded. */
-  add(stage: string, worker: string, encoded: string): void;
+  /** What was recorded since the last time, encoded; of a worker, or of a stage that is not by worker. */
+  add(stage: string, encoded: string, worker?: string): void;
   /** One value; of a worker, or of a stage that is not by worker. */
   record(stage: string, us: number, worker?: string): void;
   /** Forgets what came so far. */
@@ -30,10 +30,10 @@ export function createWorkerLatencies(): WorkerLatencies {
     return found;
   };
   return {
-    add(stage, worker, encoded) {
+    add(stage, encoded, worker) {
       const interval = decodeFromCompressedBase64(encoded);
       stageOf(stage).add(interval);
-      workerOf(stage, worker).add(interval);
+      if (worker !== undefined) workerOf(stage, worker).add(interval);
     },
     record(stage, us, worker) {
       const value = Math.max(0, Math.round(us));
