@@ -5,12 +5,18 @@ import type { Timeframe } from '../../engine/market/timeframes.ts';
 import type { TickStream } from './tick-stream.ts';
 
 /** A bucket; prices in cents, times in ns since the epoch. */
-interface Bucket {
+export interface Bucket {
+  /** Index in the timeframes. */
+  readonly timeframeIndex: number;
+  readonly symbol: string;
+  readonly startSec: number;
   open: number;
   high: number;
   low: number;
   close: number;
   volume: number;
+  /** Sum of cents x quantity. */
+  notional: number;
   count: number;
   firstNs: bigint;
   lastNs: bigint;
@@ -32,33 +38,51 @@ export interface ExpectedBars {
 export function expectBars(stream: TickStream, timeframes: readonly Timeframe[], partitions: number): ExpectedBars {
   const latest = new Map<number, number>();
   const partitionOf = new Map<string, number>();
+  const { buckets, ticks } = groupTicks(stream, timeframes, ({ symbol }, second) => {
+    const partition = partitionOf.get(symbol) ?? murmur2Part(Buffer.from(symbol), partitions);
+    partitionOf.set(symbol, partition);
+    latest.set(partition, second);
+  });
+  const isPassed = ({ timeframeIndex, symbol, startSec }: Bucket): boolean =>
+    startSec + (timeframes[timeframeIndex]?.seconds ?? 0) <= (latest.get(partitionOf.get(symbol) ?? -1) ?? 0);
+  const bars = new Map([...buckets].map(([key, bucket]) => [key, textOf(bucket)]));
+  return { bars, passed: new Set([...buckets].filter(([, bucket]) => isPassed(bucket)).map(([key]) => key)), ticks };
+}
+
+export interface GroupedTicks {
+  /** By key, in the order of their first ticks. */
+  readonly buckets: ReadonlyMap<string, Bucket>;
+  readonly ticks: number;
+}
+
+/** Draws the whole stream into buckets. @param onTick hears of each tick with its second */
+export function groupTicks(
+  stream: TickStream,
+  timeframes: readonly Timeframe[],
+  onTick: (tick: TickStream['tick'], second: number) => void = () => undefined,
+): GroupedTicks {
   const buckets = new Map<string, Bucket>();
   const { tick } = stream;
   let ticks = 0;
   while (stream.next()) {
     ticks += 1;
     const second = Number(tick.tsEventNs / NS_PER_SECOND);
-    const partition = partitionOf.get(tick.symbol) ?? murmur2Part(Buffer.from(tick.symbol), partitions);
-    partitionOf.set(tick.symbol, partition);
-    latest.set(partition, second);
-    for (const { name, seconds } of timeframes) {
-      const key = `${name} ${tick.symbol} ${second - (second % seconds)}`;
+    onTick(tick, second);
+    for (const [timeframeIndex, { name, seconds }] of timeframes.entries()) {
+      const startSec = second - (second % seconds);
+      const key = `${name} ${tick.symbol} ${startSec}`;
       const bucket = buckets.get(key);
       if (bucket) merge(bucket, tick);
-      else {
-        const { cents, quantity, tsEventNs } = tick;
-        const prices = { open: cents, high: cents, low: cents, close: cents };
-        buckets.set(key, { ...prices, volume: quantity, count: 1, firstNs: tsEventNs, lastNs: tsEventNs });
-      }
+      else buckets.set(key, openBucket(tick, timeframeIndex, startSec));
     }
   }
-  const seconds = new Map(timeframes.map((timeframe) => [timeframe.name, timeframe.seconds]));
-  const isPassed = (key: string): boolean => {
-    const [timeframe = '', symbol = '', start] = key.split(' ');
-    return Number(start) + (seconds.get(timeframe) ?? 0) <= (latest.get(partitionOf.get(symbol) ?? -1) ?? 0);
-  };
-  const bars = new Map([...buckets].map(([key, bucket]) => [key, textOf(bucket)]));
-  return { bars, passed: new Set([...bars.keys()].filter(isPassed)), ticks };
+  return { buckets, ticks };
+}
+
+function openBucket({ symbol, cents, quantity, tsEventNs }: TickStream['tick'], timeframeIndex: number, startSec: number): Bucket {
+  const prices = { open: cents, high: cents, low: cents, close: cents };
+  const sums = { volume: quantity, notional: cents * quantity, count: 1 };
+  return { timeframeIndex, symbol, startSec, ...prices, ...sums, firstNs: tsEventNs, lastNs: tsEventNs };
 }
 
 function merge(bucket: Bucket, { cents, quantity, tsEventNs }: TickStream['tick']): void {
@@ -66,6 +90,7 @@ function merge(bucket: Bucket, { cents, quantity, tsEventNs }: TickStream['tick'
   bucket.low = Math.min(bucket.low, cents);
   bucket.close = cents;
   bucket.volume += quantity;
+  bucket.notional += cents * quantity;
   bucket.count += 1;
   bucket.lastNs = tsEventNs;
 }

@@ -3,7 +3,7 @@ import { createPrng, type Prng } from '../../engine/core/prng.ts';
 import { isLocal } from './local/local-plan.ts';
 import type { PerfOptions } from './options.ts';
 import type { CellPlan } from './report-model.ts';
-import { LIMIT_CONSUME, LIMIT_RING, NAIVE, OURS, SABOTAGED } from './runtime-names.ts';
+import { LIMIT_CONSUME, LIMIT_COPY, LIMIT_RING, NAIVE, OURS, SABOTAGED } from './runtime-names.ts';
 
 /**
  * Every worker count with every load, as often as repeats say, one A/A cell for each pair of them, and the naive twin, limits and peers at each
@@ -40,7 +40,7 @@ function modeOf(scenario: PerfOptions['scenario']): CellPlan['mode'] {
 /** What is measured beside the engine. A limit means something only where everything is there at once. */
 function othersOf({ scenario, peers }: PerfOptions): string[] {
   if (isLocal(scenario)) return [LIMIT_RING];
-  return [NAIVE, ...(modeOf(scenario) === 'catch-up' ? [LIMIT_CONSUME] : []), ...peers];
+  return [NAIVE, ...(modeOf(scenario) === 'catch-up' ? [LIMIT_CONSUME, LIMIT_COPY] : []), ...peers];
 }
 
 function shuffle<Item>(items: Item[], prng: Prng): void {

@@ -14,13 +14,14 @@ import { readDatabaseCounts } from './database-figures.ts';
 import { expectBars } from './expected-bars.ts';
 import { cellResultOf, type Measured } from './figures.ts';
 import type { GeneratorPlan, GeneratorResult } from './generator.ts';
+import { runLocalCell } from './local/run-local-cell.ts';
 import { type Namespace, openNamespace } from './namespace.ts';
 import type { PerfOptions } from './options.ts';
 import { type PipelineProcess, waitFor } from './pipeline-process.ts';
 import { readCpu, type WatchedProcess } from './processes.ts';
 import { judge, readPublished, readStored } from './read-back.ts';
 import type { CellPlan, CellResult, Verdict } from './report-model.ts';
-import { isEngine, isLimit } from './runtime-names.ts';
+import { isEngine, isLimit, LIMIT_COPY } from './runtime-names.ts';
 import { startRuntime } from './runtimes.ts';
 import { acceptedOf, ask, type RuntimePage, readMetrics, readRuntime, type Sampler, startSampler } from './sampler.ts';
 import type { PerfServers } from './servers.ts';
@@ -59,6 +60,7 @@ export async function runCell(plan: CellPlan, parts: CellParts): Promise<CellRes
   const namespace = await openNamespace(parts.servers, parts.run, plan.id);
   try {
     const cell = { ...parts, plan, namespace, folder };
+    if (plan.runtime === LIMIT_COPY) return await measureCopy(cell);
     const measured = plan.mode === 'live' ? await measureLive(cell) : await measureCatchUp(cell);
     return cellResultOf(plan, parts.options, measured);
   } finally {
@@ -69,6 +71,12 @@ export async function runCell(plan: CellPlan, parts: CellParts): Promise<CellRes
 interface Cell extends CellParts {
   readonly plan: CellPlan;
   readonly namespace: Namespace;
+}
+
+/** Bars of the ticks, made beforehand, into the engine's tables and nothing else: it needs no topic and measures itself. */
+function measureCopy({ plan, options, running, namespace: { environment }, servers }: Cell): Promise<CellResult> {
+  const watched = servers.processes.filter(({ name }) => name === 'postgres');
+  return runLocalCell(plan, { options, running, environment, watched });
 }
 
 /** Ticks at the pace of their times; what the engine does with them while they come is what counts. */

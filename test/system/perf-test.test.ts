@@ -58,6 +58,12 @@ describe.skipIf(why !== undefined)(why ?? 'a perf-test', () => {
     const { perfTest } = readManifest(join(folder, 'report.json'));
     expect(new Set(perfTest?.cells.map(({ runtime }) => runtime)).has('naive')).toBe(true);
     for (const cell of perfTest?.cells ?? []) expect(cell.verdict).toMatchObject({ isRight: true, differences: [] });
+    if (scenario === 'catch-up') {
+      const copy = perfTest?.cells.find(({ runtime }) => runtime === 'limit-copy');
+      expect(copy?.verdict.barsCompared).toBeGreaterThan(2000);
+      expect(copy?.verdict.foundHash).toBe(copy?.verdict.expectedHash);
+      expect(copy?.achieved).toBeGreaterThan(19_000);
+    }
     for (const { runtime, latency, workerLatency } of perfTest?.cells ?? []) {
       if (runtime !== 'tickwright') continue;
       // A shard tells once a second: a stage that is over sooner may have none, and then none of the shard either.

@@ -11,6 +11,8 @@ import * as L from '../../../schemas/layout.gen.ts';
 import { TICK_KIND } from '../../../schemas/records.ts';
 import { createTickStream, type StreamPlan, symbolName } from '../tick-stream.ts';
 
+/** 2020-09-13 12:00 UTC: so far back that no number of passes comes near the clock, which ingest holds event times against. */
+export const BACKLOG_BASE_MS = 1_599_998_400_000;
 /** The source has one partition. */
 export const BACKLOG_PARTITION = 0;
 const WORDS = L.TICK_SIZE >> 2;

@@ -15,7 +15,7 @@ import { type StartWorker, startWorker, type WorkerHandle, type WorkerOptions } 
 import { deadLetterOf } from '../../../engine/sinks/kafka/dlq.ts';
 import { expectBars } from '../expected-bars.ts';
 import { createTickStream, type StreamPlan } from '../tick-stream.ts';
-import { createBacklogSource, spanNsOf } from './backlog-source.ts';
+import { BACKLOG_BASE_MS, createBacklogSource, spanNsOf } from './backlog-source.ts';
 import type { Folded, FoldPlan } from './bar-fold.ts';
 import { judgeBars } from './judge-bars.ts';
 import { createWorkerLatencies } from './latencies.ts';
@@ -23,8 +23,6 @@ import type { LocalPlan, LocalResult } from './local-plan.ts';
 import { watchStage } from './stage-watch.ts';
 import { createThreadTable, type ThreadTable } from './threads.ts';
 
-/** 2020-09-13 12:00 UTC: so far back that no number of passes comes near the clock, which ingest holds event times against. */
-const BASE_MS = 1_599_998_400_000;
 /** Name of the file of the thread that takes the bars, from where workers are. */
 const FOLD_FILE = '../bench/perf-test/local/bar-fold-worker';
 const PARTITIONS = 1;
@@ -34,11 +32,11 @@ export async function measureKernel(plan: LocalPlan): Promise<LocalResult> {
   const environment = { WORKERS: `${workers}`, QUEUE: `${queue}`, FLUSH_MS: `${flushMs}` };
   const { config } = loadConfig({ environment });
   const timeframes = parseTimeframes(config.TIMEFRAMES);
-  const stream: StreamPlan = { symbols, baseTps, seed, startMs: BASE_MS, seconds: plan.backlog / (symbols * baseTps) };
+  const stream: StreamPlan = { symbols, baseTps, seed, startMs: BACKLOG_BASE_MS, seconds: plan.backlog / (symbols * baseTps) };
   const spanNs = spanNsOf(stream.seconds, timeframes);
   const threads = createThreadTable();
   const latencies = createWorkerLatencies();
-  const fold = { baseNs: BigInt(BASE_MS) * 1_000_000n, spanNs, timeframeCount: timeframes.length };
+  const fold = { baseNs: BigInt(BACKLOG_BASE_MS) * 1_000_000n, spanNs, timeframeCount: timeframes.length };
   const epochs = createEpochTimes();
   const { start, folded } = startWithFold(fold, threads, epochs);
   const stage = createStage({ warmupSec, stageSec, onBegin: () => beginStage(), onEnd: () => watch.end() });

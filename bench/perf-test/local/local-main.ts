@@ -1,7 +1,8 @@
-/** The process that measures one cell without servers: told by JSON on its command line, says its result as one line of JSON. */
+/** The process that measures one cell from inside: told by JSON on its command line, says its result as one line of JSON. */
 import { EngineError, messageOf } from '../../../engine/core/errors.ts';
-import { LIMIT_RING, OURS } from '../runtime-names.ts';
+import { LIMIT_COPY, LIMIT_RING, OURS } from '../runtime-names.ts';
 import { measureKernel } from './kernel-run.ts';
+import { measureLimitCopy } from './limit-copy.ts';
 import { measureLimitRing } from './limit-ring.ts';
 import type { LocalPlan, LocalResult } from './local-plan.ts';
 import { measureMatcher } from './matcher-run.ts';
@@ -10,6 +11,7 @@ const MEASURES: Readonly<Record<string, (plan: LocalPlan) => Promise<LocalResult
   [`kernel ${OURS}`]: measureKernel,
   [`kernel ${LIMIT_RING}`]: measureLimitRing,
   [`matcher ${OURS}`]: measureMatcher,
+  [`catch-up ${LIMIT_COPY}`]: measureLimitCopy,
   // A slot of an order ring is as large as one of a tick ring.
   [`matcher ${LIMIT_RING}`]: measureLimitRing,
 };

@@ -1,4 +1,5 @@
-/** Cells that need no servers: what the process that measures one is told, and what it tells. */
+/** Cells that a process measures from inside, most of them without servers: what it is told, and what it tells. */
+import type { WatchedProcess } from '../processes.ts';
 import type { CellResult, Verdict } from '../report-model.ts';
 
 /** One cell, as JSON on the command line. */
@@ -16,6 +17,8 @@ export interface LocalPlan {
   readonly stageSec: number;
   readonly sampleSec: number;
   readonly seed: number;
+  /** Servers that are at work for the cell, where it has one, and are of this run. */
+  readonly watched: readonly WatchedProcess[];
 }
 
 /** One line of JSON when the cell is done. */

@@ -1,10 +1,11 @@
-/** A cell that needs no servers: a process of its own measures it from inside, and this makes the cell's figures of what it says. */
+/** A cell that a process of its own measures from inside: this starts it and makes the cell's figures of what it says. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EngineError, messageOf } from '../../../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../../../engine/core/root.ts';
 import type { PerfOptions } from '../options.ts';
+import type { WatchedProcess } from '../processes.ts';
 import { CELL_RESULT, type CellPlan, type CellResult } from '../report-model.ts';
 import type { LocalPlan, LocalResult } from './local-plan.ts';
 
@@ -25,15 +26,22 @@ export interface LocalCellParts {
   readonly options: PerfOptions;
   /** Processes that end with the harness, by how. */
   readonly running: Set<{ killNow(): void }>;
+  /** Of a cell with a server: where the server is, and whose processor time is read. */
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly watched?: readonly WatchedProcess[];
 }
 
 /** @throws EngineError PERF_LOCAL when the process fails, or says what cannot be understood */
-export async function runLocalCell(plan: CellPlan, { options, running }: LocalCellParts): Promise<CellResult> {
+export async function runLocalCell(
+  plan: CellPlan,
+  { options, running, environment = {}, watched = [] }: LocalCellParts,
+): Promise<CellResult> {
   const child = spawn(
     process.execPath,
-    [join(PROJECT_ROOT, 'dist/bench/perf-test/local/local-main.js'), JSON.stringify(planOf(plan, options))],
+    [join(PROJECT_ROOT, 'dist/bench/perf-test/local/local-main.js'), JSON.stringify({ ...planOf(plan, options), watched })],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
     },
   );
   const handle = { killNow: () => void child.kill('SIGKILL') };
@@ -60,7 +68,7 @@ export async function runLocalCell(plan: CellPlan, { options, running }: LocalCe
   }
 }
 
-function planOf({ scenario, runtime, workers, symbols, repeat }: CellPlan, options: PerfOptions): LocalPlan {
+function planOf({ scenario, runtime, workers, symbols, repeat }: CellPlan, options: PerfOptions): Omit<LocalPlan, 'watched'> {
   const { queue, flushMs, baseTps, backlogTicks: backlog, warmupSec, stageSec, sampleSec } = options;
   // As with servers: repeats differ, runtimes and worker counts do not.
   const seed = options.seed + repeat * 1000 + symbols;
@@ -78,7 +86,6 @@ function readResult({ id }: CellPlan, text: string): LocalResult {
 function cellOf(plan: CellPlan, { queue, flushMs }: PerfOptions, measured: LocalResult): CellResult {
   const { seconds, done, bars, dropped, verdict, ...rest } = measured;
   const depths = measured.series.ringDepth.filter((depth) => depth !== null);
-  const cpuSec = measured.cpu.reduce((sum, thread) => sum + thread.cpuSec, 0);
   const hasCpu = verdict.isRight && done > 0 && measured.cpu.length > 0;
   return {
     ...plan,
@@ -101,8 +108,15 @@ function cellOf(plan: CellPlan, { queue, flushMs }: PerfOptions, measured: Local
     achieved: done,
     isSaturated: false,
     verdict,
-    cpuUsPerTick: hasCpu ? { engine: (cpuSec * 1e6) / done } : null,
+    cpuUsPerTick: hasCpu ? usPer(done, measured.cpu) : null,
     flushes: null,
     servers: {},
   };
+}
+
+/** Microseconds by process. */
+function usPer(done: number, cpu: LocalResult['cpu']): Record<string, number> {
+  const found: Record<string, number> = {};
+  for (const { process, cpuSec } of cpu) found[process] = (found[process] ?? 0) + (cpuSec * 1e6) / done;
+  return found;
 }

@@ -3,6 +3,7 @@ import { cpus } from 'node:os';
 import { SYSTEM_CLOCK } from '../../../engine/core/clock.ts';
 import { assert } from '../../../engine/core/errors.ts';
 import { watchRuntime } from '../../../engine/runtime/runtime-figures.ts';
+import { readCpu, type WatchedProcess } from '../processes.ts';
 import type { Series } from '../sampler.ts';
 import type { LocalResult } from './local-plan.ts';
 import type { ThreadTable } from './threads.ts';
@@ -27,6 +28,8 @@ export interface StageCounts {
 export interface StageOptions {
   readonly threads: ThreadTable;
   readonly sampleSec: number;
+  /** Servers that work for this process. */
+  readonly watched?: readonly WatchedProcess[];
   counts(): StageCounts;
   /** Slots in use of the deepest ring on the way in. */
   depth(): number;
@@ -35,11 +38,13 @@ export interface StageOptions {
 interface Reading extends StageCounts {
   readonly atUs: number;
   readonly cpu: ReadonlyMap<string, number>;
+  /** By `<process> all`. */
+  readonly servers: ReadonlyMap<string, number>;
   readonly machineBusySec: number;
   readonly gc: { readonly count: number; readonly totalMs: number; readonly maxMs: number };
 }
 
-export function watchStage({ threads, sampleSec, counts, depth }: StageOptions): StageWatch {
+export function watchStage({ threads, sampleSec, watched = [], counts, depth }: StageOptions): StageWatch {
   const runtime = watchRuntime({});
   const series: Series = {
     atSec: [],
@@ -56,7 +61,14 @@ export function watchStage({ threads, sampleSec, counts, depth }: StageOptions):
 
   const read = (): Reading => {
     const { count, totalMs, maxMs } = runtime.read().gc;
-    return { ...counts(), atUs: SYSTEM_CLOCK.monotonicUs(), cpu: threads.read(), machineBusySec: busySec(), gc: { count, totalMs, maxMs } };
+    return {
+      ...counts(),
+      atUs: SYSTEM_CLOCK.monotonicUs(),
+      cpu: threads.read(),
+      servers: readCpu(watched).byThread,
+      machineBusySec: busySec(),
+      gc: { count, totalMs, maxMs },
+    };
   };
   let last = { atUs: 0, done: 0 };
   const look = (): void => {
@@ -87,11 +99,8 @@ export function watchStage({ threads, sampleSec, counts, depth }: StageOptions):
       assert(before !== undefined && after !== undefined, 'the stage has begun and ended');
       const [first, final] = [before, after];
       const seconds = (final.atUs - first.atUs) / 1e6;
-      const cpu = [...final.cpu].map(([thread, cpuSec]) => ({
-        process: 'engine',
-        thread,
-        cpuSec: Math.max(0, cpuSec - (first.cpu.get(thread) ?? 0)),
-      }));
+      const cpu = [...used(first.cpu, final.cpu)].map(([thread, cpuSec]) => ({ process: 'engine', thread, cpuSec }));
+      for (const [key, cpuSec] of used(first.servers, final.servers)) cpu.push({ process: key.split(' ')[0]!, thread: 'all', cpuSec });
       const own = cpu.reduce((sum, { cpuSec }) => sum + cpuSec, 0);
       const others = Math.max(0, final.machineBusySec - first.machineBusySec - own) / (seconds * cpus().length);
       return {
@@ -110,6 +119,10 @@ export function watchStage({ threads, sampleSec, counts, depth }: StageOptions):
       runtime.close();
     },
   };
+}
+
+function used(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): Map<string, number> {
+  return new Map([...after].map(([key, seconds]) => [key, Math.max(0, seconds - (before.get(key) ?? 0))]));
 }
 
 /** Seconds that all processors of the machine together have been busy. */
