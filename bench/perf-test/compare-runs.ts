@@ -40,7 +40,9 @@ export function listMismatches(before: Manifest, after: Manifest): string[] {
   const [first, second] = [before.perfTest?.settings, after.perfTest?.settings];
   if (first !== undefined && second !== undefined) {
     const names = Object.keys(first) as (keyof Settings)[]; // the schema is strict: the keys are those of Settings
-    lines.push(...names.map((name) => mismatch(`settings.${name}`, first[name], second[name])));
+    // A setting that a run of before does not know of cannot be held against it.
+    const known = names.filter((name) => second[name] !== undefined);
+    lines.push(...known.map((name) => mismatch(`settings.${name}`, first[name], second[name])));
     const engineOf = (manifest: Manifest, name: 'queue' | 'flushMs') => [...new Set(manifest.perfTest?.cells.map((cell) => cell[name]))];
     for (const name of ['queue', 'flushMs'] as const) lines.push(mismatch(name, engineOf(before, name), engineOf(after, name)));
   }

@@ -137,6 +137,8 @@ export const SETTINGS = z.strictObject({
   encoding: z.enum(['json', 'packed']),
   seed: z.int(),
   peers: z.array(z.string()),
+  /** Ticks or orders that are there before a stage begins; absent where all are paced, and in runs of before there was such a setting. */
+  backlogTicks: z.int().optional(),
 });
 export type Settings = z.infer<typeof SETTINGS>;
 

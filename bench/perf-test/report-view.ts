@@ -93,6 +93,7 @@ function factsOf(manifest: PerfManifest): [string, string][] {
     ['machine', describeMachine(manifest.machine)],
     ['load by others', describeOthers(manifest)],
     ['workers', settings.workers.join(', ')],
+    ...backlogFact(settings),
     ['loads', `${settings.loads.join(', ')} symbols, ${settings.baseTps} ticks/s each when live, ${settings.encoding}`],
     ['engine', describeEngine(cells)],
     [
@@ -102,6 +103,10 @@ function factsOf(manifest: PerfManifest): [string, string][] {
     ['seed', String(settings.seed)],
     ...(settings.peers.length > 0 ? ([['peers', settings.peers.join(', ')]] satisfies [string, string][]) : []),
   ];
+}
+
+function backlogFact({ scenario, backlogTicks }: PerfTest['settings']): [string, string][] {
+  return backlogTicks === undefined ? [] : [['backlog', formatCount(backlogTicks, nounsOf(scenario).work)]];
 }
 
 export function describeMachine(machine: Machine): string {
