@@ -6,7 +6,7 @@
 import { assert } from '../../../engine/core/errors.ts';
 import { readInt64 } from '../../../engine/core/int64.ts';
 import type { EpochBatch } from '../../../engine/sinks/postgres/collect.ts';
-import { BAR_WORDS, createRecordList, type RecordList } from '../../../engine/sinks/postgres/record-list.ts';
+import { BAR_WORDS, createRecordList } from '../../../engine/sinks/postgres/record-list.ts';
 import * as L from '../../../schemas/layout.gen.ts';
 
 export interface FoldPlan {
@@ -70,25 +70,27 @@ export function createBarFold({ baseNs, spanNs, timeframeCount }: FoldPlan): Bar
     }
     return passes[index]!;
   };
-  const addBar = (list: RecordList, at: number): void => {
+  const addBar = (i32: Int32Array, at: number): Pass => {
     // Starts are whole seconds, which a double holds without loss.
-    const index = Math.floor((readInt64(list.i32, at + TIME_WORDS[0]) - base) / span);
+    const index = Math.floor((readInt64(i32, at + TIME_WORDS[0]) - base) / span);
     assert(index >= 0, 'a bar begins with the backlog, or later');
     const pass = passOf(index);
-    if (index === 0) kept.append(list.i32, at, 1);
     pass.bars += 1;
-    const timeframe = list.i32[at + L.BAR_TIMEFRAME_INDEX_I32]!;
-    pass.ticks[timeframe] = pass.ticks[timeframe]! + list.i32[at + L.BAR_TRADE_COUNT_I32]!;
-    for (let word = 0; word < BAR_WORDS; word += 1) words[word] = list.i32[at + word]!;
+    const timeframe = i32[at + L.BAR_TIMEFRAME_INDEX_I32]!;
+    pass.ticks[timeframe] = pass.ticks[timeframe]! + i32[at + L.BAR_TRADE_COUNT_I32]!;
+    for (let word = 0; word < BAR_WORDS; word += 1) words[word] = i32[at + word]!;
     moveBack(words, pass);
-    pass.first = (pass.first + hashWords(words, SEEDS[0], FACTORS[0])) | 0;
-    pass.second = (pass.second + hashWords(words, SEEDS[1], FACTORS[1])) | 0;
+    addHashes(pass, words);
+    return pass;
   };
   return {
     add({ finals, deltas, lates }) {
       amended += deltas.length;
       late += lates.length;
-      for (let index = 0; index < finals.length; index += 1) addBar(finals, index * BAR_WORDS);
+      const { i32, length } = finals;
+      for (let index = 0, at = 0; index < length; index += 1, at += BAR_WORDS) {
+        if (addBar(i32, at) === passes[0]) kept.append(i32, at, 1);
+      }
     },
     folded: () => ({
       type: 'folded',
@@ -108,11 +110,17 @@ function moveBack(words: Int32Array, { low, high }: Pass): void {
   }
 }
 
-function hashWords(words: Int32Array, seed: number, factor: number): number {
-  let hash: number = seed;
+/** Both hashes in one loop: neither waits for the other. */
+function addHashes(pass: Pass, words: Int32Array): void {
+  let first: number = SEEDS[0];
+  let second: number = SEEDS[1];
   for (let word = 0; word < BAR_WORDS; word += 1) {
-    hash = Math.imul(hash ^ words[word]!, factor);
-    hash ^= hash >>> 15;
+    const value = words[word]!;
+    first = Math.imul(first ^ value, FACTORS[0]);
+    first ^= first >>> 15;
+    second = Math.imul(second ^ value, FACTORS[1]);
+    second ^= second >>> 15;
   }
-  return hash;
+  pass.first = (pass.first + first) | 0;
+  pass.second = (pass.second + second) | 0;
 }

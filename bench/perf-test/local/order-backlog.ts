@@ -6,7 +6,7 @@ import { createPrng } from '../../../engine/core/prng.ts';
 import { ORDER_SLOT_WORDS } from '../../../engine/market/order-ring.ts';
 import * as L from '../../../schemas/order-layout.gen.ts';
 import { type MatcherFlow, makeMatcherFlow, recordsOf } from '../../matcher-flow.ts';
-import { COMMAND_FIELDS, createTypedBook, OP } from '../../twins/typed-book.ts';
+import { COMMAND_FIELDS, createTypedBook, OP, type TypedBook } from '../../twins/typed-book.ts';
 
 export interface BookTotals {
   readonly trades: number;
@@ -66,15 +66,28 @@ export function restingOf(symbols: number): number {
 /** A backlog for each worker; symbol `s` is the matter of worker `s % workers`. */
 export function drawOrders({ symbols, orders, workers, seed }: OrderPlan): OrderBacklog[] {
   const shape = { name: 'XC-1', operations: Math.ceil(orders / symbols), resting: restingOf(symbols), span: SPAN };
+  // Books are large: all flows are drawn with one.
+  const book = createTypedBook();
   return Array.from({ length: workers }, (_, worker) => {
     const own = Array.from({ length: symbols }, (__, symbol) => symbol).filter((symbol) => symbol % workers === worker);
     // A symbol has the same orders whichever worker it falls to.
-    const flows = own.map((symbol) => makeMatcherFlow(shape, seed + symbol));
-    return mergeFlows(flows, seed + worker);
+    const drawn = own.map((symbol) => {
+      book.clear();
+      const flow = makeMatcherFlow(shape, seed + symbol, book);
+      // The book has taken the whole flow by now.
+      return { flow, totals: totalsOf(flow, book) };
+    });
+    return mergeFlows(drawn, seed + worker);
   });
 }
 
-function mergeFlows(flows: readonly MatcherFlow[], seed: number): OrderBacklog {
+interface DrawnFlow {
+  readonly flow: MatcherFlow;
+  readonly totals: BookTotals;
+}
+
+function mergeFlows(drawn: readonly DrawnFlow[], seed: number): OrderBacklog {
+  const flows = drawn.map(({ flow }) => flow);
   const sources = flows.map((flow) => new Int32Array(recordsOf(flow, 1).buffer));
   const commands = flows.reduce((sum, flow) => sum + flow.commands, 0);
   const words = new Int32Array(commands * ORDER_SLOT_WORDS);
@@ -84,7 +97,8 @@ function mergeFlows(flows: readonly MatcherFlow[], seed: number): OrderBacklog {
   const put = (symbol: number): void => {
     const from = next[symbol]! * ORDER_SLOT_WORDS;
     const at = count * ORDER_SLOT_WORDS;
-    words.set(sources[symbol]!.subarray(from, from + ORDER_SLOT_WORDS), at);
+    const source = sources[symbol]!;
+    for (let word = 0; word < ORDER_SLOT_WORDS; word += 1) words[at + word] = source[from + word]!;
     words[at + L.ORDER_COMMAND_SYMBOL_INDEX_I32] = symbol;
     // Ids are unique in a matcher: the upper half of each is the symbol.
     words[at + 2 * L.ORDER_COMMAND_ORDER_ID_I64 + 1] = symbol;
@@ -107,7 +121,7 @@ function mergeFlows(flows: readonly MatcherFlow[], seed: number): OrderBacklog {
   const prefill = count;
   putUntil(flows.map((flow) => flow.commands));
   const newOrders = flows.reduce((sum, flow) => sum + newOrdersOf(flow), 0);
-  return { words, commands, prefill, newOrders, expected: flows.map(totalsOf) };
+  return { words, commands, prefill, newOrders, expected: drawn.map(({ totals }) => totals) };
 }
 
 function newOrdersOf({ words, commands }: MatcherFlow): number {
@@ -119,9 +133,7 @@ function newOrdersOf({ words, commands }: MatcherFlow): number {
   return count;
 }
 
-function totalsOf({ words, commands }: MatcherFlow): BookTotals {
-  const book = createTypedBook();
-  book.run(words, 0, commands);
+function totalsOf({ words, commands }: MatcherFlow, book: TypedBook): BookTotals {
   let sum = 0;
   for (let index = 0; index < commands; index += 1) {
     const at = index * COMMAND_FIELDS;
