@@ -8,7 +8,7 @@ import { createBarEncoder } from '../../../engine/kernel/encode.ts';
 import { allocateSymbols, openSymbols } from '../../../engine/market/instruments.ts';
 import { writeBar } from '../../../engine/market/ring-record.ts';
 import { parseTimeframes, type Timeframe } from '../../../engine/market/timeframes.ts';
-import { type Connection, withConnection } from '../../../engine/sinks/postgres/connection.ts';
+import { type Connection, quoteIdentifier, withConnection } from '../../../engine/sinks/postgres/connection.ts';
 import { binaryRows, copyChunks } from '../../../engine/sinks/postgres/copy.ts';
 import { migrate } from '../../../engine/sinks/postgres/migrate.ts';
 import { BAR_WORDS, createRecordList, type RecordList } from '../../../engine/sinks/postgres/record-list.ts';
@@ -36,6 +36,10 @@ export async function measureLimitCopy({ symbols, baseTps, backlog, seed, sample
   const stream: StreamPlan = { symbols, baseTps, seed, startMs: BACKLOG_BASE_MS, seconds: backlog / (symbols * baseTps) };
   const { buckets, ticks } = groupTicks(createTickStream(stream), timeframes);
   const batches = batchesOf([...buckets.values()]);
+  // The schema is the cell's own; a cell that was stopped may have left rows in it.
+  await withConnection(config.POSTGRES_URL, undefined, (client) =>
+    client.query(`drop schema if exists ${quoteIdentifier(config.PG_SCHEMA)} cascade`),
+  );
   await migrate(config.POSTGRES_URL, config.PG_SCHEMA, timeframes);
   let [done, bars] = [0, 0];
   const threads = createThreadTable();
