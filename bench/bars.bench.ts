@@ -51,15 +51,23 @@ async function compareAt(context: BenchContext, symbols: number, ticks: number):
       unit: 'ticks/s',
       run: { work: () => check('kernel', outcomeOf(runner)), against: () => check(against, opponent()) },
     });
+  const typed = (): Outcome => runTwin(createTypedBars, stream);
   if (context.hasCompiler) {
     const opponent = prepareCpp(stream);
     await compare('branch-free C++', 0.75, opponent);
+    // How far the twin is from the limit: no kernel of these rules can be more than about that much faster than it.
+    await context.compare({
+      work: `branch-free C++, ${label}`,
+      against: 'typed-array JS',
+      unit: 'ticks/s',
+      run: { work: () => check('branch-free C++', opponent()), against: () => check('typed-array JS', typed()) },
+    });
     const lean = measureLeanLimit(stream);
     context.report(`lean limit, ${label}`, { 'bars_bl.cpp, ticks/s': lean, 'bar kernel, ticks/s': Math.round(expected.rate) });
   } else {
     context.log('  skipped: the comparison with C++ needs g++');
   }
-  await compare('typed-array JS', 4, () => runTwin(createTypedBars, stream));
+  await compare('typed-array JS', 4, typed);
   await compare('Map of objects', 15, () => runTwin(createMapBars, stream));
 }
 

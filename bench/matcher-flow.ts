@@ -28,9 +28,9 @@ const MIDDLE = 32_768;
 /** Prices at which an IOC order takes at the worst, from the middle. */
 const IMMEDIATE_SPAN = 200;
 
-export function makeMatcherFlow(shape: FlowShape, seed: number): MatcherFlow {
+/** @param book an empty one, which has taken all commands when this returns; whoever draws many flows makes one */
+export function makeMatcherFlow(shape: FlowShape, seed: number, book = createTypedBook()): MatcherFlow {
   const prng = createPrng(seed);
-  const book = createTypedBook();
   const live = createLiveIds(book);
   const words = new Int32Array((shape.operations + 2 * shape.resting) * COMMAND_FIELDS);
   let [count, nextId] = [0, 1];

@@ -4,6 +4,7 @@
  */
 import { median } from '../harness.ts';
 import type { RatioEntry } from '../manifest.ts';
+import { nounsOf } from './local/local-plan.ts';
 import { CPU, THROUGHPUT, valuesOf } from './measures.ts';
 import type { CellResult } from './report-model.ts';
 import { isLimit, OURS } from './runtime-names.ts';
@@ -18,11 +19,11 @@ interface Rate {
   readonly valuesOf: (cells: readonly CellResult[]) => number[];
 }
 
-const TICKS_PER_SEC: Rate = { unit: 'ticks/s', valuesOf: (cells) => valuesOf(cells, THROUGHPUT) };
-const TICKS_PER_CPU_SEC: Rate = {
-  unit: 'ticks per CPU second',
+const perSecond = (work: string): Rate => ({ unit: `${work}s/s`, valuesOf: (cells) => valuesOf(cells, THROUGHPUT) });
+const perCpuSecond = (work: string): Rate => ({
+  unit: `${work}s per CPU second`,
   valuesOf: (cells) => valuesOf(cells, CPU).flatMap((microseconds) => (microseconds > 0 ? [US_PER_SEC / microseconds] : [])),
-};
+});
 
 /**
  * Throughput, and ticks a CPU second, of ours against every other runtime. Where both keep up with a schedule their throughput is the schedule's,
@@ -34,8 +35,8 @@ export function cellRatios(cells: readonly CellResult[]): RatioEntry[] {
     .filter((group) => group.runtime === OURS)
     .flatMap((work) =>
       opponentsOf(work, groups).flatMap((against) => [
-        ...(keepsUp(work) && keepsUp(against) ? [] : ratioOf(work, against, TICKS_PER_SEC)),
-        ...(isLimit(against.runtime) ? [] : ratioOf(work, against, TICKS_PER_CPU_SEC)),
+        ...(keepsUp(work) && keepsUp(against) ? [] : ratioOf(work, against, perSecond(nounsOf(work.scenario).work))),
+        ...(isLimit(against.runtime) ? [] : ratioOf(work, against, perCpuSecond(nounsOf(work.scenario).work))),
       ]),
     );
 }

@@ -85,6 +85,16 @@ it('names each setting and part of the machine that differs', () => {
   expect(listMismatches(before, { ...before, kind: 'bench' })).toEqual(['kind: "perf-test" and "bench"']);
 });
 
+it('sees another backlog as another setting, unless one of the runs does not know of it', () => {
+  const before = runOf([100]);
+  const withBacklog = (backlogTicks: number): Manifest => ({
+    ...before,
+    perfTest: { ...before.perfTest, settings: { ...before.perfTest.settings, backlogTicks } },
+  });
+  expect(listMismatches(withBacklog(1000), withBacklog(2000))).toEqual(['settings.backlogTicks: 1000 and 2000']);
+  expect([listMismatches(before, withBacklog(2000)), listMismatches(withBacklog(2000), before)]).toEqual([[], []]);
+});
+
 it('sees an engine of another queue or flush interval as another setting', () => {
   const before = runOf([100]);
   const cells = before.perfTest.cells.map((cell) => ({ ...cell, queue: 1024, flushMs: 50 }));

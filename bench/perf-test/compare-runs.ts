@@ -3,6 +3,7 @@
  * either run differ by; all else is noise.
  */
 import type { Manifest } from '../manifest.ts';
+import { nounsOf } from './local/local-plan.ts';
 import { type Measure, measuresOf, valuesOf } from './measures.ts';
 import type { Noise, Settings } from './report-model.ts';
 import { type Estimate, estimateMedian, estimateRatio } from './statistics.ts';
@@ -39,7 +40,9 @@ export function listMismatches(before: Manifest, after: Manifest): string[] {
   const [first, second] = [before.perfTest?.settings, after.perfTest?.settings];
   if (first !== undefined && second !== undefined) {
     const names = Object.keys(first) as (keyof Settings)[]; // the schema is strict: the keys are those of Settings
-    lines.push(...names.map((name) => mismatch(`settings.${name}`, first[name], second[name])));
+    // A setting that a run of before does not know of cannot be held against it.
+    const known = names.filter((name) => second[name] !== undefined);
+    lines.push(...known.map((name) => mismatch(`settings.${name}`, first[name], second[name])));
     const engineOf = (manifest: Manifest, name: 'queue' | 'flushMs') => [...new Set(manifest.perfTest?.cells.map((cell) => cell[name]))];
     for (const name of ['queue', 'flushMs'] as const) lines.push(mismatch(name, engineOf(before, name), engineOf(after, name)));
   }
@@ -86,7 +89,8 @@ function compareMeasure(measure: Measure, first: CellGroup, second: CellGroup, n
   const [old, fresh] = [valuesOf(first.cells, measure), valuesOf(second.cells, measure)];
   const [before, after, ratio] = [estimateMedian(old), estimateMedian(fresh), estimateRatio(fresh, old)];
   if (before === undefined || after === undefined || ratio === undefined) return undefined;
-  const { name, unit, isMoreBetter } = measure;
+  const { name, isMoreBetter } = measure;
+  const unit = measure.unit.replace('tick', nounsOf(first.scenario).work);
   return {
     group: nameGroup(first),
     measure: name,

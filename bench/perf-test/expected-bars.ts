@@ -5,12 +5,18 @@ import type { Timeframe } from '../../engine/market/timeframes.ts';
 import type { TickStream } from './tick-stream.ts';
 
 /** A bucket; prices in cents, times in ns since the epoch. */
-interface Bucket {
+export interface Bucket {
+  /** Index in the timeframes. */
+  readonly timeframeIndex: number;
+  readonly symbol: string;
+  readonly startSec: number;
   open: number;
   high: number;
   low: number;
   close: number;
   volume: number;
+  /** Sum of cents x quantity. */
+  notional: number;
   count: number;
   firstNs: bigint;
   lastNs: bigint;
@@ -28,49 +34,62 @@ export interface ExpectedBars {
   readonly ticks: number;
 }
 
-export interface PassedRule {
-  readonly partitions: number;
-  /** A bucket counts as passed when its partition is so far past its end. */
-  readonly marginSec?: number;
-}
-
-/** Draws the whole stream. Ticks come in the order of their times. */
-export function expectBars(stream: TickStream, timeframes: readonly Timeframe[], { partitions, marginSec = 0 }: PassedRule): ExpectedBars {
+/** Draws the whole stream. Ticks come in the order of their times. @param marginSec a bucket is passed when its partition is so far past its end */
+export function expectBars(stream: TickStream, timeframes: readonly Timeframe[], partitions: number, marginSec = 0): ExpectedBars {
   const latest = new Map<number, number>();
   const partitionOf = new Map<string, number>();
+  const { buckets, ticks } = groupTicks(stream, timeframes, ({ symbol }, second) => {
+    const partition = partitionOf.get(symbol) ?? murmur2Part(Buffer.from(symbol), partitions);
+    partitionOf.set(symbol, partition);
+    latest.set(partition, second);
+  });
+  const isPassed = ({ timeframeIndex, symbol, startSec }: Bucket): boolean =>
+    startSec + (timeframes[timeframeIndex]?.seconds ?? 0) + marginSec <= (latest.get(partitionOf.get(symbol) ?? -1) ?? 0);
+  const bars = new Map([...buckets].map(([key, bucket]) => [key, textOf(bucket)]));
+  return { bars, passed: new Set([...buckets].filter(([, bucket]) => isPassed(bucket)).map(([key]) => key)), ticks };
+}
+
+export interface GroupedTicks {
+  /** By key, in the order of their first ticks. */
+  readonly buckets: ReadonlyMap<string, Bucket>;
+  readonly ticks: number;
+}
+
+/** Draws the whole stream into buckets. @param onTick hears of each tick with its second */
+export function groupTicks(
+  stream: TickStream,
+  timeframes: readonly Timeframe[],
+  onTick: (tick: TickStream['tick'], second: number) => void = () => undefined,
+): GroupedTicks {
   const buckets = new Map<string, Bucket>();
   /** By timeframe and symbol the bucket of the tick before, which is that of the next one nearly always. */
-  const recent = timeframes.map(() => new Map<string, { readonly start: number; readonly bucket: Bucket }>());
+  const recent = timeframes.map(() => new Map<string, Bucket>());
   const { tick } = stream;
   let ticks = 0;
   while (stream.next()) {
     ticks += 1;
     const second = Number(tick.tsEventNs / NS_PER_SECOND);
-    const partition = partitionOf.get(tick.symbol) ?? murmur2Part(Buffer.from(tick.symbol), partitions);
-    partitionOf.set(tick.symbol, partition);
-    latest.set(partition, second);
-    for (const [index, { name, seconds }] of timeframes.entries()) {
-      const start = second - (second % seconds);
-      const last = recent[index]!.get(tick.symbol);
-      const key = last?.start === start ? undefined : `${name} ${tick.symbol} ${start}`;
-      const bucket = key === undefined ? last?.bucket : buckets.get(key);
-      if (bucket) merge(bucket, tick);
-      else if (key !== undefined) {
-        const { cents, quantity, tsEventNs } = tick;
-        const prices = { open: cents, high: cents, low: cents, close: cents };
-        const made = { ...prices, volume: quantity, count: 1, firstNs: tsEventNs, lastNs: tsEventNs };
-        buckets.set(key, made);
-        recent[index]!.set(tick.symbol, { start, bucket: made });
+    onTick(tick, second);
+    for (const [timeframeIndex, { name, seconds }] of timeframes.entries()) {
+      const startSec = second - (second % seconds);
+      const last = recent[timeframeIndex]!.get(tick.symbol);
+      if (last?.startSec === startSec) merge(last, tick);
+      else {
+        const key = `${name} ${tick.symbol} ${startSec}`;
+        const bucket = buckets.get(key);
+        if (bucket) merge(bucket, tick);
+        else buckets.set(key, openBucket(tick, timeframeIndex, startSec));
+        recent[timeframeIndex]!.set(tick.symbol, buckets.get(key)!);
       }
     }
   }
-  const seconds = new Map(timeframes.map((timeframe) => [timeframe.name, timeframe.seconds]));
-  const isPassed = (key: string): boolean => {
-    const [timeframe = '', symbol = '', start] = key.split(' ');
-    return Number(start) + (seconds.get(timeframe) ?? 0) + marginSec <= (latest.get(partitionOf.get(symbol) ?? -1) ?? 0);
-  };
-  const bars = new Map([...buckets].map(([key, bucket]) => [key, textOf(bucket)]));
-  return { bars, passed: new Set([...bars.keys()].filter(isPassed)), ticks };
+  return { buckets, ticks };
+}
+
+function openBucket({ symbol, cents, quantity, tsEventNs }: TickStream['tick'], timeframeIndex: number, startSec: number): Bucket {
+  const prices = { open: cents, high: cents, low: cents, close: cents };
+  const sums = { volume: quantity, notional: cents * quantity, count: 1 };
+  return { timeframeIndex, symbol, startSec, ...prices, ...sums, firstNs: tsEventNs, lastNs: tsEventNs };
 }
 
 function merge(bucket: Bucket, { cents, quantity, tsEventNs }: TickStream['tick']): void {
@@ -78,6 +97,7 @@ function merge(bucket: Bucket, { cents, quantity, tsEventNs }: TickStream['tick'
   bucket.low = Math.min(bucket.low, cents);
   bucket.close = cents;
   bucket.volume += quantity;
+  bucket.notional += cents * quantity;
   bucket.count += 1;
   bucket.lastNs = tsEventNs;
 }

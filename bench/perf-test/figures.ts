@@ -59,6 +59,7 @@ export function cellResultOf(plan: CellPlan, options: PerfOptions, measured: Mea
     isSaturated,
     verdict,
     latency,
+    ...workerLatencies(measured),
     ...processorFigures(measured, achieved),
     ...runtimeFigures(measured),
     flushes: flushFigures(before.metrics, after.metrics),
@@ -78,6 +79,18 @@ function latencies({ before, after, sendLag, barToConsumer }: Measured): Record<
   }
   if (barToConsumer && barToConsumer.totalCount > 0) found['barToConsumer'] = toLatency(barToConsumer);
   return found;
+}
+
+/** By stage and worker; nothing where no worker measures by itself. */
+function workerLatencies({ before, after }: Measured): Pick<CellResult, 'workerLatency'> {
+  const found: Record<string, Record<string, Latency>> = {};
+  for (const [stage, workers] of Object.entries(after.runtime?.workerHistograms ?? {})) {
+    for (const [worker, hdr] of Object.entries(workers)) {
+      const latency = latencyBetween(before.runtime?.workerHistograms?.[stage]?.[worker], hdr);
+      if (latency.count > 0) found[stage] = { ...found[stage], [worker]: latency };
+    }
+  }
+  return Object.keys(found).length === 0 ? {} : { workerLatency: found };
 }
 
 function p95({ barToConsumer }: Measured): number | null {

@@ -12,8 +12,8 @@ import { keyOf, measureNoise, nameGroup, summariseCells } from './summarise-cell
 const QUIET_PERCENTILE = 10;
 
 /**
- * The longest pause of main in the quietest seconds. A stall in each second is in the quietest second, too; what happens now and then, a pause for
- * garbage collection or a page that is rendered, is not, while it moves the percentiles of every latency.
+ * How long main stands still in the quietest seconds. A stall in each second is in the quietest second, too; what happens now and then, a garbage
+ * collection or a page that is rendered, is not, while it moves the percentiles of every latency.
  */
 const MEASURE: Measure = {
   name: `${MAIN_PAUSE_STAGE} p${QUIET_PERCENTILE}`,

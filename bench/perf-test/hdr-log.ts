@@ -1,4 +1,4 @@
-/** Histograms of a cell in the log format that HdrHistogram tools read: one interval, the measured stage; values in microseconds. */
+/** Histograms of a cell in the log format that HdrHistogram tools read: one interval, the measured stage, and again by worker with a tag; values in microseconds. */
 import { decodeFromCompressedBase64, HistogramLogWriter } from 'hdr-histogram-js';
 
 export interface LoggedHistogram {
@@ -8,6 +8,8 @@ export interface LoggedHistogram {
   readonly stage: string;
   readonly startedAtMs: number;
   readonly durationSec: number;
+  /** By worker, where workers measured the stage each for itself. */
+  readonly workers?: Readonly<Record<string, { readonly hdr: string }>>;
 }
 
 /** The column of the maximum is in milliseconds, as readers of such logs expect. */
@@ -23,7 +25,12 @@ export function renderHdrLog(logged: LoggedHistogram): string {
   writer.outputComment(`[StartTime: ${(logged.startedAtMs / 1000).toFixed(3)} (seconds since epoch), ${startedAt.toISOString()}]`);
   writer.outputLegend();
   const startSec = logged.startedAtMs / 1000;
-  const histogram = decodeFromCompressedBase64(logged.hdr);
-  writer.outputIntervalHistogram(histogram, startSec, startSec + logged.durationSec, US_PER_MAX_UNIT);
+  const write = (hdr: string, worker: string | undefined): void => {
+    const histogram = decodeFromCompressedBase64(hdr);
+    if (worker !== undefined) histogram.tag = worker;
+    writer.outputIntervalHistogram(histogram, startSec, startSec + logged.durationSec, US_PER_MAX_UNIT);
+  };
+  write(logged.hdr, undefined);
+  for (const [worker, { hdr }] of Object.entries(logged.workers ?? {})) write(hdr, worker);
   return lines.join('');
 }

@@ -102,10 +102,12 @@ function settingsOf({
   encoding,
   seed,
   peers,
+  backlogTicks,
 }: PerfOptions): Settings {
   return {
     ...{ scenario, workers: [...workers], loads: [...loads], repeats, stageSec, warmupSec, sampleSec },
     ...{ baseTps, encoding, seed, peers: [...peers] },
+    ...(scenario === 'pipeline' ? {} : { backlogTicks }),
   };
 }
 

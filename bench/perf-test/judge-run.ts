@@ -1,6 +1,7 @@
 /** What a run as a whole came to: void as soon as a cell is wrong or something else failed, incomplete when a cell did not run or none was judged, else right. */
 import type { Manifest } from '../manifest.ts';
 import { formatCount } from './format.ts';
+import { isLocal, nounsOf } from './local/local-plan.ts';
 import { isUnjudged } from './measures.ts';
 import type { PerfTest } from './report-model.ts';
 
@@ -35,10 +36,11 @@ export function judgeRun(perfTest: PerfTest, failures: Manifest['failures']): Ru
   return { state: 'right', headline: `RIGHT: ${counted}`, reasons: [] };
 }
 
-function describeJudged({ cells }: PerfTest, judgedCount: number): string {
+function describeJudged({ cells, settings }: PerfTest, judgedCount: number): string {
   const bars = cells.reduce((sum, cell) => sum + cell.verdict.barsCompared, 0);
   const messages = cells.reduce((sum, cell) => sum + cell.verdict.messagesCompared, 0);
+  const sent = isLocal(settings.scenario) ? '' : ` and ${formatCount(messages, 'message')}`;
   const unjudged = cells.filter(isUnjudged).length;
   const rest = unjudged === 0 ? '' : `; ${formatCount(unjudged, 'cell')} with nothing to compare`;
-  return `${judgedCount} of ${formatCount(cells.length, 'cell')} agree with the oracle in ${formatCount(bars, 'bar')} and ${formatCount(messages, 'message')}${rest}`;
+  return `${judgedCount} of ${formatCount(cells.length, 'cell')} agree with the oracle in ${formatCount(bars, nounsOf(settings.scenario).compared)}${sent}${rest}`;
 }

@@ -1,5 +1,5 @@
 /**
- * `npm run perf-test`: runs a matrix of cells on real servers, each in topics and a schema of its own, checks every bar of each, and leaves a
+ * `npm run perf-test`: runs a matrix of cells, on real servers in topics and a schema of their own or without any, checks all of each, and leaves a
  * report in `perf_runs/`. Every setting is a variable of the environment; `--help` shows them. Exits with 1 when a cell is void.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,8 +9,9 @@ import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { sabotagedRoot } from '../../test/torture/sabotage.ts';
 import { createJournal, type RunJournal } from './journal.ts';
+import { isLocal, nounsOf } from './local/local-plan.ts';
+import { runLocalCell } from './local/run-local-cell.ts';
 import { PERF_SETTINGS, type PerfOptions, readPerfOptions, SCENARIO_FALLBACKS, STAGE_VARIABLES } from './options.ts';
-import type { PipelineProcess } from './pipeline-process.ts';
 import { planCells } from './plan.ts';
 import type { CellPlan, CellResult } from './report-model.ts';
 import { runCell } from './run-cell.ts';
@@ -47,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'tickwright-perf-'));
   const sabotage = options.sabotage === undefined ? undefined : perfSabotageOf(options.sabotage);
   const broken = sabotage && sabotagedRoot(sabotage, folder);
-  const running = new Set<PipelineProcess>();
+  const running = new Set<{ killNow(): void }>();
   let killServers = (): void => undefined;
   process.on('exit', () => {
     for (const pipeline of running) pipeline.killNow();
@@ -59,24 +60,26 @@ async function main(args: readonly string[]): Promise<number> {
       process.exit(EXIT_STOPPED);
     });
   }
-  const servers = await openPerfServers({ folder, environment: process.env, say: print });
-  killServers = () => servers.killNow();
+  const servers = isLocal(options.scenario) ? undefined : await openPerfServers({ folder, environment: process.env, say: print });
+  killServers = () => servers?.killNow();
   try {
     const left = journal.left();
     print(describeRun(options, left));
     const runOne = (plan: CellPlan, settings: PerfOptions): Promise<CellResult> =>
-      runCell(plan, { options: settings, servers, run: journal.slug, folder, sabotagedRoot: broken, running });
-    if (servers.processes.length > 0 && left.length > 0) await warmUp({ options, run: runOne, say: print });
+      servers === undefined
+        ? runLocalCell(plan, { options: settings, running })
+        : runCell(plan, { options: settings, servers, run: journal.slug, folder, sabotagedRoot: broken, running });
+    if (servers !== undefined && servers.processes.length > 0 && left.length > 0) await warmUp({ options, run: runOne, say: print });
     if (options.isSearch) {
       const { held, none } = await searchRates(left, { options, run: runOne, say: (text) => print(`  ${text}`) });
       for (const cell of held) journal.add(cell);
       for (const { id, reason } of none) journal.miss(id, reason);
     } else await runCells(left, journal, (plan) => runOne(plan, options));
-    const report = journal.finish(servers.described, SYSTEM_CLOCK.wallMs());
+    const report = journal.finish(servers?.described ?? {}, SYSTEM_CLOCK.wallMs());
     for (const line of report.lines) print(line);
     return report.isRight ? 0 : EXIT_VOID;
   } finally {
-    await servers.close();
+    await servers?.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -103,17 +106,18 @@ function describeRun({ scenario, workers, loads, repeats, stageSec, warmupSec }:
   return `perf-test ${scenario}: ${left.length} cells to run (${what})`;
 }
 
-function describeCell({ verdict, isSaturated, builder_ticks_per_sec, latency, cpuUsPerTick }: CellResult): string {
-  const rate = `${Math.round(builder_ticks_per_sec ?? 0).toLocaleString('en-US')} ticks/s`;
+function describeCell({ scenario, verdict, isSaturated, builder_ticks_per_sec, latency, cpuUsPerTick }: CellResult): string {
+  const { work, compared } = nounsOf(scenario);
+  const rate = `${Math.round(builder_ticks_per_sec ?? 0).toLocaleString('en-US')} ${work}s/s`;
   const seen = latency['barToConsumer'];
   const lag =
     seen && !isSaturated ? `, bar to consumer p50 ${(seen.p50Us / 1000).toFixed(0)} p99 ${(seen.p99Us / 1000).toFixed(0)} ms` : '';
   const cpu = cpuUsPerTick
     ? `, ${Object.values(cpuUsPerTick)
         .reduce((sum, value) => sum + value, 0)
-        .toFixed(1)} us of processor a tick`
+        .toFixed(1)} us of processor ${work === 'order' ? 'an' : 'a'} ${work}`
     : '';
-  const what = verdict.isRight ? `right (${verdict.barsCompared} bars)` : `VOID: ${verdict.differences[0]}`;
+  const what = verdict.isRight ? `right (${verdict.barsCompared} ${compared}s)` : `VOID: ${verdict.differences[0]}`;
   return `${what}, ${rate}${isSaturated ? ', SATURATED' : ''}${lag}${cpu}`;
 }
 

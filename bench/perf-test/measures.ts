@@ -47,7 +47,7 @@ export function isUnjudged(cell: CellResult): boolean {
   return cell.verdict.isRight && cell.verdict.barsCompared === 0 && cell.verdict.messagesCompared === 0;
 }
 
-/** The longest time in each second for which main stood still; what a stage of a pipeline takes is the others. */
+/** The time in each second for which main stood still; what a stage of a pipeline takes is the others. */
 export const MAIN_PAUSE_STAGE = 'mainPause';
 
 /** A cell that falls behind its load has no latency of bars; how long main stands still it has all the same. */

@@ -10,6 +10,18 @@ it('lets a flag win over the environment', () => {
   expect(readPerfOptions(['--scenario', 'pipeline'], { PERF_SCENARIO: 'catch-up' }).scenario).toBe('pipeline');
 });
 
+it('says of a scenario that is not there what is missing', () => {
+  expect(() => readPerfOptions(['--scenario', 'paper-flow'], {})).toThrow(
+    /'paper-flow': not built: no strategy sends orders .*; expected one of/,
+  );
+  expect(() => readPerfOptions(['--scenario', 'kernels'], {})).toThrow(/'kernels': expected one of/);
+});
+
+it('refuses what needs servers where there are none', () => {
+  const flags = ['--search', '--peer', 'go=./bars', '--sabotage', 'stall'];
+  expect(() => readPerfOptions(['--scenario', 'kernel', ...flags], {})).toThrow(/--search, --sabotage, --peer: not with .*'kernel'/);
+});
+
 it('names everything that is wrong at once', () => {
   const wrong = { WORKERS: '0', LOADS: 'many', REPEATS: '1.5', PERF_ENCODING: 'xml', STAGE_SEC: '1' };
   expect(() => readPerfOptions([], wrong)).toThrow(/WORKERS.*\n.*LOADS.*\n.*REPEATS.*\n.*STAGE_SEC.*\n.*PERF_ENCODING/s);

@@ -4,12 +4,15 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { EngineError } from '../../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
+import { isLocal } from './local/local-plan.ts';
 import type { Settings } from './report-model.ts';
 import { STAGES } from './runtime-names.ts';
 
-export const SCENARIOS = ['pipeline', 'catch-up', 'ingest-kafka'] as const;
-/** Named by the contract or the plan, and not there yet. */
-const MISSING_SCENARIOS: readonly string[] = ['kernel', 'matcher', 'paper-flow'];
+export const SCENARIOS = ['pipeline', 'catch-up', 'ingest-kafka', 'kernel', 'matcher'] as const;
+/** Named by the contract or the plan, and not there yet: what is missing. */
+const MISSING_SCENARIOS: Readonly<Record<string, string>> = {
+  'paper-flow': 'not built: no strategy sends orders to the paper exchange while an engine runs, so that there is no flow to measure',
+};
 export type ScenarioName = (typeof SCENARIOS)[number];
 
 export interface PerfOptions extends Settings {
@@ -59,12 +62,16 @@ export const PERF_SETTINGS: readonly Setting[] = [
   { name: 'WARMUP_SEC', fallback: '5', doc: 'seconds before them' },
   { name: 'SAMPLE_SEC', fallback: '1', doc: 'seconds between two samples' },
   { name: 'SIM_BASE_TPS', fallback: '10', doc: 'ticks a second of each symbol' },
-  { name: 'QUEUE', fallback: '65536', doc: 'slots of each tick ring' },
+  { name: 'QUEUE', fallback: '65536', doc: 'slots of each tick ring, or order ring' },
   { name: 'FLUSH_MS', fallback: '100', doc: 'interval between barriers' },
   { name: 'PERF_ENCODING', fallback: 'json', doc: 'json, packed or both: how ticks stand in their topic' },
   { name: 'PERF_SEED', fallback: '1', doc: 'of ticks and of the order of cells' },
   { name: 'PERF_P99_MS', fallback: '1000', doc: 'of a search: largest p99 of bar end to commit' },
-  { name: 'PERF_BACKLOG', fallback: '1000000', doc: 'catch-up, ingest-kafka: ticks of the backlog' },
+  {
+    name: 'PERF_BACKLOG',
+    fallback: '1000000',
+    doc: 'catch-up, ingest-kafka: ticks of the backlog; kernel: of one pass over it; matcher: orders',
+  },
 ];
 
 /** Where a scenario is a load of its own: what stands in place of the values above. */
@@ -93,7 +100,8 @@ const number = (name: string, min: number, max: number) =>
 
 function refuseScenario(name: string): string {
   const expected = `expected one of ${SCENARIOS.join(', ')}`;
-  return MISSING_SCENARIOS.includes(name) ? `PERF_SCENARIO '${name}': not built yet; ${expected}` : `PERF_SCENARIO '${name}': ${expected}`;
+  const missing = MISSING_SCENARIOS[name];
+  return missing === undefined ? `PERF_SCENARIO '${name}': ${expected}` : `PERF_SCENARIO '${name}': ${missing}; ${expected}`;
 }
 
 const ENVIRONMENT = z.object({
@@ -133,6 +141,7 @@ export function readPerfOptions(args: readonly string[], environment: Readonly<R
   const read = ENVIRONMENT.safeParse({ ...given, PERF_SCENARIO: scenario });
   if (!read.success) throw new EngineError('USAGE', read.error.issues.map(({ message }) => message).join('\n'));
   const { data } = read;
+  refuseFlags(data.PERF_SCENARIO, values);
   const peerCommands = (values.peer ?? []).map(readPeer);
   const stageCommands = readStageCommands(environment, data.PERF_SCENARIO);
   return {
@@ -166,6 +175,12 @@ function readStageCommands(environment: Readonly<Record<string, string | undefin
     return command === '' ? [] : [[stage, command] as const];
   });
   const commands: StageCommands = Object.fromEntries(given);
+  if (isLocal(scenario) && given.length > 0) {
+    const names = Object.values(STAGE_VARIABLES)
+      .filter((variable) => (environment[variable] ?? '') !== '')
+      .join(', ');
+    throw new EngineError('USAGE', `${names}: not with PERF_SCENARIO '${scenario}', which has no servers`);
+  }
   if (commands.ingest !== undefined && scenario !== 'pipeline') {
     throw new EngineError(
       'USAGE',
@@ -173,6 +188,17 @@ function readStageCommands(environment: Readonly<Record<string, string | undefin
     );
   }
   return commands;
+}
+
+/** Without servers nothing is paced, there are no topics to join, and the bugs are where servers are. */
+function refuseFlags(scenario: ScenarioName, flags: ReturnType<typeof parseFlags>['values']): void {
+  if (!isLocal(scenario)) return;
+  const given = (['search', 'sabotage', 'peer'] as const).filter((flag) => flags[flag] !== undefined);
+  if (given.length > 0)
+    throw new EngineError(
+      'USAGE',
+      `${given.map((flag) => `--${flag}`).join(', ')}: not with PERF_SCENARIO '${scenario}', which has no servers`,
+    );
 }
 
 function parseFlags(args: readonly string[]) {

@@ -20,6 +20,19 @@ it('draws the order from the seed', () => {
   expect(order('7')).not.toBe(order('8'));
 });
 
+it('puts the bare limits beside a backlog, and none beside a schedule', () => {
+  const runtimes = (scenario: string) =>
+    new Set(planCells(readPerfOptions(['--scenario', scenario], environment)).map(({ runtime }) => runtime));
+  expect(runtimes('catch-up')).toEqual(new Set(['tickwright', 'naive', 'limit-consume', 'limit-copy']));
+  expect(runtimes('pipeline')).toEqual(new Set(['tickwright', 'naive']));
+});
+
+it('puts a ring with nothing done beside the kernel, and what needs servers not', () => {
+  const cells = planCells(readPerfOptions(['--scenario', 'kernel'], environment));
+  expect(new Set(cells.map(({ runtime, mode }) => `${runtime} ${mode}`))).toEqual(new Set(['tickwright catch-up', 'limit-ring catch-up']));
+  expect(cells.filter(({ role }) => role === 'aa')).toHaveLength(4);
+});
+
 it('measures the engine with a bug beside the engine without, and nothing else', () => {
   const cells = planCells(readPerfOptions(['--sabotage', 'stall'], environment));
   expect(new Set(cells.map(({ runtime }) => runtime))).toEqual(new Set(['tickwright', 'sabotaged']));

@@ -5,7 +5,7 @@ import { judge, type Published, type Stored } from './read-back.ts';
 import { createTickStream, type StreamPlan } from './tick-stream.ts';
 
 const plan: StreamPlan = { symbols: 5, baseTps: 20, seconds: 3, seed: 4, startMs: 1_700_000_100_000 };
-const expected = expectBars(createTickStream(plan), parseTimeframes('1s,1m'), { partitions: 2 });
+const expected = expectBars(createTickStream(plan), parseTimeframes('1s,1m'), 2);
 
 /** A pipeline that has done everything right: what is over is stored and published, the rest is open. */
 function flawless(): { closed: BarTexts; open: BarTexts; published: BarTexts } {
@@ -20,7 +20,7 @@ function verdictOn({ closed, open, published }: ReturnType<typeof flawless>, mor
 
 describe('the stream', () => {
   it('is the same for the same seed, and holds about as many ticks as it should', () => {
-    const again = expectBars(createTickStream(plan), parseTimeframes('1s,1m'), { partitions: 2 });
+    const again = expectBars(createTickStream(plan), parseTimeframes('1s,1m'), 2);
     expect(hashBars(again.bars)).toBe(hashBars(expected.bars));
     expect(expected.ticks).toBeGreaterThan(200);
     expect(expected.ticks).toBeLessThan(400);

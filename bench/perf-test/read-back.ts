@@ -31,7 +31,11 @@ export interface Stored {
 }
 
 /** @param isOurs false: the tables hold the contract's columns only, and nothing tells what is open */
-export function readStored(connectionString: string, { schema, timeframes }: Namespace, isOurs: boolean): Promise<Stored> {
+export function readStored(
+  connectionString: string,
+  { schema, timeframes }: Pick<Namespace, 'schema' | 'timeframes'>,
+  isOurs: boolean,
+): Promise<Stored> {
   return withConnection(connectionString, schema, async (client) => ({
     closed: await readClosed(client, timeframes, isOurs),
     open: isOurs ? await readOpen(client, timeframes) : new Map(),

@@ -1,6 +1,7 @@
 /** What the page draws: lines with their points, worked out here, so that the page only draws. */
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import { createHistogram, type Histogram } from '../../engine/core/latency.ts';
+import { nounsOf } from './local/local-plan.ts';
 import { hasLatency, stagesOf } from './measures.ts';
 import type { CellResult } from './report-model.ts';
 import { isLimit } from './runtime-names.ts';
@@ -94,10 +95,11 @@ export function mergeHistograms(encoded: readonly string[]): Histogram {
 }
 
 function throughputSection(groups: readonly CellGroup[]): ChartSection {
-  const chart = (mode: CellGroup['mode'], yLabel: string): Chart => ({
-    title: `${yLabel} by workers, ${mode}`,
+  const { work } = nounsOf(groups[0]?.scenario ?? '');
+  const chart = (mode: CellGroup['mode'], yLabel: 'ticks/s' | 'µs/tick'): Chart => ({
+    title: `${yLabel.replace('tick', work)} by workers, ${mode}`,
     xLabel: 'workers',
-    yLabel,
+    yLabel: yLabel.replace('tick', work),
     xKind: 'count',
     isLogY: true,
     lines: workerLines(
@@ -110,7 +112,7 @@ function throughputSection(groups: readonly CellGroup[]): ChartSection {
     note: 'Medians; whiskers are their intervals. Lines of live groups lie on what was offered as long as it was achieved.',
     choices: [
       { label: 'throughput', charts: [chart('live', 'ticks/s'), chart('catch-up', 'ticks/s')] },
-      { label: 'processor time a tick', charts: [chart('live', 'µs/tick'), chart('catch-up', 'µs/tick')] },
+      { label: `processor time per ${work}`, charts: [chart('live', 'µs/tick'), chart('catch-up', 'µs/tick')] },
     ],
   };
 }
@@ -137,9 +139,10 @@ function workerLines(groups: readonly CellGroup[], read: (group: CellGroup) => C
 }
 
 function timeSection(groups: readonly CellGroup[]): ChartSection {
+  const { work } = nounsOf(groups[0]?.scenario ?? '');
   const kinds: readonly [title: string, yLabel: string, read: (series: CellResult['series']) => readonly (number | null)[]][] = [
-    ['Accepted ticks', 'ticks/s', (series) => series.acceptedPerSec],
-    ['Deepest tick ring', 'slots', (series) => series.ringDepth],
+    [`Accepted ${work}s`, `${work}s/s`, (series) => series.acceptedPerSec],
+    [`Deepest ${work} ring`, 'slots', (series) => series.ringDepth],
     ['Resident memory', 'MiB', (series) => series.residentMib],
   ];
   return {

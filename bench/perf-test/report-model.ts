@@ -96,8 +96,14 @@ export const CELL_RESULT = z.strictObject({
   /** Less than 99.9 % of the offered load was achieved: its latencies are not compared. */
   isSaturated: z.boolean(),
   verdict: VERDICT,
-  /** By stage: `sendLag` (intended to sent), `tickToBar`, `flush`, `barToCommit`, `barToAck`, `barToConsumer` (bar end to a read-committed consumer), `mainPause` (of each second the longest pause of main). */
+  /**
+   * By stage: `sendLag` (intended to sent), `tickToBar`, `flush`, `barToCommit`, `barToAck`, `barToConsumer` (bar end to a read-committed consumer),
+   * `mainPause` (of each second the time for which main stood still); without servers `epochToFold` (barriers put to all bars of the epoch taken),
+   * `orderToEvents` (batch sent to everything said of it).
+   */
   latency: z.record(z.string(), LATENCY),
+  /** The same by stage and worker, of stages that workers measure each for itself; absent where none does. */
+  workerLatency: z.record(z.string(), z.record(z.string(), LATENCY)).optional(),
   cpu: z.array(THREAD_CPU),
   /** Processor microseconds by process, over ticks that came out right; null when the cell is void. */
   cpuUsPerTick: z.record(z.string(), z.number()).nullable(),
@@ -138,6 +144,8 @@ export const SETTINGS = z.strictObject({
   encoding: z.enum([...ENCODING.options, 'both']),
   seed: z.int(),
   peers: z.array(z.string()),
+  /** Ticks or orders that are there before a stage begins; absent where all are paced, and in runs of before there was such a setting. */
+  backlogTicks: z.int().optional(),
 });
 export type Settings = z.infer<typeof SETTINGS>;
 

@@ -2,6 +2,7 @@
 import type { Machine, Manifest } from '../manifest.ts';
 import { formatCount, formatPercent } from './format.ts';
 import { judgeRun, type RunVerdict } from './judge-run.ts';
+import { isLocal, nounsOf } from './local/local-plan.ts';
 import { MEASURING_PROCESSES } from './measures.ts';
 import type { PerfTest } from './report-model.ts';
 import { coverageOf, DRAWS } from './statistics.ts';
@@ -18,6 +19,7 @@ import {
   tableServers,
   tableThreads,
 } from './tables-of-groups.ts';
+import { tableWorkerLatency } from './tables-of-workers.ts';
 
 export interface Column {
   readonly title: string;
@@ -62,6 +64,7 @@ export function viewReport(manifest: PerfManifest): ReportView {
     tableMissing(perfTest.missing),
     tableRatios(manifest.ratios, perfTest.noise),
     tableLatency(groups),
+    tableWorkerLatency(groups),
     tableNoise(perfTest.noise),
     tableCpu(groups),
     tableCores(groups, manifest.machine.cores),
@@ -92,6 +95,7 @@ function factsOf(manifest: PerfManifest): [string, string][] {
     ['machine', describeMachine(manifest.machine)],
     ['load by others', describeOthers(manifest)],
     ['workers', settings.workers.join(', ')],
+    ...backlogFact(settings),
     [
       'loads',
       `${settings.loads.join(', ')} symbols, ${settings.baseTps} ticks/s each when live, ${settings.encoding === 'both' ? 'json and packed' : settings.encoding}`,
@@ -104,6 +108,10 @@ function factsOf(manifest: PerfManifest): [string, string][] {
     ['seed', String(settings.seed)],
     ...(settings.peers.length > 0 ? ([['peers', settings.peers.join(', ')]] satisfies [string, string][]) : []),
   ];
+}
+
+function backlogFact({ scenario, backlogTicks }: PerfTest['settings']): [string, string][] {
+  return backlogTicks === undefined ? [] : [['backlog', formatCount(backlogTicks, nounsOf(scenario).work)]];
 }
 
 export function describeMachine(machine: Machine): string {
@@ -132,7 +140,7 @@ function methodNotes({ settings, noise, cells }: PerfTest): string[] {
     `A figure is the median of ${settings.repeats === 1 ? 'one repeat' : `up to ${settings.repeats} repeats`} that came out right. In brackets: 95 % interval of the median by percentile bootstrap (${DRAWS} seeded draws).`,
     'Live load is open loop: ticks have intended send times, and a latency counts from those. A cell that achieves less than 99.9 % of what was offered is saturated; its latencies are in no median.',
     'A cell that differs from the oracle is void: shown, and in no median.',
-    describeProcessors(cells),
+    describeProcessors(cells, isLocal(settings.scenario) ? [] : ['postgres', 'kafka']),
   ];
   if (settings.repeats >= 3 && settings.repeats < 6)
     notes.push(
@@ -144,12 +152,13 @@ function methodNotes({ settings, noise, cells }: PerfTest): string[] {
 }
 
 /** Whose processor time was measured: servers that somebody else runs may not be. */
-function describeProcessors(cells: PerfTest['cells']): string {
+function describeProcessors(cells: PerfTest['cells'], servers: readonly string[]): string {
   const measured = new Set(cells.flatMap((cell) => Object.keys(cell.cpuUsPerTick ?? {})));
   const added = [...measured].filter((process) => !MEASURING_PROCESSES.has(process));
-  const missing = ['postgres', 'kafka'].filter((process) => !measured.has(process));
+  const missing = servers.filter((process) => !measured.has(process));
   const not = missing.length === 0 ? '' : ` NOT MEASURED, and so not in it: ${missing.join(' and ')}.`;
-  return `Processor time a tick is that of ${added.join(', ') || 'nothing that was measured'}, over ticks that came out right; generator and harness are shown and not added.${not}`;
+  const { work } = nounsOf(cells[0]?.scenario ?? '');
+  return `Processor time per ${work} is that of ${added.join(', ') || 'nothing that was measured'}, over ${work}s that came out right; generator and harness are shown and not added.${not}`;
 }
 
 /** Notes of cells, each once: with the name of the cell, or how many cells have it. */

@@ -13,13 +13,14 @@ import { expectBars } from './expected-bars.ts';
 import { cellResultOf, type Measured } from './figures.ts';
 import type { GeneratorResult } from './generator.ts';
 import { endIngest, startGenerator } from './load.ts';
+import { runLocalCell } from './local/run-local-cell.ts';
 import { type Namespace, openNamespace } from './namespace.ts';
 import type { PerfOptions } from './options.ts';
 import { type PipelineProcess, waitFor } from './pipeline-process.ts';
 import { readCpu, type WatchedProcess } from './processes.ts';
 import { judge, readPublished, readStored } from './read-back.ts';
 import type { CellPlan, CellResult, Verdict } from './report-model.ts';
-import { isEngine, isLimit, STAGES } from './runtime-names.ts';
+import { isEngine, isLimit, LIMIT_COPY, STAGES } from './runtime-names.ts';
 import { startRuntime } from './runtimes.ts';
 import {
   acceptedOf,
@@ -44,7 +45,7 @@ export interface CellParts {
   /** Where the engine with a bug in it is. */
   readonly sabotagedRoot: string | undefined;
   /** Whoever ends the harness ends these. */
-  readonly running: Set<PipelineProcess>;
+  readonly running: Set<Pick<PipelineProcess, 'killNow'>>;
 }
 
 /** A bare limit writes nothing that could be right or wrong. */
@@ -70,6 +71,7 @@ export async function runCell(plan: CellPlan, parts: CellParts): Promise<CellRes
   const namespace = await openNamespace(parts.servers, parts.run, plan.id);
   try {
     const cell = { ...parts, plan, namespace, folder };
+    if (plan.runtime === LIMIT_COPY) return await measureCopy(cell);
     const measured = plan.mode === 'live' ? await measureLive(cell) : await measureCatchUp(cell);
     return cellResultOf(plan, parts.options, measured);
   } finally {
@@ -80,6 +82,12 @@ export async function runCell(plan: CellPlan, parts: CellParts): Promise<CellRes
 interface Cell extends CellParts {
   readonly plan: CellPlan;
   readonly namespace: Namespace;
+}
+
+/** Bars of the ticks, made beforehand, into the engine's tables and nothing else: it needs no topic and measures itself. */
+function measureCopy({ plan, options, running, namespace: { environment }, servers }: Cell): Promise<CellResult> {
+  const watched = servers.processes.filter(({ name }) => name === 'postgres');
+  return runLocalCell(plan, { options, running, environment, watched });
 }
 
 /** Ticks at the pace of their times; what the engine does with them while they come is what counts. */
@@ -196,7 +204,7 @@ async function finish(cell: Cell, ended: Ended): Promise<Measured> {
   const isOurs = isEngine(plan.runtime);
   await ended.consumer?.close();
   const marginSec = plan.runtime === STAGES ? STAGES_MARGIN_SEC : 0;
-  const expected = expectBars(ended.ticks(), namespace.timeframes, { partitions: namespace.partitions, marginSec });
+  const expected = expectBars(ended.ticks(), namespace.timeframes, namespace.partitions, marginSec);
   const reader = await createTopicReader(servers);
   try {
     const stored = await readStored(servers.connectionString, namespace, isOurs);

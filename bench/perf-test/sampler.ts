@@ -16,6 +16,7 @@ const RUNTIME = z.object({
   eventLoopDelayMs: z.object({ p50: z.number(), p99: z.number(), max: z.number() }),
   heapBytes: z.number(),
   histograms: z.record(z.string(), z.string()),
+  workerHistograms: z.record(z.string(), z.record(z.string(), z.string())).optional(),
 });
 export type RuntimePage = z.infer<typeof RUNTIME>;
 

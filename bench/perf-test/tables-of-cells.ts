@@ -8,7 +8,7 @@ import { nameMode } from './summarise-cells.ts';
 /** Columns of words; all others hold figures and are aligned to the right. */
 const WORDS: ReadonlySet<string> = new Set([
   ...['Cell', 'Runtime', 'Mode', 'Verdict', 'Repeats', 'Stage', 'Process', 'Thread', 'Figure', 'Work', 'Against', 'Unit', 'Measure'],
-  ...['What is wrong', 'Bars expected (SHA-256)', 'Bars found', 'Reason', 'What', 'Version', 'Busiest thread'],
+  ...['What is wrong', 'Bars expected (SHA-256)', 'Bars found', 'Reason', 'What', 'Version', 'Worker', 'Busiest thread'],
 ]);
 
 export function columnsOf(titles: readonly string[]): Column[] {

@@ -2,15 +2,16 @@
 import { median } from '../harness.ts';
 import type { RatioEntry } from '../manifest.ts';
 import { formatEstimate, formatFigure, formatMs, formatPercent } from './format.ts';
+import { nounsOf } from './local/local-plan.ts';
 import { isCounted, MEASURING_PROCESSES } from './measures.ts';
 import type { CellResult, Noise } from './report-model.ts';
 import type { Row, Table } from './report-view.ts';
 import { type CellGroup, nameMode } from './summarise-cells.ts';
 import { columnsOf } from './tables-of-cells.ts';
 
-const KEY_COLUMNS = ['Runtime', 'Mode', 'Symbols', 'Workers'];
+export const KEY_COLUMNS = ['Runtime', 'Mode', 'Symbols', 'Workers'];
 
-function keyCells(group: CellGroup): string[] {
+export function keyCells(group: CellGroup): string[] {
   return [group.runtime, nameMode(group), String(group.symbols), String(group.workers)];
 }
 
@@ -28,10 +29,14 @@ export function describeRepeats({ cells, voidCount, saturatedCount }: CellGroup)
 }
 
 export function tableGroups(groups: readonly CellGroup[]): Table {
+  const { work } = nounsOf(groups[0]?.scenario ?? '');
   return {
     title: 'Throughput',
-    note: 'Ticks a second that came out as right bars, beside what was offered; catch-up has no schedule.',
-    columns: columnsOf([...KEY_COLUMNS, 'Repeats', 'Offered/s', 'Achieved/s', 'CPU µs/tick']),
+    note:
+      work === 'tick'
+        ? 'Ticks a second that came out as right bars, beside what was offered; catch-up has no schedule.'
+        : 'Orders a second that were answered, and rightly; there is no schedule.',
+    columns: columnsOf([...KEY_COLUMNS, 'Repeats', 'Offered/s', 'Achieved/s', `CPU µs/${work}`]),
     rows: groups.map((group) => ({
       ...markOf(group),
       cells: [
@@ -48,7 +53,7 @@ export function tableGroups(groups: readonly CellGroup[]): Table {
 /** Ours against the others, with the noise of the same measure beside each ratio. */
 export function tableRatios(ratios: readonly RatioEntry[], noise: readonly Noise[]): Table {
   const spreadOf = (unit: string): string => {
-    const measure = unit === 'ticks/s' ? 'throughput' : 'cpuUsPerTick';
+    const measure = unit.endsWith('s/s') ? 'throughput' : 'cpuUsPerTick';
     return formatPercent(noise.find((entry) => entry.measure === measure)?.maxDifference);
   };
   return {
@@ -106,7 +111,7 @@ export function tableCpu(groups: readonly CellGroup[]): Table {
   const processes = [...new Set(groups.flatMap((group) => [...group.cpuByProcess.keys()]))];
   return {
     title: 'Processor time by process',
-    note: 'Microseconds a right tick.',
+    note: `Microseconds a right ${nounsOf(groups[0]?.scenario ?? '').work}.`,
     columns: columnsOf([...KEY_COLUMNS, ...processes]),
     rows: groups
       .filter((group) => group.cpuByProcess.size > 0)

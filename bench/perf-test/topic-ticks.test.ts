@@ -24,7 +24,7 @@ it('counts what was due in the stage, what of it had gone by its end, and how la
 
 it('gives the oracle the ticks in the order of their times, equal ones as they came', () => {
   const { ticks } = countTicks([message(1500, '3.07'), message(1100, '1.5'), message(1500, '2.5'), message(1200, '9')], STAGE);
-  const { bars } = expectBars(streamOf(ticks), parseTimeframes('1s'), { partitions: 1 });
+  const { bars } = expectBars(streamOf(ticks), parseTimeframes('1s'), 1);
   const ends = `first ${START_MS + 1100}000001 last ${START_MS + 1500}000001`;
   expect([...bars]).toEqual([[`1s A ${START_MS / 1000 + 1}`, `o 1.5 h 9 l 1.5 c 2.5 vol 8 n 4 ${ends}`]]);
 });

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HistogramLogReader } from 'hdr-histogram-js';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { syntheticCell, syntheticFrame, WRONG } from '../../test/perf-cells.ts';
+import { createPrng } from '../../engine/core/prng.ts';
+import { syntheticCell, syntheticFrame, syntheticLatency, WRONG } from '../../test/perf-cells.ts';
 import { readManifest, startManifest } from '../manifest.ts';
 import type { PerfTest } from './report-model.ts';
 import { type PerfManifest, viewReport } from './report-view.ts';
@@ -61,6 +62,22 @@ it('writes histogram logs that an HdrHistogram reader reads back, value by value
       expect(reader.nextIntervalHistogram()).toBeNull();
     }
   }
+});
+
+it('keeps the histograms of workers in the log of their stage, each with its name as the tag', () => {
+  const [first, ...rest] = fewCells();
+  const prng = createPrng(3);
+  const workers = { 'shard-0': syntheticLatency(prng, 300), 'shard-1': syntheticLatency(prng, 900) };
+  const cells = [{ ...first!, workerLatency: { tickToBar: workers } }, ...rest];
+  const { folder: run } = writeReport(makeManifest({ cells }), folder);
+  const reader = new HistogramLogReader(readFileSync(join(run, 'hdr', `${first!.id}-tickToBar.hlog`), 'utf8'));
+  expect(reader.nextIntervalHistogram()?.totalCount).toBe(first!.latency['tickToBar']?.count);
+  for (const [worker, { count, p99Us }] of Object.entries(workers)) {
+    const histogram = reader.nextIntervalHistogram();
+    expect([histogram?.tag, histogram?.totalCount, histogram?.getValueAtPercentile(99)]).toEqual([worker, count, p99Us]);
+  }
+  expect(reader.nextIntervalHistogram()).toBeNull();
+  expect(readFileSync(join(run, 'report.md'), 'utf8')).toMatch(/## Latency by worker[^#]*\| tickToBar \| shard-1 \| 2,000 \|/);
 });
 
 it('refuses a figure that no reader could read back, and leaves no folder', () => {

@@ -73,7 +73,8 @@ function renderLogs({ perfTest, startedAt }: PerfManifest): [name: string, text:
     Object.entries(cell.latency)
       .filter(([, { count }]) => count > 0)
       .map(([stage, { hdr }]): [string, string] => {
-        const text = renderHdrLog({ hdr, cell: cell.id, stage, startedAtMs, durationSec: cell.duration_sec });
+        const workers = cell.workerLatency?.[stage] ?? {};
+        const text = renderHdrLog({ hdr, cell: cell.id, stage, startedAtMs, durationSec: cell.duration_sec, workers });
         return [`${cell.id}-${stage}.hlog`, text];
       }),
   );

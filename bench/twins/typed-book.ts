@@ -26,6 +26,10 @@ export interface TypedBook {
   /** 0 when there is no such order. */
   lotsOf(id: number): number;
   sideOf(id: number): number;
+  /** 0 when there is no such order. */
+  priceOf(id: number): number;
+  /** Takes all orders out and counts from 0 again. */
+  clear(): void;
 }
 
 export function createTypedBook(): TypedBook {
@@ -184,8 +188,18 @@ export function createTypedBook(): TypedBook {
     get resting() {
       return live;
     },
+    clear() {
+      for (let price = 0; price < PRICES; price += 1) {
+        for (let order = heads[price]!; order !== 0; order = heads[price]!) {
+          removeSlot(slotOf(ids[order]!));
+          remove(order);
+        }
+      }
+      [trades, traded, hash] = [0, 0, 0];
+    },
     best: (side) => best[side]!,
     lotsOf: (id) => (slotOf(id) < 0 ? 0 : lots[slots[slotOf(id)]!]!),
     sideOf: (id) => (slotOf(id) < 0 ? 0 : sides[slots[slotOf(id)]!]!),
+    priceOf: (id) => (slotOf(id) < 0 ? 0 : prices[slots[slotOf(id)]!]!),
   };
 }

@@ -17,3 +17,21 @@ it('counts values at or below each bound like a plain count', () => {
     }),
   );
 });
+
+it('keeps the values of each worker apart, and all together', () => {
+  const stage = createLatencyStage([100]);
+  const add = (value: number, worker?: string): void => {
+    const histogram = createHistogram();
+    histogram.recordValue(value);
+    stage.add(encodeHistogram(histogram), worker);
+  };
+  add(10, 'shard-0');
+  add(20, 'shard-1');
+  add(30, 'shard-0');
+  add(40);
+  expect([...stage.workers].map(([worker, { totalCount, maxValue }]) => [worker, totalCount, maxValue])).toEqual([
+    ['shard-0', 2, 30],
+    ['shard-1', 1, 20],
+  ]);
+  expect([stage.total.totalCount, stage.total.maxValue]).toEqual([4, 40]);
+});

@@ -36,28 +36,38 @@ export interface LatencyStage {
   readonly sumUs: number;
   /** Values at or below each bound, to the histogram's three digits. */
   readonly bucketCounts: Float64Array;
-  add(encoded: string): void;
+  /** Since start by worker, of what was added with a worker's name. */
+  readonly workers: ReadonlyMap<string, Histogram>;
+  /** @param worker who measured it, where several measure the stage each for itself */
+  add(encoded: string, worker?: string): void;
 }
 
 /** @param boundsUs ascending, in microseconds */
 export function createLatencyStage(boundsUs: readonly number[]): LatencyStage {
   const total = createHistogram();
   const bucketCounts = new Float64Array(boundsUs.length);
+  const workers = new Map<string, Histogram>();
   let recentP99Us = 0;
   let sumUs = 0;
   return {
     total,
     bucketCounts,
+    workers,
     get recentP99Us() {
       return recentP99Us;
     },
     get sumUs() {
       return sumUs;
     },
-    add(encoded) {
+    add(encoded, worker) {
       const interval = decodeFromCompressedBase64(encoded);
       if (interval.totalCount === 0) return;
       total.add(interval);
+      if (worker !== undefined) {
+        const own = workers.get(worker) ?? createHistogram();
+        workers.set(worker, own);
+        own.add(interval);
+      }
       recentP99Us = interval.getValueAtPercentile(99);
       sumUs += interval.mean * interval.totalCount;
       for (let index = 0; index < boundsUs.length; index += 1) bucketCounts[index]! += countAtOrBelow(interval, boundsUs[index]!);

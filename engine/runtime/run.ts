@@ -177,7 +177,7 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
       const listed = loadInstruments(resolve(PROJECT_ROOT, config.INSTRUMENTS_FILE));
       return withStored(listed, await loadStoredInstruments(database), config.SYMBOLS === 'strict');
     },
-    onLatency: (stage, encoded) => stages[stage]?.stage.add(encoded),
+    onLatency: (stage, encoded, worker) => stages[stage]?.stage.add(encoded, worker),
     onWriterMessage(message) {
       observer.onWriterMessage(message);
       if (message.type === 'latency') stages[message.stage]?.stage.add(message.encoded);

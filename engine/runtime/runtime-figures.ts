@@ -1,6 +1,6 @@
 /** How the main thread itself fares: pauses for garbage collection, delay of the event loop, memory; and the latencies as histograms. */
 import { constants, monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
-import { encodeHistogram } from '../core/latency.ts';
+import { encodeHistogram, type Histogram } from '../core/latency.ts';
 import type { Stages } from './observe.ts';
 
 /** All since the process began. */
@@ -12,6 +12,8 @@ export interface RuntimeFigures {
   readonly residentBytes: number;
   /** By stage: HDR histograms of microseconds, compressed and in base 64. They can be subtracted from one another. */
   readonly histograms: Readonly<Record<string, string>>;
+  /** The same by stage and worker, of stages that workers measure each for itself; workers of all sessions, by name. */
+  readonly workerHistograms: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 export interface RuntimeWatch {
@@ -43,12 +45,19 @@ export function watchRuntime(stages: Stages): RuntimeWatch {
       heapBytes: process.memoryUsage().heapUsed,
       residentBytes: process.memoryUsage.rss(),
       histograms: Object.fromEntries(Object.entries(stages).map(([name, { stage }]) => [name, encodeHistogram(stage.total)])),
+      workerHistograms: Object.fromEntries(
+        Object.entries(stages).flatMap(([name, { stage }]) => (stage.workers.size === 0 ? [] : [[name, encodeAll(stage.workers)]])),
+      ),
     }),
     close() {
       observer.disconnect();
       delay.disable();
     },
   };
+}
+
+function encodeAll(workers: ReadonlyMap<string, Histogram>): Record<string, string> {
+  return Object.fromEntries([...workers].map(([worker, histogram]) => [worker, encodeHistogram(histogram)]));
 }
 
 function isMajor(entry: object): boolean {

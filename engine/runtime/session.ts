@@ -39,7 +39,7 @@ export interface SessionParts {
   readonly isCheckpointed: boolean;
   /** Instruments as the file and the database know them now. */
   loadBook(): Promise<InstrumentBook>;
-  onLatency(stage: string, encoded: string): void;
+  onLatency(stage: string, encoded: string, worker: string): void;
   onWriterMessage(message: FromWriter): void;
   readonly seams?: SessionSeams;
 }

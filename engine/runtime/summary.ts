@@ -32,7 +32,7 @@ const STAGE_TITLES: Readonly<Record<string, string>> = {
   flush: 'flush (one transaction)',
   barToCommit: 'bar end to commit',
   barToAck: 'bar end to Kafka ack',
-  mainPause: 'longest pause of main in a second',
+  mainPause: 'main standing still, in a second',
 };
 
 const CONSERVATION_OF = { ticks: 'ticks counted before the rings', bars: 'trades of the bars that were read' } as const;

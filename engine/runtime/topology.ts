@@ -63,7 +63,8 @@ export interface TopologyOptions {
   openUntil(offsets: ReadonlyMap<number, bigint>): Source;
   readonly book: InstrumentBook;
   readonly log: Logger;
-  onLatency(stage: string, encoded: string): void;
+  /** @param worker name of the shard's thread */
+  onLatency(stage: string, encoded: string, worker: string): void;
   onWriterMessage(message: FromWriter): void;
   readonly seams?: Seams;
 }
@@ -172,7 +173,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
       data: { memory, shardIndex },
       onMessage: (message) => {
         if (message.type === 'ready') countReady();
-        if (message.type === 'latency') options.onLatency(message.stage, message.encoded);
+        if (message.type === 'latency') options.onLatency(message.stage, message.encoded, `shard-${shardIndex}`);
       },
       onFailure: fail,
     }),
@@ -197,7 +198,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
       clock,
       // A clock that is not the system's knows nothing of other programs.
       runDelayUs: clock === SYSTEM_CLOCK ? openRunDelay() : () => 0,
-      onSecond: (longestUs) => options.onLatency('mainPause', encodeValue(longestUs)),
+      onSecond: (stillUs) => options.onLatency('mainPause', encodeValue(stillUs), 'main'),
     }),
     collecting: () => counters[WRITER_COUNTER.collecting]!,
   });

@@ -2,7 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import { afterAll, describe, expect, it } from 'vitest';
+import { readRuntime } from '../../bench/perf-test/sampler.ts';
 import { createWorkspace, type EngineResult, runToEnd, type SummaryJson, startEngine } from './engine-process.ts';
 
 const stamp = `${process.pid}_${Date.now() % 100000}`;
@@ -108,6 +110,22 @@ describe('simulator', () => {
     }
     expect(metrics).toMatch(/bars_1s_ticks_total [1-9]/);
     expect((await fetch(`${url}/health`)).status).toBe(200);
+    engine.process.kill('SIGINT');
+    expect((await engine.done).code).toBe(0);
+  });
+
+  it('tells how long ticks took to bars in each shard, and in all of them together', async () => {
+    const settings = { PG_SCHEMA: schema('runtime'), TOPIC_PREFIX: `${stamp}.runtime.`, SIM_SYMBOLS: '20', WORKERS: '2' };
+    const engine = startEngine([], settings, folder);
+    const [, url] = await engine.waitFor(/metrics +(http:\S+)\/metrics/);
+    const read = async () => readRuntime(url ?? '');
+    await expect
+      .poll(async () => Object.keys((await read()).workerHistograms?.['tickToBar'] ?? {}).sort(), { timeout: 30_000 })
+      .toEqual(['shard-0', 'shard-1']);
+    const { histograms, workerHistograms } = await read();
+    const countOf = (encoded: string): number => decodeFromCompressedBase64(encoded).totalCount;
+    const counts = Object.values(workerHistograms?.['tickToBar'] ?? {}).map(countOf);
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(countOf(histograms['tickToBar'] ?? ''));
     engine.process.kill('SIGINT');
     expect((await engine.done).code).toBe(0);
   });
