@@ -94,7 +94,7 @@ async function waitForMarkers({ library, brokers }: Broker, topic: string): Prom
   await Promise.all(clients.map(disconnectConsumer));
 }
 
-/** Everything of a topic that is committed now, up to its end, without joining a group. */
+/** Everything of a topic that is committed now, up to its end, without joining a group. Each CRC is checked. */
 export async function readCommitted(broker: Broker, topic: string): Promise<Message[]> {
   await waitForMarkers(broker, topic);
   const { library, brokers } = broker;
@@ -105,6 +105,7 @@ export async function readCommitted(broker: Broker, topic: string): Promise<Mess
       'enable.auto.commit': false,
       'fetch.wait.max.ms': 50,
       'isolation.level': 'read_committed',
+      'check.crcs': true,
       'enable.partition.eof': true,
     },
     { 'auto.offset.reset': 'earliest' },
