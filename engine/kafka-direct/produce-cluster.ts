@@ -33,7 +33,7 @@ export interface Cluster {
   broker(brokerId: number): Promise<BrokerConnection>;
   /**
    * Looks up topics until each has a leader for every partition.
-   * @throws EngineError KAFKA_TOPIC (retryable), KAFKA_CLOSED
+   * @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_API_MISSING, KAFKA_REFUSED, KAFKA_CLOSED
    */
   lookUp(topics: readonly string[], patienceMs: number): Promise<void>;
   /** Looks the known topics up again, once. One look at a time; never rejects. */
@@ -209,15 +209,21 @@ export function createCluster(options: ClusterOptions): Cluster {
     async lookUp(names, patienceMs) {
       const endUs = clock.monotonicUs() + patienceMs * 1000;
       for (;;) {
-        await look(names).catch((error: unknown) => {
-          if (!(error instanceof EngineError) || !error.retryable) throw error;
-          trouble = messageOf(error);
-        });
+        const isAnswered = await look(names).then(
+          () => true,
+          (error: unknown) => {
+            if (!(error instanceof EngineError) || !error.retryable) throw error;
+            trouble = messageOf(error);
+            return false;
+          },
+        );
         const missing = names.filter((name) => !isLed(name));
-        if (missing.length === 0) return;
+        if (isAnswered && missing.length === 0) return;
         if (clock.monotonicUs() >= endUs) {
-          const text = `topics ${missing.join(', ')}: not all partitions have a leader after ${patienceMs} ms: ${trouble}`;
-          throw new EngineError('KAFKA_UNREACHABLE', text, { retryable: true });
+          const what = isAnswered
+            ? `topics ${missing.join(', ')}: not all partitions have a leader`
+            : `brokers ${options.brokers}: no answer`;
+          throw new EngineError('KAFKA_UNREACHABLE', `${what} after ${patienceMs} ms: ${trouble}`, { retryable: true });
         }
         await rest(REFRESH_REST_MS);
       }

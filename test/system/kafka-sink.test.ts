@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { parseTimeframes } from '../../engine/market/timeframes.ts';
+import type { KafkaLane } from '../../engine/sinks/kafka/lane.ts';
 import { createBarPublisher } from '../../engine/sinks/kafka/publisher.ts';
 import { ensureTopics, touchTopics } from '../../engine/sinks/kafka/topics.ts';
 import { startBroker, stopBroker } from '../../infra/kafka/broker.ts';
@@ -21,7 +22,13 @@ const START_SEC = 1_700_000_000;
 const SYMBOLS = 20;
 const DRAIN_MS = 60_000;
 
-async function openSink(broker: Broker, line: SinkFixture['line'], isEmbedded: boolean): Promise<SinkFixture> {
+interface SinkPlace {
+  readonly line: SinkFixture['line'];
+  readonly isEmbedded: boolean;
+  readonly lane: KafkaLane;
+}
+
+async function openSink(broker: Broker, { line, isEmbedded, lane }: SinkPlace): Promise<SinkFixture> {
   const prefix = uniquePrefix('sink');
   const topic = `${prefix}bars.1s`;
   const plan = { partitions: 6, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 1_048_576 };
@@ -39,6 +46,7 @@ async function openSink(broker: Broker, line: SinkFixture['line'], isEmbedded: b
     isLive: false,
     lingerMs: 5,
     transactions: transactionsUnder(prefix, 1),
+    lane,
   });
   await publisher.connect();
   const announcer = createAnnouncer(publisher);
@@ -77,7 +85,9 @@ describe('on the embedded cluster', () => {
     broker = await openEmbedded();
   });
   afterAll(() => broker.close());
-  describeSink('kafka, embedded cluster', () => openSink(broker, undefined, true), { canBeCut: false });
+  describeSink('kafka, embedded cluster', () => openSink(broker, { line: undefined, isEmbedded: true, lane: 'librdkafka' }), {
+    canBeCut: false,
+  });
 });
 
 const reason = whyNoLocal();
@@ -95,5 +105,9 @@ describe.skipIf(reason !== undefined)(`on a broker that stops${reason === undefi
       await startBroker(local.local);
     },
   };
-  describeSink('kafka, a broker that stops', () => openSink(local.broker, line, false), { canBeCut: true });
+  for (const lane of ['librdkafka', 'direct'] as const) {
+    describeSink(`kafka, a broker that stops, lane ${lane}`, () => openSink(local.broker, { line, isEmbedded: false, lane }), {
+      canBeCut: true,
+    });
+  }
 });

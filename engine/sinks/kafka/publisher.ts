@@ -1,5 +1,5 @@
 /**
- * Publishes committed epochs. Runs on main, between the committed ring and librdkafka.
+ * Publishes committed epochs. Runs on main, between the committed ring and a Kafka client.
  *
  *   announced epochs ─▶ one transaction: bars of whole epochs, their letters, the marker ─▶ slots go back to the ring
  *
@@ -16,8 +16,10 @@ import type { Timeframe } from '../../market/timeframes.ts';
 import { createRing } from '../../memory/ring.ts';
 import { createBarHandover } from './bar-handover.ts';
 import { createCommittedBacklog } from './committed-backlog.ts';
+import { createDirectLane } from './direct-lane.ts';
 import type { DeadLetter } from './dlq.ts';
 import { createEpochQueue, type Epoch } from './epoch-queue.ts';
+import { type KafkaLane, rdkafkaLane, type TransactionLane } from './lane.ts';
 import type { TransactionOptions } from './marker.ts';
 import { type Outlet, putAll } from './outlet.ts';
 import type { Rdkafka } from './rdkafka.ts';
@@ -45,6 +47,8 @@ export interface BarPublisherOptions {
   /** As in `TransactorOptions`. */
   readonly retryFirstMs?: number;
   readonly transactions: TransactionOptions;
+  /** `librdkafka` unless given. The direct lane takes bars as the ring holds them, and dead letters beside them. */
+  readonly lane?: KafkaLane;
 }
 
 /** An epoch that the database holds, all of whose bars were put into the committed ring before. */
@@ -110,7 +114,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
   const { clock, timeframes, transactions, pause = SYSTEM_PAUSE } = options;
   const backlog = createCommittedBacklog(createRing(options.committedRing, 0));
   const handOver = createBarHandover(options, backlog);
-  const transactor = createTransactor(options);
+  const transactor = createTransactor({ ...options, lane: laneOf(options) });
   const letterTopic = deadLetterTopic(options.prefix);
   const published = new Float64Array(timeframes.length);
   const latency = createHistogram();
@@ -231,4 +235,9 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
     },
     close: () => transactor.close(),
   };
+}
+
+function laneOf(options: BarPublisherOptions): TransactionLane {
+  const { library, brokers } = options;
+  return options.lane === 'direct' ? createDirectLane(options) : rdkafkaLane(library, brokers);
 }
