@@ -193,7 +193,9 @@ export function createCluster(options: ClusterOptions): Cluster {
       if (isMoved(answer.code)) coordinators.delete(`${kind} ${key}`);
       // A coordinator that could not write its decision down in time answers the same as one that is not there.
       const isAmbiguous = answer.code === KAFKA_CODE.coordinatorNotAvailable || answer.code === KAFKA_CODE.requestTimedOut;
-      if (!isPassing(answer.code) || (isAmbiguous && !isSafeAgain)) return answer;
+      // The topic of offsets is not looked up by anybody who waits for it: its owner is to hear that there is none.
+      const isUnknown = kind === 'group' && answer.code === KAFKA_CODE.unknownTopicOrPartition;
+      if (!isPassing(answer.code) || isUnknown || (isAmbiguous && !isSafeAgain)) return answer;
       trouble = `${kind} ${key}: ${nameOfCode(answer.code)}`;
       return undefined;
     } catch (error) {

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { parseTimeframes } from '../../engine/market/timeframes.ts';
-import type { KafkaLane } from '../../engine/sinks/kafka/lane.ts';
 import { createBarPublisher } from '../../engine/sinks/kafka/publisher.ts';
 import { ensureTopics, touchTopics } from '../../engine/sinks/kafka/topics.ts';
 import { startBroker, stopBroker } from '../../infra/kafka/broker.ts';
@@ -11,6 +10,8 @@ import {
   type Broker,
   createAnnouncer,
   createCommittedBars,
+  type LaneName,
+  laneOf,
   openEmbedded,
   readCommitted,
   transactionsUnder,
@@ -25,7 +26,7 @@ const DRAIN_MS = 60_000;
 interface SinkPlace {
   readonly line: SinkFixture['line'];
   readonly isEmbedded: boolean;
-  readonly lane: KafkaLane;
+  readonly lane: LaneName;
 }
 
 async function openSink(broker: Broker, { line, isEmbedded, lane }: SinkPlace): Promise<SinkFixture> {
@@ -36,17 +37,18 @@ async function openSink(broker: Broker, { line, isEmbedded, lane }: SinkPlace): 
   if (isEmbedded) await touchTopics(broker.library, broker.brokers, plans);
   else await ensureTopics(broker.library, broker.brokers, plans);
   const bars = createCommittedBars(1024, SYMBOLS);
+  const timeframes = parseTimeframes('1s');
   const publisher = createBarPublisher({
     ...broker,
     prefix,
     committedRing: bars.buffer,
     symbols: bars.symbols,
-    timeframes: parseTimeframes('1s'),
+    timeframes,
     clock: SYSTEM_CLOCK,
     isLive: false,
     lingerMs: 5,
     transactions: transactionsUnder(prefix, 1),
-    lane,
+    lane: laneOf(lane, broker, { prefix, symbols: bars.symbols, timeframes }),
   });
   await publisher.connect();
   const announcer = createAnnouncer(publisher);

@@ -5,9 +5,6 @@
 import { PRODUCER_TOPIC_SETTINGS, transactionalSettings } from './client.ts';
 import type { Header, Metadata, Rdkafka, RdkafkaError, TopicPartition } from './rdkafka.ts';
 
-/** Which client publishes bars. */
-export type KafkaLane = 'librdkafka' | 'direct';
-
 /** What a transactional call failed by. */
 export interface CallError extends Error {
   /** The producer is lost, and with it the transaction. */

@@ -16,10 +16,9 @@ import type { Timeframe } from '../../market/timeframes.ts';
 import { createRing } from '../../memory/ring.ts';
 import { createBarHandover } from './bar-handover.ts';
 import { createCommittedBacklog } from './committed-backlog.ts';
-import { createDirectLane } from './direct-lane.ts';
 import type { DeadLetter } from './dlq.ts';
 import { createEpochQueue, type Epoch } from './epoch-queue.ts';
-import { type KafkaLane, rdkafkaLane, type TransactionLane } from './lane.ts';
+import type { TransactionLane } from './lane.ts';
 import type { TransactionOptions } from './marker.ts';
 import { type Outlet, putAll } from './outlet.ts';
 import type { Rdkafka } from './rdkafka.ts';
@@ -47,8 +46,8 @@ export interface BarPublisherOptions {
   /** As in `TransactorOptions`. */
   readonly retryFirstMs?: number;
   readonly transactions: TransactionOptions;
-  /** `librdkafka` unless given. The direct lane takes bars as the ring holds them, and dead letters beside them. */
-  readonly lane?: KafkaLane;
+  /** By default librdkafka's. */
+  readonly lane?: TransactionLane;
 }
 
 /** An epoch that the database holds, all of whose bars were put into the committed ring before. */
@@ -114,7 +113,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
   const { clock, timeframes, transactions, pause = SYSTEM_PAUSE } = options;
   const backlog = createCommittedBacklog(createRing(options.committedRing, 0));
   const handOver = createBarHandover(options, backlog);
-  const transactor = createTransactor({ ...options, lane: laneOf(options) });
+  const transactor = createTransactor(options);
   const letterTopic = deadLetterTopic(options.prefix);
   const published = new Float64Array(timeframes.length);
   const latency = createHistogram();
@@ -235,9 +234,4 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
     },
     close: () => transactor.close(),
   };
-}
-
-function laneOf(options: BarPublisherOptions): TransactionLane {
-  const { library, brokers } = options;
-  return options.lane === 'direct' ? createDirectLane(options) : rdkafkaLane(library, brokers);
 }
