@@ -59,6 +59,8 @@ export interface FetchCounts {
 export interface Fetcher {
   /** Begins with these partitions at these offsets; what it had before is forgotten. */
   begin(offsets: ReadonlyMap<number, number>): void;
+  /** Asks for nothing more until it begins again; what it has stays. */
+  hold(): void;
   /** Forgets everything; the connections stay. */
   end(): void;
   /** Asks for what there is room for. Call it often; it returns at once. */
@@ -91,6 +93,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   /** Moves on when what is under way is out of date. */
   let generation = 0;
   let isClosed = false;
+  let isHeld = false;
   /** Who leads what has to be asked again. */
   let isStale = true;
   let isRefreshing = false;
@@ -244,7 +247,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       });
   };
   const pump = (): void => {
-    if (isClosed || failure !== undefined || partitions.size === 0) return;
+    if (isClosed || isHeld || failure !== undefined || partitions.size === 0) return;
     if (isStale && !isRefreshing && !metadata.isWaiting) void refresh().then(pump);
     for (const nodeId of new Set([...partitions.values()].map(leaderOf))) {
       if (nodeId !== undefined) pumpNode(nodeId);
@@ -275,8 +278,12 @@ export function createFetcher(options: FetcherOptions): Fetcher {
 
   return {
     pump,
+    hold() {
+      isHeld = true;
+    },
     begin(offsets) {
       generation += 1;
+      isHeld = false;
       sets.drop();
       stopped.clear();
       const states = [...offsets].map(([partition, offset]): PartitionState => {
