@@ -291,6 +291,14 @@ export const KNOBS = [
     doc: 'an engine that is gone without a word keeps its partitions for this long; brokers refuse less than their group.min.session.timeout.ms (6000)',
   },
   {
+    name: 'KAFKA_LANE',
+    kind: 'choice',
+    fallback: 'librdkafka',
+    choices: ['librdkafka', 'direct', 'auto'],
+    group: 'Kafka',
+    doc: 'how bars get to Kafka: `librdkafka`, message by message; `direct`, whole batches encoded by a kernel, needs KAFKA_BROKER; `auto`: direct where the brokers have the APIs for it. Ticks, orders and fills go by librdkafka',
+  },
+  {
     name: 'KAFKA_LINGER_MS',
     kind: 'integer',
     fallback: 5,
