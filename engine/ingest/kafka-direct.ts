@@ -4,7 +4,7 @@
  */
 import { REFUSAL } from '../../schemas/records.ts';
 import { assert, EngineError } from '../core/errors.ts';
-import type { LibraryCodecs } from '../kafka-direct/codecs.ts';
+import { loadCodecs } from '../kafka-direct/codecs.ts';
 import { createFetchKernel, ENTRY } from '../kafka-direct/fetch-kernel.ts';
 import type { FetchedSet } from '../kafka-direct/fetch-state.ts';
 import type { Fetcher } from '../kafka-direct/fetcher.ts';
@@ -20,7 +20,6 @@ const PACKED_COUNT_OFFSET = 8;
 export interface DirectSourceOptions extends KafkaSourceOptions {
   /** That of the reader. */
   readonly fetcher: Fetcher;
-  readonly codecs: LibraryCodecs;
   readonly topic: string;
 }
 
@@ -117,7 +116,8 @@ export function createDirectSource(options: DirectSourceOptions): Source {
       assert(port === undefined, 'a kafka source is started once');
       port = ingestPort;
       const kernel = createFetchKernel(ingestPort.records?.memory);
-      listing = { decoder: createRecordDecoder({ kernel, codecs: options.codecs, isChecked: true }), set: undefined, count: 0, at: 0 };
+      const decoder = createRecordDecoder({ kernel, codecs: await loadCodecs(), isChecked: true });
+      listing = { decoder, set: undefined, count: 0, at: 0 };
       for (const [partition, offset] of from?.offsets ?? []) nextOffsets.set(partition, offset);
       await reader.join();
       const assigned = await reader.assignment();

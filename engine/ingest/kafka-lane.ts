@@ -1,8 +1,8 @@
 /** The two ways in which assigned partitions are read: by librdkafka, message for message, or fetched directly and decoded where they lie. */
+import type { Config } from '../../config/knobs.ts';
 import type { Clock } from '../core/clock.ts';
-import { EngineError, messageOf } from '../core/errors.ts';
+import { EngineError } from '../core/errors.ts';
 import { createCluster } from '../kafka-direct/cluster.ts';
-import { type LibraryCodecs, loadCodecs } from '../kafka-direct/codecs.ts';
 import { assertApi, connectBroker, parseBrokers, type Security } from '../kafka-direct/connection.ts';
 import { FETCH } from '../kafka-direct/fetch-request.ts';
 import { createFetcher, type Fetcher } from '../kafka-direct/fetcher.ts';
@@ -17,7 +17,6 @@ const TIMEOUT_MS = 10_000;
 export interface DirectLane {
   readonly topic: string;
   readonly fetcher: Fetcher;
-  readonly codecs: LibraryCodecs;
 }
 
 export interface LaneOptions {
@@ -27,12 +26,32 @@ export interface LaneOptions {
   readonly security?: Security;
 }
 
-/** What is missing for the direct lane at these brokers; empty when nothing is. */
-export async function missingForDirect({ brokers, security = {} }: LaneOptions): Promise<string> {
-  let last = '';
+export interface FetchLane {
+  readonly name: 'librdkafka' | 'direct';
+  readonly why: string;
+}
+
+/**
+ * Which lane a topic is read on; `auto` takes the direct one where the brokers have the APIs for it.
+ * @throws EngineError KAFKA_LANE, KAFKA_REFUSED, KAFKA_UNREACHABLE (retryable)
+ */
+export async function chooseFetchLane(knob: Config['KAFKA_LANE'], server: { brokers: string; isEmbedded: boolean }): Promise<FetchLane> {
+  if (knob === 'librdkafka') return { name: 'librdkafka', why: 'KAFKA_LANE=librdkafka' };
+  const missing = server.isEmbedded ? 'the embedded cluster is a mock of what librdkafka needs' : await missingForDirect(server.brokers);
+  if (missing === '') return { name: 'direct', why: knob === 'direct' ? 'KAFKA_LANE=direct' : 'the brokers have the APIs for it' };
+  if (knob === 'auto') return { name: 'librdkafka', why: missing };
+  throw new EngineError(
+    'KAFKA_LANE',
+    `KAFKA_LANE direct: ${missing}: set KAFKA_BROKER to such brokers, or KAFKA_LANE to librdkafka or auto`,
+  );
+}
+
+/** What the first broker that answers lacks of what the direct lane needs; empty when it lacks nothing. */
+async function missingForDirect(brokers: string): Promise<string> {
+  let last: unknown;
   for (const address of parseBrokers(brokers)) {
     try {
-      const connection = await connectBroker(address, { clientId: CLIENT_ID, timeoutMs: TIMEOUT_MS, security });
+      const connection = await connectBroker(address, { clientId: CLIENT_ID, timeoutMs: TIMEOUT_MS });
       try {
         assertApi(connection, FETCH, 'Fetch');
         assertApi(connection, LIST_OFFSETS, 'ListOffsets');
@@ -41,18 +60,18 @@ export async function missingForDirect({ brokers, security = {} }: LaneOptions):
         await connection.close();
       }
     } catch (error) {
-      last = messageOf(error);
-      if (!(error instanceof EngineError) || error.code !== 'KAFKA_UNREACHABLE') return last;
+      if (error instanceof EngineError && error.code === 'KAFKA_API_MISSING') return error.message;
+      if (!(error instanceof EngineError) || !error.retryable) throw error;
+      last = error;
     }
   }
-  return last;
+  throw last;
 }
 
-/** A lane of its own for a reader of the topic; it connects when the reader begins. */
-export async function openDirectLane({ brokers, topic, clock, security = {} }: LaneOptions): Promise<DirectLane> {
+/** A lane for one reader of the topic; it connects when the reader begins, and the reader closes it. */
+export function createDirectLane({ brokers, topic, clock, security = {} }: LaneOptions): DirectLane {
   const cluster = createCluster({ bootstrap: parseBrokers(brokers), topic, clientId: CLIENT_ID, timeoutMs: TIMEOUT_MS, security });
-  const fetcher = createFetcher({ cluster, topic, clock, isCommittedOnly: true, onOffsetGone: 'stop' });
-  return { topic, fetcher, codecs: await loadCodecs() };
+  return { topic, fetcher: createFetcher({ cluster, topic, clock, isCommittedOnly: true, onOffsetGone: 'stop' }) };
 }
 
 /** A source of a reader: on the direct lane where there is one, which has to be the reader's. */

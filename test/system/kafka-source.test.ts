@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createManualClock, SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { createRig, NOW_NS } from '../../engine/ingest/ingest-harness.ts';
 import type { KafkaSourceOptions } from '../../engine/ingest/kafka.ts';
-import { createLaneSource, openDirectLane } from '../../engine/ingest/kafka-lane.ts';
+import { createDirectLane, createLaneSource } from '../../engine/ingest/kafka-lane.ts';
 import { createKafkaReader, type KafkaReader } from '../../engine/ingest/kafka-reader.ts';
 import { encodePacked, PACKED_ENCODING } from '../../engine/ingest/packed.ts';
 import type { Rejected, Source } from '../../engine/ingest/source.ts';
@@ -39,7 +39,7 @@ type LaneName = 'librdkafka' | 'direct';
 /** What one reader and its sources share, on the lane in question. */
 async function openReader(broker: Broker, { topic, group }: { topic: string; group: string }, lane: LaneName): Promise<LaneReader> {
   const { library, brokers } = broker;
-  const direct = lane === 'direct' ? await openDirectLane({ brokers, topic, clock: SYSTEM_CLOCK }) : undefined;
+  const direct = lane === 'direct' ? createDirectLane({ brokers, topic, clock: SYSTEM_CLOCK }) : undefined;
   const fetcher = direct ? { fetcher: direct.fetcher } : {};
   const reader = createKafkaReader({ library, brokers, topic, group, engineId: '', sessionMs: 10_000, clock: SYSTEM_CLOCK, ...fetcher });
   return {
