@@ -100,8 +100,7 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
     for (const { resolve, reject } of waiters.splice(0)) failure === undefined ? resolve() : reject(failure);
   };
   const lose = (error: unknown): EngineError => {
-    failure ??=
-      error instanceof EngineError ? error : new ProducerLost('KAFKA_PRODUCE', messageOf(error), { cause: error, retryable: true });
+    failure ??= lossOf(error);
     tellWaiters();
     return failure;
   };
@@ -344,6 +343,13 @@ export async function readGroupOffsets(
     throw new EngineError('KAFKA_PRODUCE', `offsets of group ${group}: ${nameOfCode(code)}`, { retryable: true });
   }
   return offsets;
+}
+
+/** Whatever may pass under another producer ends this one. */
+function lossOf(error: unknown): EngineError {
+  if (error instanceof ProducerLost || (error instanceof EngineError && !error.retryable)) return error;
+  const code = error instanceof EngineError ? error.code : 'KAFKA_PRODUCE';
+  return new ProducerLost(code, messageOf(error), { cause: error, retryable: true });
 }
 
 function unanswered(what: string, cause: EngineError): ProducerLost {
