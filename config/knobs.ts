@@ -290,7 +290,7 @@ export const KNOBS = [
     fallback: 'librdkafka',
     choices: ['librdkafka', 'direct', 'auto'],
     group: 'Kafka',
-    doc: 'how bars get to Kafka: `librdkafka`, message by message; `direct`, whole batches encoded by a kernel, needs KAFKA_BROKER; `auto`: direct where the brokers have the APIs for it. Ticks, orders and fills go by librdkafka',
+    doc: 'how bars and dead letters get to Kafka, and topics are read: `librdkafka`, message by message; `direct`, whole batches by kernels, needs KAFKA_BROKER; `auto`: direct where the brokers have the APIs for it. Groups, orders and fills go by librdkafka',
   },
   {
     name: 'KAFKA_LINGER_MS',

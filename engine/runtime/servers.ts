@@ -1,5 +1,6 @@
 /** The servers of a run: Postgres always, Kafka where there is a client for it; embedded unless named. */
 import type { Config } from '../../config/knobs.ts';
+import { chooseFetchLane, type FetchLane } from '../ingest/kafka-lane.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import { type ChosenLane, chooseProduceLane } from '../sinks/kafka/choose-lane.ts';
 import { loadRdkafka } from '../sinks/kafka/client.ts';
@@ -16,6 +17,8 @@ export interface KafkaServer {
   readonly isEmbedded: boolean;
   /** How bars are published; `librdkafka` unless given. */
   readonly produceLane?: ChosenLane['name'];
+  /** How topics are read that the engine has partitions of; by librdkafka unless given. */
+  readonly fetchLane?: FetchLane;
 }
 
 export interface Servers {
@@ -70,8 +73,9 @@ async function openKafka(config: Config, timeframes: readonly Timeframe[], say: 
     if (ensured.created.length > 0) say(`Kafka: created ${ensured.created.length} topics`);
     for (const { topic, partitions, planned } of ensured.differing) say(`Kafka: ${topic} has ${partitions} partitions, planned ${planned}`);
     const lane = await chooseProduceLane({ knob: config.KAFKA_LANE, brokers: config.KAFKA_BROKER, isEmbedded: false });
+    const server = { library, brokers: config.KAFKA_BROKER, isEmbedded: false };
     return {
-      server: { library, brokers: config.KAFKA_BROKER, isEmbedded: false, produceLane: lane.name },
+      server: { ...server, produceLane: lane.name, fetchLane: await chooseFetchLane(config.KAFKA_LANE, server) },
       label: `${config.KAFKA_BROKER}, bars by ${laneText(lane)}`,
       close: async () => undefined,
     };
@@ -79,13 +83,15 @@ async function openKafka(config: Config, timeframes: readonly Timeframe[], say: 
   const lane = await chooseProduceLane({ knob: config.KAFKA_LANE, brokers: '', isEmbedded: true });
   const embedded = await startEmbeddedKafka(library);
   await touchTopics(library, embedded.brokers, plans);
+  const server = { library, brokers: embedded.brokers, isEmbedded: true };
   return {
-    server: { library, brokers: embedded.brokers, isEmbedded: true, produceLane: lane.name },
+    server: { ...server, produceLane: lane.name, fetchLane: await chooseFetchLane(config.KAFKA_LANE, server) },
     label: `${embedded.brokers} (${embedded.label})`,
     close: () => embedded.close(),
   };
 }
 
-function laneText({ name, why }: ChosenLane): string {
+/** A lane and why it was chosen, for people. */
+export function laneText({ name, why }: ChosenLane): string {
   return name === 'direct' ? `the direct lane (${why})` : `librdkafka (${why})`;
 }
