@@ -1,5 +1,5 @@
-/** What the direct producer stores on a real broker, as others read it: librdkafka and Kafka's own Java client, both with checks of the CRC. */
-import { execFile } from 'node:child_process';
+/** What the direct producer stores on a real broker, as others read it: librdkafka, Kafka's own Java client and one of Python, each with checks of the CRC. */
+import { execFile, execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -87,6 +87,14 @@ describe.skipIf(REAL_BROKER === undefined)(`the direct producer${REAL_BROKER ===
     const { client, expected } = await produceBars(topic, `${topic}.id`);
     await client.commit();
     expect(byKey(await readByJava(topic, BARS))).toEqual(byKey(expected));
+  });
+
+  const noPython = whyNoPython();
+  it.skipIf(noPython !== undefined)(`stores bars that a Python client reads${noPython === undefined ? '' : ` (${noPython})`}`, async () => {
+    const topic = await openTopic('python');
+    const { client, expected } = await produceBars(topic, `${topic}.id`);
+    await client.commit();
+    expect(byKey(await readByPython(topic, BARS))).toEqual(byKey(expected));
   });
 
   it('shows nothing of a transaction that was aborted, and all of the next one under the same id', async () => {
@@ -193,13 +201,45 @@ async function readByJava(topic: string, count: number): Promise<Pick<Message, '
   const checks = ['--formatter-property', 'key.separator=|', '--command-property', 'check.crcs=true'];
   const args = ['-cp', `${LIBS}/*`, 'org.apache.kafka.tools.consumer.ConsoleConsumer', ...options, ...settings, ...checks];
   const { stdout } = await run('java', args, { maxBuffer: 1 << 28 });
-  return stdout
+  return linesOf(stdout);
+}
+
+/** Keys and values of lines with a bar between both. */
+function linesOf(text: string): Pick<Message, 'key' | 'value'>[] {
+  return text
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => {
       const at = line.indexOf('|');
       return { key: Buffer.from(line.slice(0, at)), value: Buffer.from(line.slice(at + 1)) };
     });
+}
+
+/** Why no Python client can be run here; undefined when one can. */
+function whyNoPython(): string | undefined {
+  try {
+    execFileSync('python3', ['-c', 'import kafka'], { stdio: 'ignore' });
+    return undefined;
+  } catch {
+    return 'python3 has no kafka-python: pip install kafka-python';
+  }
+}
+
+const PYTHON_READER = `
+import sys
+from kafka import KafkaConsumer
+broker, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+consumer = KafkaConsumer(topic, bootstrap_servers=broker, auto_offset_reset='earliest', enable_auto_commit=False,
+    check_crcs=True, isolation_level='read_committed', consumer_timeout_ms=30000)
+for number, message in enumerate(consumer, 1):
+    print(message.key.decode() + '|' + message.value.decode())
+    if number == count: break
+`;
+
+/** Reads what is committed by kafka-python, which checks every CRC. */
+async function readByPython(topic: string, count: number): Promise<Pick<Message, 'key' | 'value'>[]> {
+  const args = ['-c', PYTHON_READER, REAL_BROKER ?? '', topic, String(count)];
+  return linesOf((await run('python3', args, { maxBuffer: 1 << 28 })).stdout);
 }
 
 async function deleteTopics({ library, brokers }: Broker, topics: readonly string[]): Promise<void> {
