@@ -34,6 +34,8 @@ const VERSIONS = Object.values({ ...PRODUCE_APIS, ...METADATA_APIS }).map(({ key
 export interface ScriptedCluster {
   readonly brokers: string;
   readonly store: ScriptedStore;
+  /** Topics that there are not. */
+  readonly missing: Set<string>;
   /** How often requests of an API came. */
   count(api: keyof typeof PRODUCE_APIS): number;
   close(): Promise<void>;
@@ -43,6 +45,7 @@ interface State {
   readonly store: ScriptedStore;
   readonly servers: WireServer[];
   readonly batchBytesMax: number;
+  readonly missing: Set<string>;
   leader: number;
   coordinator: number;
 }
@@ -52,7 +55,7 @@ export async function startScriptedCluster(
   script: readonly WireFate[],
   { brokerCount = 2, batchBytesMax = 1_000_000 }: { readonly brokerCount?: number; readonly batchBytesMax?: number } = {},
 ): Promise<ScriptedCluster> {
-  const state: State = { store: createScriptedStore(), servers: [], batchBytesMax, leader: 0, coordinator: 0 };
+  const state: State = { store: createScriptedStore(), servers: [], batchBytesMax, missing: new Set(), leader: 0, coordinator: 0 };
   let turn = 0;
   const answer = (call: WireCall, brokerId: number): Uint8Array | undefined => {
     const fate = PLAIN.has(call.apiKey) ? 'done' : (script[turn++] ?? 'done');
@@ -75,6 +78,7 @@ export async function startScriptedCluster(
   return {
     brokers: state.servers.map(({ address }) => `${address.host}:${address.port}`).join(','),
     store: state.store,
+    missing: state.missing,
     count: (api) => state.servers.flatMap(({ calls }) => calls).filter(({ apiKey }) => apiKey === PRODUCE_APIS[api].key).length,
     async close() {
       for (const server of state.servers) await server.close();
@@ -144,7 +148,7 @@ function coordinatorBody({ servers, coordinator }: State): Uint8Array {
   });
 }
 
-function metadataBody({ servers, leader }: State, reader: WireReader): Uint8Array {
+function metadataBody({ servers, leader, missing }: State, reader: WireReader): Uint8Array {
   const topics = readTopics(reader, () => undefined);
   return wireBytes((writer) => {
     writer.int32(0);
@@ -160,11 +164,12 @@ function metadataBody({ servers, leader }: State, reader: WireReader): Uint8Arra
     writer.int32(0);
     writer.compactCount(topics.length);
     for (const topic of topics) {
-      writer.int16(KAFKA_CODE.none);
+      const partitions = missing.has(topic) ? 0 : SCRIPTED_PARTITIONS;
+      writer.int16(partitions === 0 ? KAFKA_CODE.unknownTopicOrPartition : KAFKA_CODE.none);
       writer.compactString(topic);
       writer.int8(0);
-      writer.compactCount(SCRIPTED_PARTITIONS);
-      for (let partition = 0; partition < SCRIPTED_PARTITIONS; partition += 1) {
+      writer.compactCount(partitions);
+      for (let partition = 0; partition < partitions; partition += 1) {
         writer.int16(KAFKA_CODE.none);
         writer.int32(partition);
         writer.int32((leader + partition) % servers.length);

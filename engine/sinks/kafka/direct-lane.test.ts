@@ -181,6 +181,22 @@ describe('the direct lane', () => {
     expect(publisher.failure()).toMatchObject({ code: 'KAFKA_MESSAGE', message: /message of 500 bytes to dlq: .* the topic takes 400/ });
   });
 
+  it('says that a topic of letters is missing, and publishes once it is there', async () => {
+    const cluster = await open([]);
+    cluster.missing.add('dlq');
+    const { publisher, putSecond } = createRig(cluster);
+    await publisher.connect();
+    putSecond(1);
+    publisher.epochCommitted({ databaseEpoch: 1, bars: SYMBOLS, letters: [{ key: 'k', json: '{}' }] });
+    while (publisher.counters().failed.size === 0) await publisher.drain(20);
+    expect([...publisher.counters().failed.keys()]).toEqual([expect.stringMatching(/topics dlq: .* unknownTopicOrPartition/)]);
+    expect(cluster.store.committed('bars.1s', SCRIPTED_PARTITIONS).flat()).toEqual([]);
+    cluster.missing.delete('dlq');
+    expect(await publisher.drain(10_000)).toBe(0);
+    assertEachOnce(cluster, 1);
+    expect(cluster.store.committed('dlq', SCRIPTED_PARTITIONS).flat()).toEqual([{ key: 'k', value: '{}' }]);
+  });
+
   it('cannot be reached where nobody listens, and says so as one that may be tried again', async () => {
     const { brokers, close } = await open([]);
     await close();

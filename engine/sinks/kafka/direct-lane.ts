@@ -26,6 +26,8 @@ const QUEUE_BYTES_MAX = 33_554_432;
 const BATCH_BYTES_MAX = 1_048_576;
 /** Where the setting of a topic cannot be read: what librdkafka sends at most. */
 const BATCH_BYTES_UNKNOWN = 1_000_000;
+/** A topic that is not known after so long ends the attempt. */
+const LOOK_UP_MS = 2000;
 const NO_METADATA: Metadata = { topics: [], brokers: [] };
 
 export interface DirectLaneOptions {
@@ -78,6 +80,7 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
   const lookUps = new Set<string>();
   const limits = new Map<string, number>();
   let letters: LetterBatches | undefined;
+  let missing: ProducerLost | undefined;
   let isOpen = false;
 
   const learnLimits = async (names: readonly string[]): Promise<void> => {
@@ -85,14 +88,15 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
     for (const name of names) limits.set(name, Math.min(known.get(name) ?? BATCH_BYTES_UNKNOWN, BATCH_BYTES_MAX));
   };
   /** Looks a topic up that is no bar topic; messages to it find no room until it is known. */
-  const lookUp = (topic: string, patienceMs: number): void => {
+  const lookUp = (topic: string): void => {
     if (lookUps.has(topic)) return;
     lookUps.add(topic);
     cluster
-      .lookUp([topic], patienceMs)
+      .lookUp([topic], LOOK_UP_MS)
       .then(() => learnLimits([topic]))
-      // The next message to it asks again; meanwhile health tells of it.
-      .catch(() => undefined)
+      .catch((error: unknown) => {
+        missing = new ProducerLost('KAFKA_UNREACHABLE', messageOf(error), { cause: error, retryable: true });
+      })
       .then(() => lookUps.delete(topic));
   };
   const init = async (): Promise<void> => {
@@ -124,7 +128,8 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
       if (topics.includes(topic)) throw new EngineError('KAFKA_MESSAGE', `message to ${topic}: this lane takes bars as records`);
       const partitions = cluster.partitionsOf(topic);
       const batchBytesMax = limits.get(topic);
-      if (batchBytesMax === undefined || partitions === 0) lookUp(topic, CONNECT_PATIENCE_MS);
+      if (missing) throw missing;
+      if (batchBytesMax === undefined || partitions === 0) lookUp(topic);
       if (batchBytesMax === undefined || partitions === 0 || client.queuedBytes >= QUEUE_BYTES_MAX) throw queueFull();
       letters?.put({ topic, partitions, batchBytesMax }, { key: Buffer.from(key), value, headers: headersOf(headers) }, nowMs());
     },
@@ -161,8 +166,6 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
     },
   };
 }
-
-const CONNECT_PATIENCE_MS = 10_000;
 
 function createMarkers(parts: LaneParts, group: string): MarkerClient {
   const { pause } = parts;
