@@ -3,6 +3,7 @@
  * (`load.ts`), `.env.example` and `docs/reference/knobs.md`.
  */
 import { EXCHANGE_KNOBS } from './exchange-knobs.ts';
+import { DAY_MS, TOPIC_KNOBS } from './topic-knobs.ts';
 
 export type KnobValue = number | string | boolean;
 
@@ -18,13 +19,6 @@ export interface Knob {
   readonly choices?: readonly string[];
   /** Older names of the contract that mean the same; the knob's own name wins. */
   readonly aliases?: readonly string[];
-}
-
-const DAY_MS = 86_400_000;
-
-function retention<Name extends string>(name: Name, days: number, topic: string) {
-  const doc = `retention.ms of ${topic}`;
-  return { name, kind: 'integer', fallback: days * DAY_MS, min: 1, max: 3650 * DAY_MS, group: 'Topics', doc } as const;
 }
 
 export const KNOBS = [
@@ -291,6 +285,14 @@ export const KNOBS = [
     doc: 'an engine that is gone without a word keeps its partitions for this long; brokers refuse less than their group.min.session.timeout.ms (6000)',
   },
   {
+    name: 'KAFKA_LANE',
+    kind: 'choice',
+    fallback: 'librdkafka',
+    choices: ['librdkafka', 'direct', 'auto'],
+    group: 'Kafka',
+    doc: 'how bars and dead letters get to Kafka, and topics are read: `librdkafka`, message by message; `direct`, whole batches by kernels, needs KAFKA_BROKER; `auto`: direct where the brokers have the APIs for it. Groups, orders and fills go by librdkafka',
+  },
+  {
     name: 'KAFKA_LINGER_MS',
     kind: 'integer',
     fallback: 5,
@@ -320,38 +322,7 @@ export const KNOBS = [
 
   ...EXCHANGE_KNOBS,
 
-  { name: 'P_TICKS', kind: 'integer', fallback: 6, min: 1, max: 1024, group: 'Topics', doc: 'partitions of ticks' },
-  { name: 'P_BARS', kind: 'integer', fallback: 6, min: 1, max: 1024, group: 'Topics', doc: 'partitions of bars.*' },
-  { name: 'P_DLQ', kind: 'integer', fallback: 1, min: 1, max: 1024, group: 'Topics', doc: 'partitions of dlq' },
-  {
-    name: 'P_ORDERS',
-    kind: 'integer',
-    fallback: 1,
-    min: 1,
-    max: 1,
-    group: 'Topics',
-    doc: 'partitions of orders: one, as it is the order of all',
-  },
-  { name: 'P_FILLS', kind: 'integer', fallback: 6, min: 1, max: 1024, group: 'Topics', doc: 'partitions of fills' },
-  { name: 'RF', kind: 'integer', fallback: 1, min: 1, max: 9, group: 'Topics', doc: 'replication factor' },
-  {
-    name: 'SEGMENT_BYTES',
-    kind: 'integer',
-    fallback: 268435456,
-    min: 1048576,
-    max: 1073741824,
-    group: 'Topics',
-    doc: 'segment.bytes of every topic',
-  },
-  retention('TICKS_RETENTION_MS', 1, 'ticks'),
-  retention('BARS1S_RETENTION_MS', 7, 'bars.1s'),
-  retention('BARS1M_RETENTION_MS', 30, 'bars.1m'),
-  retention('BARS3M_RETENTION_MS', 60, 'bars.3m'),
-  retention('BARS5M_RETENTION_MS', 90, 'bars.5m'),
-  retention('BARS15M_RETENTION_MS', 180, 'bars.15m and longer'),
-  retention('DLQ_RETENTION_MS', 30, 'dlq'),
-  retention('ORDERS_RETENTION_MS', 7, 'orders'),
-  retention('FILLS_RETENTION_MS', 30, 'fills'),
+  ...TOPIC_KNOBS,
 
   {
     name: 'METRICS_PORT',

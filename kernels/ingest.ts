@@ -2,6 +2,7 @@
 // and routes staged records to the output of each shard, from where the engine publishes them to the rings.
 import { LAYOUT_HASH, TICK_SIZE } from "../schemas/layout.gen";
 import { decodeJsonTick, placePowers } from "./lib/json-tick";
+import { ENTRY_BYTES } from "./lib/record-batch";
 import { REFERENCES_MAX, REFERENCE_BYTES, expandPacked, placeReferences } from "./lib/packed-tick";
 import { PARTITION_BYTES, REFUSAL_BYTES, placeOutputs, placeRoute, setMaxEvent, setRules, setWatermark } from "./lib/route";
 import { SYMBOL_BYTES, hashSlotsFor, internName, placeSymbols } from "./lib/symbol-table";
@@ -28,6 +29,11 @@ const BASE: usize = 1024;
 const SLACK_BYTES: usize = 64;
 const POWERS_BYTES: usize = 256;
 const NAME_BYTES: usize = 64;
+// A longer message is no tick.
+const MESSAGE_BYTES_MAX: i32 = 65536;
+// In the entry of a listed record.
+const AT_VALUE: usize = 16;
+const AT_VALUE_LENGTH: usize = 20;
 
 let next: usize = 0;
 let stagingAt: usize = 0;
@@ -150,7 +156,23 @@ export function decodeJson(from: i32, end: i32, staged: i32): i32 {
   return end;
 }
 
-/** Expands `count` packed records that lie `offset` bytes into the messages to staged records from `staged` on. */
-export function expand(offset: i32, count: i32, staged: i32): i32 {
-  return expandPacked(messagesAt + <usize>offset, count, stagingAt + <usize>staged * TICK_SIZE);
+/**
+ * Decodes the JSON values of listed records `[from, end)` (kernels/lib/record-batch.ts), whose entries begin at `entries`, where they lie:
+ * to staged records from `staged` on, one each. Returns `end`, or the index of the first that JavaScript must look at.
+ */
+export function decodeListed(entries: usize, from: i32, end: i32, staged: i32): i32 {
+  let record = stagingAt + <usize>staged * TICK_SIZE;
+  for (let index = from; index < end; index += 1) {
+    const entry = entries + <usize>index * ENTRY_BYTES;
+    const length = load<i32>(entry, AT_VALUE_LENGTH);
+    if (length < 0 || length > MESSAGE_BYTES_MAX) return index;
+    if (!decodeJsonTick(<usize>load<u32>(entry, AT_VALUE), length, record)) return index;
+    record += TICK_SIZE;
+  }
+  return end;
+}
+
+/** Expands `count` packed records that lie at `at` to staged records from `staged` on. */
+export function expandAt(at: usize, count: i32, staged: i32): i32 {
+  return expandPacked(at, count, stagingAt + <usize>staged * TICK_SIZE);
 }

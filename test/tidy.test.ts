@@ -12,7 +12,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['schemas', 'config'],
   ['engine/core'],
   ['engine/memory', 'engine/market'],
-  ['engine/kernel', 'engine/indicators', 'engine/portfolio'],
+  ['engine/kernel', 'engine/kafka-direct', 'engine/indicators', 'engine/portfolio'],
   ['engine/strategies', 'engine/risk', 'engine/oms'],
   ['engine/execution', 'engine/ingest', 'engine/sinks', 'engine/gateway'],
   ['engine/backtest', 'engine/monitor'],

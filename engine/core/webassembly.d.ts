@@ -5,7 +5,10 @@ declare namespace WebAssembly {
 
   class Memory {
     constructor(descriptor: { initial: number; maximum: number; shared: true });
+    /** As large as the memory is now: a larger one is another object over the same bytes. */
     readonly buffer: SharedArrayBuffer;
+    /** Adds pages of 64 KiB at the end; returns how many there were. */
+    grow(pages: number): number;
   }
 
   class Module {

@@ -14,14 +14,16 @@ const ASSIGN_TIMEOUT_MS = 45_000;
 /** The context comes by function, since the consumer in it is made with what this returns. */
 export function createRebalance(context: () => ReaderContext): ConsumerCallbacks['onRebalance'] {
   return (error, list) => {
-    const { state, consumer } = context();
+    const { state, consumer, options } = context();
     if (state.isStopped) {
       answerLeaving(consumer);
       return;
     }
     if (error.code !== RDKAFKA_ERROR.assignPartitions) {
-      if (state.isReading) state.isRevoked = true;
-      else {
+      if (state.isReading) {
+        state.isRevoked = true;
+        options.fetcher?.hold();
+      } else {
         state.assigned = undefined;
         consumer.unassign();
       }
@@ -73,7 +75,10 @@ function isOutOfDate(read: ReadUnderWay | undefined, { generation }: ReaderState
   return read !== undefined && read.generation !== generation;
 }
 
-/** Reads the assigned partitions from the given offsets; those without one begin at the group's committed offset, else at the earliest. */
+/**
+ * Reads the assigned partitions from the given offsets; those without one begin at the group's committed offset, else at the earliest. A
+ * fetcher wants all of them given.
+ */
 export function beginReading({ options, state, consumer }: ReaderContext, offsets: SourcePosition['offsets']): void {
   assert(!state.isReading && !isOutOfDate(state.read, state), 'reading begins once the reading before it has ended');
   const list = (state.assigned ?? []).map((partition): TopicPartition => {
@@ -82,17 +87,22 @@ export function beginReading({ options, state, consumer }: ReaderContext, offset
   });
   state.readOffsets.clear();
   state.ends.clear();
-  state.isPaused = false;
+  state.isPaused = options.fetcher !== undefined;
   state.isReading = true;
   consumer.assign(list);
+  if (options.fetcher === undefined) return;
+  // The member keeps its assignment, commits and heartbeats; what librdkafka has fetched until it takes note is thrown away.
+  consumer.pause(list);
+  options.fetcher.begin(new Map([...offsets].map(([partition, offset]) => [partition, Number(offset)])));
 }
 
 /**
  * Ends reading. What was read ahead is forgotten. Partitions that the group wants back are given back; others stay assigned, and can be
  * read again from other offsets.
  */
-export function endReading({ state, queue, consumer }: ReaderContext): void {
+export function endReading({ options, state, queue, consumer }: ReaderContext): void {
   const wasReading = state.isReading;
+  options.fetcher?.end();
   queue.clear();
   state.generation += 1;
   state.isReading = false;

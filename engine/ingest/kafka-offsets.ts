@@ -32,6 +32,33 @@ export async function highOffsets(consumer: Consumer, topic: string, partitions:
   return ends;
 }
 
+/**
+ * Where partitions are begun that nobody says it of: at the group's committed offset where the topic holds it, else at the earliest.
+ * @throws EngineError KAFKA_UNREACHABLE (retryable)
+ */
+export async function groupOffsets(consumer: Consumer, topic: string, partitions: readonly number[]): Promise<Map<number, bigint>> {
+  if (partitions.length === 0) return new Map();
+  const committed = await committedOffsets(consumer, topic, partitions);
+  const offsets = new Map<number, bigint>();
+  for (const partition of partitions) {
+    const { lowOffset, highOffset } = await queryOffsets(consumer, topic, partition);
+    const offset = committed.get(partition);
+    offsets.set(partition, BigInt(offset !== undefined && offset >= lowOffset && offset <= highOffset ? offset : lowOffset));
+  }
+  return offsets;
+}
+
+function committedOffsets(consumer: Consumer, topic: string, partitions: readonly number[]): Promise<Map<number, number | undefined>> {
+  const list = partitions.map((partition) => ({ topic, partition }));
+  return new Promise((resolve, reject) => {
+    consumer.committed(list, QUERY_TIMEOUT_MS, (error, offsets) => {
+      const text = `topic ${topic}: no committed offsets in ${QUERY_TIMEOUT_MS} ms`;
+      if (error) reject(new EngineError('KAFKA_UNREACHABLE', `${text}: ${error.message}`, { cause: error, retryable: true }));
+      else resolve(new Map(offsets.map(({ partition, offset }) => [partition, offset])));
+    });
+  });
+}
+
 function queryOffsets(consumer: Consumer, topic: string, partition: number): Promise<WatermarkOffsets> {
   return new Promise((resolve, reject) => {
     consumer.queryWatermarkOffsets(topic, partition, QUERY_TIMEOUT_MS, (error, offsets) => {

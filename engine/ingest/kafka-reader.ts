@@ -3,11 +3,12 @@
  * waits in a thread of the pool and never on main.
  */
 import { messageOf } from '../core/errors.ts';
+import type { Fetcher } from '../kafka-direct/fetcher.ts';
 import { clientTrouble, connectClient, disconnectConsumer, topicMetadata } from '../sinks/kafka/client.ts';
 import type { Message, RdkafkaError } from '../sinks/kafka/rdkafka.ts';
 import { beginReading, createRebalance, endReading, staleReadEnds, waitForAssignment } from './kafka-group.ts';
 import { leave } from './kafka-leave.ts';
-import { checkOffsets, highOffsets } from './kafka-offsets.ts';
+import { checkOffsets, groupOffsets, highOffsets } from './kafka-offsets.ts';
 import { createMessageQueue, type MessageQueue } from './kafka-queue.ts';
 import { createRescue } from './kafka-rescue.ts';
 import {
@@ -102,6 +103,7 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
   });
   const pump = (): void => {
     member.pump();
+    options.fetcher?.pump();
     rescue();
   };
 
@@ -126,6 +128,10 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
       // A session that builds open buckets again reads twice.
       if (state.isReading) endReading(context);
       await staleReadEnds(context);
+      if (options.fetcher) {
+        const others = (before ?? []).filter((partition) => !assigned.has(partition));
+        for (const [partition, offset] of await groupOffsets(consumer, topic, others)) assigned.set(partition, offset);
+      }
       // Nobody reads yet, so what the group took back meanwhile is given back already, and what it gives out next is another session's.
       if (before === undefined || member.context.state.assigned !== before) {
         throw assignmentChanged(options, before, member.context.state.assigned);
@@ -145,7 +151,9 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
     },
     isAtEnd(partition, nextOffset) {
       const { state } = member.context;
-      if (state.trouble !== '' || state.isPaused || state.isRevoked || !state.isReading || queue.countOf(partition) > 0) return false;
+      if (state.trouble !== '' || state.isRevoked || !state.isReading) return false;
+      if (options.fetcher) return options.fetcher.isAtEnd(partition, nextOffset);
+      if (state.isPaused || queue.countOf(partition) > 0) return false;
       const end = state.ends.get(partition);
       return end !== undefined && (nextOffset ?? end) === end;
     },
@@ -160,7 +168,7 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
       const { state } = member.context;
       const { failure } = state;
       state.failure = undefined;
-      return failure;
+      return failure ?? options.fetcher?.takeFailure();
     },
     end() {
       endReading(member.context);
@@ -170,7 +178,7 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
       const { context } = member;
       context.state.isStopped = true;
       endReading(context);
-      await leave(context);
+      await Promise.all([leave(context), options.fetcher?.close()]);
     },
   };
 }
@@ -204,9 +212,15 @@ function begin({ context, pump }: Member): void {
   pump();
 }
 
-function healthOf({ state }: ReaderContext): ReaderHealth {
-  const trouble = state.trouble === '' && state.assigned === undefined ? 'waiting for the group to give out partitions' : state.trouble;
+function healthOf({ state, options }: ReaderContext): ReaderHealth {
+  const waiting = state.assigned === undefined ? 'waiting for the group to give out partitions' : '';
+  const trouble = state.trouble || waiting || fetchTrouble(state.isReading ? options.fetcher : undefined);
   return { isUp: trouble === '', detail: trouble === '' ? `reading ${state.assigned?.length ?? 0} partitions` : trouble };
+}
+
+function fetchTrouble(fetcher: Fetcher | undefined): string {
+  if (!fetcher) return '';
+  return [...fetcher.stopped.values()].join('; ') || fetcher.trouble;
 }
 
 function createContext(options: ReaderOptions, queue: MessageQueue): ReaderContext {
@@ -282,6 +296,7 @@ function createPump(context: ReaderContext): () => void {
   };
 
   const onMessages = (messages: readonly Message[]): void => {
+    if (options.fetcher) return;
     for (const message of messages) {
       const expected = state.readOffsets.get(message.partition);
       if (expected !== undefined && message.offset < expected) {
@@ -323,6 +338,7 @@ function createPump(context: ReaderContext): () => void {
 
 /** Returns whether nothing may be read now. A queue that stays full pauses the partitions; reads then only answer the group. */
 function createBackPressure({ options, state, queue, consumer }: ReaderContext): () => boolean {
+  if (options.fetcher) return () => false;
   const toPartitions = () => (state.assigned ?? []).map((partition) => ({ topic: options.topic, partition }));
   let fullSinceMs: number | undefined;
   return () => {

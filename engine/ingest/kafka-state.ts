@@ -1,6 +1,7 @@
 /** What the parts of the Kafka reader share, how its consumer is set up, and the failures that end it. */
 import type { Clock, Pause } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
+import type { Fetcher } from '../kafka-direct/fetcher.ts';
 import type { Consumer, Message, Rdkafka, RdkafkaError, RdkafkaSettings, TopicPartition } from '../sinks/kafka/rdkafka.ts';
 import type { MessageQueue } from './kafka-queue.ts';
 
@@ -19,6 +20,8 @@ export interface ReaderOptions {
   readonly clock: Clock;
   /** By default the timers of the thread. */
   readonly pause?: Pause;
+  /** Fetches what is assigned, in the place of librdkafka, which then is the member of the group and nothing else. */
+  readonly fetcher?: Fetcher;
 }
 
 export interface ReaderState {

@@ -35,7 +35,8 @@ export interface IngestExports extends WebAssembly.Exports {
   acceptedBars(): bigint;
   decodeJson(from: number, end: number, staged: number): number;
   setReferenceCount(count: number): void;
-  expand(offset: number, count: number, staged: number): number;
+  decodeListed(entries: number, from: number, end: number, staged: number): number;
+  expandAt(at: number, count: number, staged: number): number;
 }
 
 export interface KernelShape {
@@ -49,6 +50,7 @@ export interface KernelShape {
 /** The kernel with views of its memory. Indices are those of the typed array that the name says. */
 export interface IngestKernel {
   readonly exports: IngestExports;
+  readonly memory: WebAssembly.Memory;
   readonly i32: Int32Array;
   readonly i64: BigInt64Array;
   readonly f64: Float64Array;
@@ -78,6 +80,7 @@ export function createIngestKernel(shape: KernelShape): IngestKernel {
   exports.configure(shape.shardCount, STAGING_CAPACITY, BigInt(shape.latenessNs), shape.amendNs);
   return {
     exports,
+    memory,
     i32: new Int32Array(memory.buffer),
     i64: new BigInt64Array(memory.buffer),
     f64: new Float64Array(memory.buffer),

@@ -6,7 +6,7 @@ import { PACKED_HEADER_BYTES, PACKED_RECORD_BYTES, type PackedSymbol, readPacked
 import { type IngestKernel, MESSAGE_AREA_BYTES, STAGING_CAPACITY, TICK_WORDS } from './port-kernel.ts';
 import type { Registry } from './port-registry.ts';
 import type { Router } from './port-router.ts';
-import type { MessageBatch } from './source.ts';
+import type { MessageBatch, RecordRun } from './source.ts';
 
 /** JSON ticks of symbols that nothing is known of: as the contract's producers send them. */
 const JSON_PRICE_DECIMALS = 2;
@@ -20,9 +20,17 @@ export interface MessagePort {
   room(): number;
 }
 
+/** Messages of one batch or run, wherever they lie. */
+interface Messages extends Omit<MessageBatch, 'values'> {
+  /** One of them, as it lies. */
+  readonly view: (index: number) => Uint8Array;
+  /** Address of the entry of the first, where they lie in the kernel's memory; 0: elsewhere. */
+  readonly entriesAt: number;
+}
+
 /** Where the staged records came from, and how far the batch has got. */
 interface Progress {
-  readonly batch: MessageBatch;
+  readonly batch: Messages;
   /** Message and record (-1 in JSON) of each staged record. */
   readonly messageOf: Int32Array;
   readonly recordOf: Int32Array;
@@ -30,23 +38,36 @@ interface Progress {
   staged: number;
 }
 
-/** Returns `commitMessages` of the ingest port. */
-export function createMessageReader(port: MessagePort): (batch: MessageBatch) => number {
+export interface MessageReader {
+  /** `commitMessages` of the ingest port. */
+  commit(batch: MessageBatch): number;
+  /** `records.commit` of the ingest port. */
+  commitRecords(run: RecordRun): number;
+}
+
+const NOTHING = new Uint8Array();
+
+export function createMessageReader(port: MessagePort): MessageReader {
   const messageOf = new Int32Array(STAGING_CAPACITY);
   const recordOf = new Int32Array(STAGING_CAPACITY);
   const packed = createPackedStager(port);
-  return (batch) => {
+  const commit = (batch: Messages): number => {
     const progress: Progress = { batch, messageOf, recordOf, consumed: 0, staged: 0 };
     while (progress.consumed < batch.count) {
       const room = port.room();
       const before = progress.consumed;
       progress.staged = 0;
-      if (batch.encoding === 'json') stageJson(port, progress, room);
-      else packed(progress, room);
+      if (batch.encoding === 'packed') packed(progress, room);
+      else if (batch.entriesAt === 0) stageJson(port, progress, room);
+      else stageListed(port, progress, room);
       if (progress.staged > 0) routeAndReport(port, progress);
       if (progress.consumed === before) break;
     }
     return progress.consumed;
+  };
+  return {
+    commit: ({ values, ...batch }) => commit({ ...batch, entriesAt: 0, view: (index) => values[index] ?? NOTHING }),
+    commitRecords: commit,
   };
 }
 
@@ -75,19 +96,33 @@ function stageJson(port: MessagePort, progress: Progress, room: number): void {
   progress.consumed = first + count;
 }
 
+/** Stages JSON where it lies. */
+function stageListed(port: MessagePort, progress: Progress, room: number): void {
+  const { entriesAt, count } = progress.batch;
+  const end = Math.min(count, progress.consumed + room);
+  while (progress.consumed < end) {
+    const stop = port.kernel.exports.decodeListed(entriesAt, progress.consumed, end, progress.staged);
+    for (; progress.consumed < stop; progress.consumed += 1) noteStaged(progress, progress.consumed, -1);
+    if (progress.consumed < end) {
+      stageDoubtful(port, progress, progress.consumed);
+      progress.consumed += 1;
+    }
+  }
+}
+
 /** Copies messages from `first` on to the kernel's memory: at most `limit`, and as many as fit. Returns how many. */
-function copyMessages(kernel: IngestKernel, batch: MessageBatch, first: number, limit: number): number {
+function copyMessages(kernel: IngestKernel, batch: Messages, first: number, limit: number): number {
   const { i32, u8, messagesU8, messageIndexI32 } = kernel;
   const countMax = Math.min(limit, batch.count - first);
   let offset = 0;
   let count = 0;
   while (count < countMax) {
-    const message = batch.values[first + count];
+    const message = batch.view(first + count);
     // A message that is too long is left empty, so that the kernel leaves it to JavaScript, which refuses it.
-    const length = message && message.length <= MESSAGE_BYTES_MAX ? message.length : 0;
+    const length = message.length <= MESSAGE_BYTES_MAX ? message.length : 0;
     if (offset + length > MESSAGE_AREA_BYTES) break;
     i32[messageIndexI32 + count] = offset;
-    if (message && length > 0) u8.set(message, messagesU8 + offset);
+    if (length > 0) u8.set(message, messagesU8 + offset);
     offset += length;
     count += 1;
   }
@@ -98,7 +133,7 @@ function copyMessages(kernel: IngestKernel, batch: MessageBatch, first: number, 
 /** A message that the kernel left to JavaScript: an unknown symbol, an unusual form, or a fault. */
 function stageDoubtful(port: MessagePort, progress: Progress, messageIndex: number): void {
   const { batch } = progress;
-  const { tick, refusal } = decodeJsonTick(batch.values[messageIndex] ?? new Uint8Array());
+  const { tick, refusal } = decodeJsonTick(batch.view(messageIndex).slice());
   const symbolIndex = tick
     ? port.registry.register({
         symbol: tick.symbol,
@@ -144,7 +179,8 @@ function createPackedStager(port: MessagePort): (progress: Progress, room: numbe
   const prepare = (message: Uint8Array, partition: number): number => {
     if (partition === tablePartition && hasTable(message, table)) return tableRecordsOffset;
     tablePartition = -1;
-    const header = readPackedHeader(message);
+    // A copy, since what reads names does not read shared memory.
+    const header = readPackedHeader(message.slice());
     if (!header) return 0;
     let areAllKnown = true;
     for (const [position, symbol] of header.symbols.entries()) {
@@ -162,7 +198,7 @@ function createPackedStager(port: MessagePort): (progress: Progress, room: numbe
   return (progress, room) => {
     const { batch } = progress;
     while (progress.consumed < batch.count) {
-      const message = batch.values[progress.consumed] ?? new Uint8Array();
+      const message = batch.view(progress.consumed);
       const recordsOffset = message.length <= MESSAGE_BYTES_MAX ? prepare(message, batch.partition) : 0;
       const count = recordsOffset === 0 ? 0 : (message.length - recordsOffset) / PACKED_RECORD_BYTES;
       if (progress.staged + count > room) return;
@@ -170,8 +206,9 @@ function createPackedStager(port: MessagePort): (progress: Progress, room: numbe
         port.router.refuse(REFUSAL.malformed, 1);
         batch.onRejected(progress.consumed, -1, REFUSAL.malformed);
       } else {
-        kernel.u8.set(message, kernel.messagesU8);
-        stagePacked(port, progress, recordsOffset, count);
+        const isInPlace = batch.entriesAt !== 0;
+        if (!isInPlace) kernel.u8.set(message, kernel.messagesU8);
+        stagePacked(port, progress, (isInPlace ? message.byteOffset : kernel.messagesU8) + recordsOffset, count);
       }
       progress.consumed += 1;
     }
@@ -204,11 +241,11 @@ function setReference(port: MessagePort, position: number, symbol: PackedSymbol,
   return index;
 }
 
-/** Stages the records of the message in the kernel's message area; those that cannot be expanded are refused at once. */
-function stagePacked(port: MessagePort, progress: Progress, recordsOffset: number, count: number): void {
+/** Stages packed records at an address of the kernel's memory; those that cannot be expanded are refused at once. */
+function stagePacked(port: MessagePort, progress: Progress, recordsAt: number, count: number): void {
   const { kernel } = port;
   const first = progress.staged;
-  const expanded = kernel.exports.expand(recordsOffset, count, first);
+  const expanded = kernel.exports.expandAt(recordsAt, count, first);
   if (expanded === count) {
     for (let record = 0; record < count; record += 1) noteStaged(progress, progress.consumed, record);
     return;

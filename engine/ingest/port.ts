@@ -74,7 +74,7 @@ export function createIngest(options: IngestOptions): Ingest {
     onArrival: watermarks.noteArrival,
   });
   const room = (): number => Math.max(0, Math.min(STAGING_CAPACITY, Math.floor(ringRoom(outboxes) / 2)));
-  const readMessages = createMessageReader({ kernel, registry, router, room });
+  const messages = createMessageReader({ kernel, registry, router, room });
 
   const enter = (partition: number): void => {
     assertPartition(partition, partitionCapacity);
@@ -102,7 +102,14 @@ export function createIngest(options: IngestOptions): Ingest {
     commitMessages(batch) {
       enter(batch.partition);
       assert(batch.count <= batch.values.length, `${batch.count} messages, ${batch.values.length} values`);
-      return readMessages(batch);
+      return messages.commit(batch);
+    },
+    records: {
+      memory: kernel.memory,
+      commit(run) {
+        enter(run.partition);
+        return messages.commitRecords(run);
+      },
     },
     publishBarrier: (epoch, flags) => publishBarrier(outboxes, epoch, flags),
     restoreSymbol(spec) {

@@ -61,6 +61,23 @@ export interface IngestPort {
    * `encoding` is that of all of them. `messages consumed` is returned: fewer than `count` when there was no room for the next.
    */
   commitMessages(batch: MessageBatch): number;
+  /** The same for records that lie in memory of the port's already; undefined where messages are always copied. */
+  readonly records?: RecordPort;
+}
+
+/** Records listed where they lie (kernels/lib/record-batch.ts). */
+export interface RecordPort {
+  /** Where they have to lie. It may be grown at its end. */
+  readonly memory: WebAssembly.Memory;
+  /** Decodes and commits the values of a run; returns how many were consumed. */
+  commit(run: RecordRun): number;
+}
+
+export interface RecordRun extends Omit<MessageBatch, 'values'> {
+  /** Address of the first one's entry. */
+  readonly entriesAt: number;
+  /** The value of one as it lies; empty when it is null. */
+  readonly view: (index: number) => Uint8Array;
 }
 
 export interface MessageBatch {

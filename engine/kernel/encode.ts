@@ -6,9 +6,9 @@
  * Kafka clients cannot take, so each result is copied once into an ordinary buffer that the encoder owns and reuses.
  */
 import { BAR_SIZE, BAR_SYMBOL_INDEX_I32 } from '../../schemas/layout.gen.ts';
-import { tradeCountType } from '../../schemas/tables.ts';
-import { assert, EngineError } from '../core/errors.ts';
-import { SYMBOL_NAME_BYTES_MAX, type SymbolDictionary } from '../market/instruments.ts';
+import { assert } from '../core/errors.ts';
+import type { SymbolDictionary } from '../market/instruments.ts';
+import { ESCAPED_STRIDE, NAME_STRIDE, openPayloadTables, type PayloadKernel, TABLES_BYTES } from './encode-tables.ts';
 import { createMemory, loadKernel } from './host.ts';
 
 /** Bars that the input area holds. */
@@ -44,39 +44,13 @@ export interface BarEncoder {
   json(count: number): EncodedPayloads;
 }
 
-type Constant = 'FRAGMENTS' | 'FRAGMENT_BYTES' | 'FRAMES' | 'FRAME_BYTES' | 'FRAME_TEXT' | 'FRAME_COUNT' | 'POWERS' | 'POWERS_FIRST';
-type NameConstant = 'POWERS_LAST' | 'NAME_BYTES' | 'NAME_ESCAPED_LENGTH' | 'NAME_LENGTH' | 'ESCAPED_BYTES';
-type AreaConstant = 'ROW_BYTES_MAX' | 'PAYLOAD_BYTES_MAX' | 'SLACK_BYTES';
-
-type EncodeKernel = { readonly [K in Constant | NameConstant | AreaConstant]: { readonly value: number } } & {
-  configure(tables: number, names: number, escaped: number, symbolCapacity: number): void;
+type EncodeKernel = PayloadKernel & { readonly [K in 'ROW_BYTES_MAX' | 'PAYLOAD_BYTES_MAX']: { readonly value: number } } & {
   selectRows(timeframeIndex: number, run: number): void;
   copyTrades(input: number, output: number, count: number): number;
   copyQuotes(input: number, output: number, count: number): number;
   payloads(input: number, output: number, count: number, ends: number): number;
 };
 
-/** In the order of the kernel's TEXT_ constants. */
-const FRAGMENTS = [
-  '{"symbol":"',
-  ',"o":',
-  ',"h":',
-  ',"l":',
-  ',"c":',
-  ',"vol":',
-  ',"n_trades":',
-  ',"rev":',
-  ',"late":',
-  ',"vwap":',
-  ',"first_ns":"',
-  '","last_ns":"',
-  '"}',
-] as const;
-
-/** Upper bound of the kernel's fixed tables, its power table included. */
-const TABLES_BYTES = 16384;
-const NAME_STRIDE = 64;
-const ESCAPED_STRIDE = 256;
 const ROW_STRIDE = 768;
 
 interface Areas {
@@ -105,15 +79,6 @@ function mapAreas(symbolCapacity: number): Areas {
   return { tables, names, escaped, input, output, ends, sizeBytes: next };
 }
 
-/** The kernel's own idea of its tables must fit what was set aside for them. */
-function assertFits(kernel: EncodeKernel): void {
-  const powers = kernel.POWERS_LAST.value - kernel.POWERS_FIRST.value + 1;
-  assert(kernel.POWERS.value + powers * 16 <= TABLES_BYTES, 'encode tables fit');
-  assert(kernel.NAME_BYTES.value === NAME_STRIDE && kernel.ESCAPED_BYTES.value === ESCAPED_STRIDE, 'encode name entries agree');
-  assert(kernel.ROW_BYTES_MAX.value <= ROW_STRIDE && kernel.PAYLOAD_BYTES_MAX.value <= ROW_STRIDE, 'encode output fits');
-  assert(kernel.SLACK_BYTES.value <= NAME_STRIDE, 'encode slack fits');
-}
-
 /**
  * An encoder for the symbols of a dictionary; a symbol's name is taken from it when its index is first met. `timeframeNames` in
  * the order of TIMEFRAMES, at most 12.
@@ -122,8 +87,9 @@ export function createBarEncoder(symbols: SymbolDictionary, timeframeNames: read
   const areas = mapAreas(symbols.capacity);
   const memory = createMemory(areas.sizeBytes);
   const kernel = loadKernel<EncodeKernel>('encode', memory);
-  assertFits(kernel);
-  const view = new DataView(memory.buffer);
+  assert(kernel.ROW_BYTES_MAX.value <= ROW_STRIDE && kernel.PAYLOAD_BYTES_MAX.value <= ROW_STRIDE, 'encode output fits');
+  assert(kernel.SLACK_BYTES.value <= NAME_STRIDE, 'encode slack fits');
+  const tables = openPayloadTables(kernel, memory, areas, { symbols, timeframeNames });
   const bytes = new Uint8Array(memory.buffer);
   const i32 = new Int32Array(memory.buffer);
   const ends = new Uint32Array(memory.buffer, areas.ends, INPUT_CAPACITY);
@@ -131,19 +97,13 @@ export function createBarEncoder(symbols: SymbolDictionary, timeframeNames: read
   const endsOut = new Uint32Array(INPUT_CAPACITY);
   let out = Buffer.allocUnsafeSlow(65536);
 
-  fillFragments(view, bytes, areas.tables, kernel);
-  fillFrames(view, bytes, areas.tables, { kernel, timeframeNames });
-  powers ??= powersOf(kernel);
-  bytes.set(powers, areas.tables + kernel.POWERS.value);
-  kernel.configure(areas.tables, areas.names, areas.escaped, symbols.capacity);
-
   /** Calls the kernel until it has met no symbol without a name; each round fills one in. */
   const encode = (count: number, call: () => number): Uint8Array => {
     assert(count >= 0 && count <= INPUT_CAPACITY, `${count} bars to encode, at most ${INPUT_CAPACITY}`);
     let length = call();
     while (length < 0) {
       const symbolIndex = i32[inputI32Index + (-1 - length) * BAR_WORDS + BAR_SYMBOL_INDEX_I32]!;
-      fillName(view, bytes, { symbols, symbolIndex, areas, kernel });
+      tables.addName(symbolIndex);
       length = call();
     }
     if (out.length < length) out = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(length)));
@@ -168,76 +128,4 @@ export function createBarEncoder(symbols: SymbolDictionary, timeframeNames: read
       return { bytes: payloads, ends: endsOut.subarray(0, count) };
     },
   };
-}
-
-function fillFragments(view: DataView, bytes: Uint8Array, tables: number, kernel: EncodeKernel): void {
-  for (const [index, text] of FRAGMENTS.entries()) {
-    const at = tables + kernel.FRAGMENTS.value + index * kernel.FRAGMENT_BYTES.value;
-    bytes.set(Buffer.from(text), at);
-    view.setInt32(at + 24, text.length, true);
-  }
-}
-
-interface Frames {
-  readonly kernel: EncodeKernel;
-  readonly timeframeNames: readonly string[];
-}
-
-function fillFrames(view: DataView, bytes: Uint8Array, tables: number, { kernel, timeframeNames }: Frames): void {
-  const limit = kernel.FRAME_COUNT.value;
-  assert(timeframeNames.length <= limit, `${timeframeNames.length} timeframes, at most ${limit}`);
-  for (const [index, name] of timeframeNames.entries()) {
-    const text = Buffer.from(`","tf":${JSON.stringify(name)},"ts":`);
-    assert(text.length <= 32, `timeframe '${name}' is short`);
-    const at = tables + kernel.FRAMES.value + index * kernel.FRAME_BYTES.value;
-    view.setInt32(at, tradeCountType(name) === 'integer' ? 4 : 8, true);
-    view.setInt32(at + 4, text.length, true);
-    bytes.set(text, at + kernel.FRAME_TEXT.value);
-  }
-}
-
-/** Of every encoder: they take longer to work out than everything else that one needs. */
-let powers: Uint8Array | undefined;
-
-/** Powers of ten, each scaled to 128 bits with its highest bit set, rounded up; low half first. */
-function powersOf(kernel: EncodeKernel): Uint8Array {
-  const first = kernel.POWERS_FIRST.value;
-  const last = kernel.POWERS_LAST.value;
-  const view = new DataView(new ArrayBuffer((last - first + 1) * 16));
-  for (let exponent = first, at = 0; exponent <= last; exponent += 1, at += 16) {
-    // 10^n / 2^shift, as the quotient of two whole numbers.
-    const shift = BigInt(((exponent * 1741647) >> 19) - 127);
-    const dividend = (exponent > 0 ? 10n ** BigInt(exponent) : 1n) << (shift < 0n ? -shift : 0n);
-    const divisor = (exponent < 0 ? 10n ** BigInt(-exponent) : 1n) << (shift > 0n ? shift : 0n);
-    const scaled = (dividend + divisor - 1n) / divisor;
-    view.setBigUint64(at, scaled & 0xffffffffffffffffn, true);
-    view.setBigUint64(at + 8, scaled >> 64n, true);
-  }
-  return new Uint8Array(view.buffer);
-}
-
-interface NameRequest {
-  readonly symbols: SymbolDictionary;
-  readonly symbolIndex: number;
-  readonly areas: Areas;
-  readonly kernel: EncodeKernel;
-}
-
-function fillName(view: DataView, bytes: Uint8Array, { symbols, symbolIndex, areas, kernel }: NameRequest): void {
-  const entry = symbolIndex >= 0 && symbolIndex < symbols.capacity ? symbols.read(symbolIndex) : undefined;
-  if (!entry) {
-    const range = `0 to ${symbols.capacity - 1}`;
-    throw new EngineError('SYMBOL_UNREGISTERED', `bar of symbol index ${symbolIndex}: the dictionary (${range}) has no such entry`);
-  }
-  const name = Buffer.from(entry.name);
-  if (name.length > SYMBOL_NAME_BYTES_MAX) {
-    throw new EngineError('SYMBOL_NAME', `symbol '${entry.name}': ${name.length} bytes, at most ${SYMBOL_NAME_BYTES_MAX}`);
-  }
-  const escaped = Buffer.from(JSON.stringify(entry.name).slice(1, -1));
-  const at = areas.names + symbolIndex * NAME_STRIDE;
-  bytes.set(escaped, areas.escaped + symbolIndex * ESCAPED_STRIDE);
-  view.setInt32(at, name.length, false);
-  bytes.set(name, at + 4);
-  view.setInt32(at + kernel.NAME_ESCAPED_LENGTH.value, escaped.length, true);
-  view.setInt32(at + kernel.NAME_LENGTH.value, name.length, true);
 }

@@ -1,8 +1,10 @@
 /** The ticks topic, or the one that a stage reads, by consumer group: each partition that the group gives out is a lane. */
 import { SYSTEM_PAUSE } from '../core/clock.ts';
 import type { HealthPart } from '../gateway/http.ts';
-import { createKafkaSource, type KafkaFeed } from '../ingest/kafka.ts';
+import type { KafkaFeed } from '../ingest/kafka.ts';
+import { createDirectLane, createLaneSource, type DirectLane } from '../ingest/kafka-lane.ts';
 import { createKafkaReader } from '../ingest/kafka-reader.ts';
+import { laneText } from './servers.ts';
 import { type HostParts, requireKafka, type SourceHost } from './source-host.ts';
 import { stageOf, stageTitle } from './stage.ts';
 
@@ -24,6 +26,7 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
   const stage = stageOf(config);
   const { topic, group, source: name } = stage;
   const kafka = requireKafka(parts, stage.name === 'all' ? 'SOURCE kafka' : `STAGES ${stage.name}`);
+  const lane = kafka.fetchLane?.name === 'direct' ? createDirectLane({ brokers: kafka.brokers, topic, clock }) : undefined;
   const reader = createKafkaReader({
     library: kafka.library,
     brokers: kafka.brokers,
@@ -33,6 +36,7 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
     sessionMs: config.KAFKA_SESSION_MS,
     clock,
     pause: parts.pause ?? SYSTEM_PAUSE,
+    ...(lane ? { fetcher: lane.fetcher } : {}),
   });
   let letterCount = 0;
   let isUp = false;
@@ -49,7 +53,7 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
     name,
     isLive: true,
     isLaned: true,
-    title: stage.name === 'all' ? `Kafka topic ${topic}, group ${group}` : `${stageTitle(stage, config.TOPIC_PREFIX)}, group ${group}`,
+    title: `${stage.name === 'all' ? `Kafka topic ${topic}` : stageTitle(stage, config.TOPIC_PREFIX)}, group ${group}${kafka.fetchLane ? `, by ${laneText(kafka.fetchLane)}` : ''}`,
     crashLoss: '',
     isJoined: () => reader.assigned !== undefined,
     start: () => reader.join(),
@@ -60,18 +64,21 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
       return reader.assigned ?? [];
     },
     open: (letters, lanes) =>
-      createKafkaSource({
-        name,
-        reader,
-        clock,
-        partitions: lanes,
-        ...(feed ? { feed } : {}),
-        onRejected(rejected) {
-          letterCount += 1;
-          letters.add(rejected);
+      createLaneSource(
+        {
+          name,
+          reader,
+          clock,
+          partitions: lanes,
+          ...(feed ? { feed } : {}),
+          onRejected(rejected) {
+            letterCount += 1;
+            letters.add(rejected);
+          },
         },
-      }),
-    openUntil: (until, lanes) => createKafkaSource({ name, reader, clock, partitions: lanes, until, onRejected: () => undefined }),
+        lane,
+      ),
+    openUntil: (until, lanes) => createLaneSource({ name, reader, clock, partitions: lanes, until, onRejected: () => undefined }, lane),
     endSession: () => reader.end(),
     health: () => [health()],
     feed: () => undefined,
@@ -80,7 +87,18 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
     notes: () => [
       ...(letterCount > 0 ? [`${letterCount} records went to ${config.TOPIC_PREFIX}dlq`] : []),
       ...(reader.commitFailures > 0 ? [`${reader.commitFailures} times the group was not told how far it is; the database knows`] : []),
+      ...fetchNotes(lane),
     ],
     close: () => reader.close(),
   };
+}
+
+function fetchNotes(lane: DirectLane | undefined): string[] {
+  if (!lane) return [];
+  const { counts, stopped } = lane.fetcher;
+  return [
+    ...stopped.values(),
+    ...(counts.refetches > 0 ? [`${counts.refetches} batches could not be read and were fetched again`] : []),
+    ...(counts.throttles > 0 ? [`${counts.throttles} times a broker held back what it was asked for (quotas)`] : []),
+  ];
 }

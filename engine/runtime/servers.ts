@@ -1,6 +1,8 @@
 /** The servers of a run: Postgres always, Kafka where there is a client for it; embedded unless named. */
 import type { Config } from '../../config/knobs.ts';
+import { chooseFetchLane, type FetchLane } from '../ingest/kafka-lane.ts';
 import type { Timeframe } from '../market/timeframes.ts';
+import { type ChosenLane, chooseProduceLane } from '../sinks/kafka/choose-lane.ts';
 import { loadRdkafka } from '../sinks/kafka/client.ts';
 import { startEmbeddedKafka } from '../sinks/kafka/embedded.ts';
 import type { Rdkafka } from '../sinks/kafka/rdkafka.ts';
@@ -13,6 +15,10 @@ export interface KafkaServer {
   readonly library: Rdkafka;
   readonly brokers: string;
   readonly isEmbedded: boolean;
+  /** How bars are published; `librdkafka` unless given. */
+  readonly produceLane?: ChosenLane['name'];
+  /** How topics are read that the engine has partitions of; by librdkafka unless given. */
+  readonly fetchLane?: FetchLane;
 }
 
 export interface Servers {
@@ -66,17 +72,26 @@ async function openKafka(config: Config, timeframes: readonly Timeframe[], say: 
     const ensured = await ensureTopics(library, config.KAFKA_BROKER, plans);
     if (ensured.created.length > 0) say(`Kafka: created ${ensured.created.length} topics`);
     for (const { topic, partitions, planned } of ensured.differing) say(`Kafka: ${topic} has ${partitions} partitions, planned ${planned}`);
+    const lane = await chooseProduceLane({ knob: config.KAFKA_LANE, brokers: config.KAFKA_BROKER, isEmbedded: false });
+    const server = { library, brokers: config.KAFKA_BROKER, isEmbedded: false };
     return {
-      server: { library, brokers: config.KAFKA_BROKER, isEmbedded: false },
-      label: config.KAFKA_BROKER,
+      server: { ...server, produceLane: lane.name, fetchLane: await chooseFetchLane(config.KAFKA_LANE, server) },
+      label: `${config.KAFKA_BROKER}, bars by ${laneText(lane)}`,
       close: async () => undefined,
     };
   }
+  const lane = await chooseProduceLane({ knob: config.KAFKA_LANE, brokers: '', isEmbedded: true });
   const embedded = await startEmbeddedKafka(library);
   await touchTopics(library, embedded.brokers, plans);
+  const server = { library, brokers: embedded.brokers, isEmbedded: true };
   return {
-    server: { library, brokers: embedded.brokers, isEmbedded: true },
+    server: { ...server, produceLane: lane.name, fetchLane: await chooseFetchLane(config.KAFKA_LANE, server) },
     label: `${embedded.brokers} (${embedded.label})`,
     close: () => embedded.close(),
   };
+}
+
+/** A lane and why it was chosen, for people. */
+export function laneText({ name, why }: ChosenLane): string {
+  return name === 'direct' ? `the direct lane (${why})` : `librdkafka (${why})`;
 }

@@ -22,6 +22,7 @@ import { allocateSymbols, openSymbols, type SymbolDictionary } from '../market/i
 import type { Timeframe } from '../market/timeframes.ts';
 import { SHARD_HEADER_ADDRESS } from '../memory/region.ts';
 import { allocateRing } from '../memory/ring.ts';
+import { createDirectLane } from '../sinks/kafka/direct-lane.ts';
 import type { TransactionOptions } from '../sinks/kafka/marker.ts';
 import { type BarPublisher, createBarPublisher } from '../sinks/kafka/publisher.ts';
 import type { FromWriter, ToWriter, WriterStart } from '../sinks/messages.ts';
@@ -112,6 +113,9 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
           isLive: source.isLive,
           lingerMs: config.KAFKA_LINGER_MS,
           transactions: options.transactions,
+          ...(servers.kafka.produceLane === 'direct'
+            ? { lane: createDirectLane({ brokers: servers.kafka.brokers, prefix: config.TOPIC_PREFIX, symbols, timeframes, clock, pause }) }
+            : {}),
         })
       : undefined;
   await publisher?.connect();

@@ -33,14 +33,16 @@ function recompute(ticks: readonly OutgoingTick[]): Map<string, string> {
   );
 }
 
-describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER : 'kafka source', () => {
-  const workspace = createWorkspace(`t${process.pid}_kafka`);
+const why = REAL_BROKER === undefined ? ` (${NO_BROKER})` : '';
+describe.skipIf(REAL_BROKER === undefined).each(['librdkafka', 'direct'])(`kafka source, bars by lane %s${why}`, (lane) => {
+  const workspace = createWorkspace(`t${process.pid}_kafka_${lane}`);
   const prefix = uniquePrefix('engine');
   const settings = {
     SOURCE: 'kafka',
     TOPIC_PREFIX: prefix,
     KAFKA_GROUP: prefix,
-    PG_SCHEMA: `t${process.pid}_kafka`,
+    PG_SCHEMA: `t${process.pid}_kafka_${lane}`,
+    KAFKA_LANE: lane,
     WORKERS: '2',
     IDLE_MS: '3600000',
   };

@@ -2,9 +2,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { parseTimeframes } from '../../engine/market/timeframes.ts';
+import { type CallDone, rdkafkaLane, type TransactionLane } from '../../engine/sinks/kafka/lane.ts';
 import type { TransactionOptions } from '../../engine/sinks/kafka/marker.ts';
 import { type BarPublisher, createBarPublisher } from '../../engine/sinks/kafka/publisher.ts';
-import type { Done, Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
 import { recoverPublication } from '../../engine/sinks/kafka/recover.ts';
 import { fenceTransactionalId } from '../../engine/sinks/kafka/transactor.ts';
 import type { OutboxRow } from '../../engine/sinks/messages.ts';
@@ -14,6 +14,7 @@ import {
   createCommittedBars,
   createTopic,
   identityOf,
+  laneOf,
   NO_BROKER,
   openReal,
   REAL_BROKER,
@@ -28,24 +29,23 @@ const START_SEC = 1_700_000_000;
 const SYMBOLS = 10;
 const FENCE_MS = 10_000;
 
-/** The library, with commits that call `around` instead of the broker; that decides whether and when `commit` happens. */
-function withCommits(library: Rdkafka, around: (commit: (done: Done) => void, done: Done) => void): Rdkafka {
-  class GuardedProducer extends library.Producer {
-    override commitTransaction(timeoutMs: number, done: Done): void {
-      around((answer) => super.commitTransaction(timeoutMs, answer), done);
-    }
-  }
+/** A lane, with commits that call `around` instead of the broker; that decides whether and when `commit` happens. */
+function withCommits(lane: TransactionLane, around: (commit: (done: CallDone) => void, done: CallDone) => void): TransactionLane {
   return {
-    Producer: GuardedProducer,
-    KafkaConsumer: library.KafkaConsumer,
-    AdminClient: library.AdminClient,
-    librdkafkaVersion: library.librdkafkaVersion,
+    createMarkerClient: (group) => lane.createMarkerClient(group),
+    createProducer(request) {
+      const producer = lane.createProducer(request);
+      const commitTransaction = producer.commitTransaction.bind(producer);
+      producer.commitTransaction = (timeoutMs, done) => around((answer) => commitTransaction(timeoutMs, answer), done);
+      return producer;
+    },
   };
 }
 
 const died: Error & { code: number; isFatal: boolean } = Object.assign(new Error('the process died here'), { code: -150, isFatal: true });
 
-describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER : 'exactly once', () => {
+const why = REAL_BROKER === undefined ? ` (${NO_BROKER})` : '';
+describe.skipIf(REAL_BROKER === undefined).each(['librdkafka', 'direct'] as const)(`exactly once, lane %s${why}`, (laneName) => {
   let broker: Broker;
   let prefix = '';
   let bars: CommittedBars;
@@ -61,11 +61,13 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
     put = 0;
   }
 
-  function open(token: number, change: Partial<TransactionOptions> = {}, library = broker.library): BarPublisher {
+  const ownLane = (): TransactionLane => laneOf(laneName, broker, { prefix, symbols: bars.symbols, timeframes: TIMEFRAMES });
+
+  function open(token: number, change: Partial<TransactionOptions> = {}, lane = ownLane()): BarPublisher {
     const { buffer: committedRing, symbols } = bars;
     const transactions = transactionsUnder(prefix, token, change);
     const knobs = { timeframes: TIMEFRAMES, clock: SYSTEM_CLOCK, isLive: false, lingerMs: 0 };
-    return createBarPublisher({ library, brokers: broker.brokers, prefix, committedRing, symbols, transactions, ...knobs });
+    return createBarPublisher({ ...broker, lane, prefix, committedRing, symbols, transactions, ...knobs });
   }
 
   /** Puts bars that are not like any before. */
@@ -88,11 +90,11 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
     previous: number,
     outbox: OutboxRow[],
     change: Partial<TransactionOptions> = {},
-    library = broker.library,
+    lane = rdkafkaLane(broker.library, broker.brokers),
   ) {
     return recoverPublication({
-      library,
-      brokers: broker.brokers,
+      ...broker,
+      lane,
       prefix,
       clock: SYSTEM_CLOCK,
       transactions: transactionsUnder(prefix, token, change),
@@ -129,7 +131,7 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
   it('opens another producer when its own is fenced while the lanes are its own, and goes on', async () => {
     await begin('replaced');
     let rounds = 0;
-    const around = (commit: (done: Done) => void, done: Done): void => {
+    const around = (commit: (done: CallDone) => void, done: CallDone): void => {
       rounds += 1;
       if (rounds % 2 === 0) commit(done);
       else
@@ -138,7 +140,7 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
           () => commit(done),
         );
     };
-    const publisher = open(1, {}, withCommits(broker.library, around));
+    const publisher = open(1, {}, withCommits(ownLane(), around));
     await publisher.connect();
     for (let epoch = 1; epoch <= 3; epoch += 1) {
       putBars(50);
@@ -153,14 +155,14 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
   it('finds by the marker that a commit came through whose answer it never got', async () => {
     await begin('answer');
     let isLost = false;
-    const around = (commit: (done: Done) => void, done: Done): void => {
+    const around = (commit: (done: CallDone) => void, done: CallDone): void => {
       commit((error) => {
         const wasLost = isLost;
         isLost = true;
         done(wasLost ? error : died);
       });
     };
-    const publisher = open(1, {}, withCommits(broker.library, around));
+    const publisher = open(1, {}, withCommits(ownLane(), around));
     await publisher.connect();
     for (let epoch = 1; epoch <= 2; epoch += 1) {
       putBars(50);
@@ -175,7 +177,7 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
   it('an engine that wakes after another took its lanes fails FENCED, and what it sent is not seen', async () => {
     await begin('zombie');
     let wake: () => void = () => undefined;
-    const sleeping = withCommits(broker.library, (commit, done) => {
+    const sleeping = withCommits(ownLane(), (commit, done) => {
       wake = () => commit(done);
     });
     let isOwner = true;
@@ -226,7 +228,7 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
     await begin(`recovery.${moment}`);
     const outbox = [outboxRow(1, 0, 60)];
     let isAlive = true;
-    const dying = withCommits(broker.library, (commit, done) => {
+    const dying = withCommits(rdkafkaLane(broker.library, broker.brokers), (commit, done) => {
       isAlive = false;
       if (moment === 'after') commit(() => done(died));
       else done(died);

@@ -1,9 +1,12 @@
 /** What the Kafka tests share: a broker, topics of their own, and a way to read a topic back. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { allocateSymbols, openSymbols, type SymbolDictionary } from '../../engine/market/instruments.ts';
 import { allocateRing, createRing, type Ring } from '../../engine/memory/ring.ts';
 import { connectClient, disconnectConsumer, requireRdkafka, topicMetadata } from '../../engine/sinks/kafka/client.ts';
+import { createDirectLane, type DirectLaneOptions } from '../../engine/sinks/kafka/direct-lane.ts';
 import { startEmbeddedKafka } from '../../engine/sinks/kafka/embedded.ts';
+import { rdkafkaLane, type TransactionLane } from '../../engine/sinks/kafka/lane.ts';
 import type { TransactionOptions } from '../../engine/sinks/kafka/marker.ts';
 import type { BarPublisher } from '../../engine/sinks/kafka/publisher.ts';
 import type { Consumer, Message, Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
@@ -94,7 +97,7 @@ async function waitForMarkers({ library, brokers }: Broker, topic: string): Prom
   await Promise.all(clients.map(disconnectConsumer));
 }
 
-/** Everything of a topic that is committed now, up to its end, without joining a group. */
+/** Everything of a topic that is committed now, up to its end, without joining a group. Each CRC is checked. */
 export async function readCommitted(broker: Broker, topic: string): Promise<Message[]> {
   await waitForMarkers(broker, topic);
   const { library, brokers } = broker;
@@ -105,6 +108,7 @@ export async function readCommitted(broker: Broker, topic: string): Promise<Mess
       'enable.auto.commit': false,
       'fetch.wait.max.ms': 50,
       'isolation.level': 'read_committed',
+      'check.crcs': true,
       'enable.partition.eof': true,
     },
     { 'auto.offset.reset': 'earliest' },
@@ -145,6 +149,17 @@ export function transactionsUnder(prefix: string, token: number, change: Partial
     isOwner: async () => true,
     ...change,
   };
+}
+
+export type LaneName = 'librdkafka' | 'direct';
+
+/** The lane of a name, for bars of these symbols. */
+export function laneOf(
+  name: LaneName,
+  { library, brokers }: Broker,
+  options: Omit<DirectLaneOptions, 'brokers' | 'clock'>,
+): TransactionLane {
+  return name === 'direct' ? createDirectLane({ ...options, brokers, clock: SYSTEM_CLOCK }) : rdkafkaLane(library, brokers);
 }
 
 /** The writer's announcements: what was put since the last one is an epoch. */

@@ -10,6 +10,8 @@ import {
   type Broker,
   createAnnouncer,
   createCommittedBars,
+  type LaneName,
+  laneOf,
   openEmbedded,
   readCommitted,
   transactionsUnder,
@@ -21,7 +23,13 @@ const START_SEC = 1_700_000_000;
 const SYMBOLS = 20;
 const DRAIN_MS = 60_000;
 
-async function openSink(broker: Broker, line: SinkFixture['line'], isEmbedded: boolean): Promise<SinkFixture> {
+interface SinkPlace {
+  readonly line: SinkFixture['line'];
+  readonly isEmbedded: boolean;
+  readonly lane: LaneName;
+}
+
+async function openSink(broker: Broker, { line, isEmbedded, lane }: SinkPlace): Promise<SinkFixture> {
   const prefix = uniquePrefix('sink');
   const topic = `${prefix}bars.1s`;
   const plan = { partitions: 6, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 1_048_576 };
@@ -29,16 +37,18 @@ async function openSink(broker: Broker, line: SinkFixture['line'], isEmbedded: b
   if (isEmbedded) await touchTopics(broker.library, broker.brokers, plans);
   else await ensureTopics(broker.library, broker.brokers, plans);
   const bars = createCommittedBars(1024, SYMBOLS);
+  const timeframes = parseTimeframes('1s');
   const publisher = createBarPublisher({
     ...broker,
     prefix,
     committedRing: bars.buffer,
     symbols: bars.symbols,
-    timeframes: parseTimeframes('1s'),
+    timeframes,
     clock: SYSTEM_CLOCK,
     isLive: false,
     lingerMs: 5,
     transactions: transactionsUnder(prefix, 1),
+    lane: laneOf(lane, broker, { prefix, symbols: bars.symbols, timeframes }),
   });
   await publisher.connect();
   const announcer = createAnnouncer(publisher);
@@ -77,7 +87,9 @@ describe('on the embedded cluster', () => {
     broker = await openEmbedded();
   });
   afterAll(() => broker.close());
-  describeSink('kafka, embedded cluster', () => openSink(broker, undefined, true), { canBeCut: false });
+  describeSink('kafka, embedded cluster', () => openSink(broker, { line: undefined, isEmbedded: true, lane: 'librdkafka' }), {
+    canBeCut: false,
+  });
 });
 
 const reason = whyNoLocal();
@@ -95,5 +107,9 @@ describe.skipIf(reason !== undefined)(`on a broker that stops${reason === undefi
       await startBroker(local.local);
     },
   };
-  describeSink('kafka, a broker that stops', () => openSink(local.broker, line, false), { canBeCut: true });
+  for (const lane of ['librdkafka', 'direct'] as const) {
+    describeSink(`kafka, a broker that stops, lane ${lane}`, () => openSink(local.broker, { line, isEmbedded: false, lane }), {
+      canBeCut: true,
+    });
+  }
 });

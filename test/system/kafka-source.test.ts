@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createManualClock, SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { createRig, NOW_NS } from '../../engine/ingest/ingest-harness.ts';
-import { createKafkaSource } from '../../engine/ingest/kafka.ts';
+import type { KafkaSourceOptions } from '../../engine/ingest/kafka.ts';
+import { createDirectLane, createLaneSource } from '../../engine/ingest/kafka-lane.ts';
 import { createKafkaReader, type KafkaReader } from '../../engine/ingest/kafka-reader.ts';
 import { encodePacked, PACKED_ENCODING } from '../../engine/ingest/packed.ts';
 import type { Rejected, Source } from '../../engine/ingest/source.ts';
@@ -28,28 +29,49 @@ function ticksFrom(firstNs: bigint, count: number): OutgoingTick[] {
 /** A source with the reader it reads by. */
 interface KafkaSource extends Source {
   readonly reader: KafkaReader;
+  /** Another source of the same reader. */
+  another(options: Partial<KafkaSourceOptions>): Source;
   close(): Promise<void>;
 }
 
-function openSource(
-  broker: Broker,
-  { topic, group }: { topic: string; group: string },
-  onRejected?: (rejected: Rejected) => void,
-): KafkaSource {
+type LaneName = 'librdkafka' | 'direct';
+
+/** What one reader and its sources share, on the lane in question. */
+async function openReader(broker: Broker, { topic, group }: { topic: string; group: string }, lane: LaneName): Promise<LaneReader> {
   const { library, brokers } = broker;
-  const reader = createKafkaReader({ library, brokers, topic, group, engineId: '', sessionMs: 10_000, clock: SYSTEM_CLOCK });
-  const source = createKafkaSource({ reader, clock: SYSTEM_CLOCK, onRejected: onRejected ?? (() => undefined) });
-  return Object.assign(Object.create(source) as Source, { reader, close: () => reader.close() });
+  const direct = lane === 'direct' ? createDirectLane({ brokers, topic, clock: SYSTEM_CLOCK }) : undefined;
+  const fetcher = direct ? { fetcher: direct.fetcher } : {};
+  const reader = createKafkaReader({ library, brokers, topic, group, engineId: '', sessionMs: 10_000, clock: SYSTEM_CLOCK, ...fetcher });
+  return {
+    reader,
+    source: (options) => createLaneSource({ reader, clock: SYSTEM_CLOCK, onRejected: () => undefined, ...options }, direct),
+  };
+}
+
+interface LaneReader {
+  readonly reader: KafkaReader;
+  source(options: Partial<KafkaSourceOptions>): Source;
+}
+
+async function openSource(
+  broker: Broker,
+  names: { topic: string; group: string },
+  lane: LaneName,
+  onRejected?: (rejected: Rejected) => void,
+): Promise<KafkaSource> {
+  const { reader, source: create } = await openReader(broker, names, lane);
+  const source = create(onRejected ? { onRejected } : {});
+  return Object.assign(Object.create(source) as Source, { reader, another: create, close: () => reader.close() });
 }
 
 interface Setup {
   readonly topic: string;
   readonly group: string;
   readonly producer: TickProducer;
-  source(onRejected?: (rejected: Rejected) => void): KafkaSource;
+  source(onRejected?: (rejected: Rejected) => void): Promise<KafkaSource>;
 }
 
-async function setUp(broker: Broker, name: string): Promise<Setup> {
+async function setUp(broker: Broker, name: string, lane: LaneName = 'librdkafka'): Promise<Setup> {
   const topic = `${uniquePrefix(name)}ticks`;
   await createTopic(broker, topic, 4);
   const group = uniquePrefix('group');
@@ -57,7 +79,7 @@ async function setUp(broker: Broker, name: string): Promise<Setup> {
     topic,
     group,
     producer: await createTickProducer(broker.library, broker.brokers, topic),
-    source: (onRejected) => openSource(broker, { topic, group }, onRejected),
+    source: (onRejected) => openSource(broker, { topic, group }, lane, onRejected),
   };
 }
 
@@ -68,7 +90,7 @@ function polled(source: KafkaSource, budget = 100): KafkaSource {
 }
 
 /** The suite of every source, over JSON ticks with two messages that are not ticks. */
-function describeOn(title: string, open: () => Promise<Broker>): void {
+function describeOn(title: string, open: () => Promise<Broker>, lane: LaneName): void {
   let broker: Broker;
   let shared: Setup;
   beforeAll(async () => {
@@ -85,7 +107,7 @@ function describeOn(title: string, open: () => Promise<Broker>): void {
   });
 
   describeSource(title, async (): Promise<SourceFixture> => {
-    const source = openSource(broker, { topic: shared.topic, group: uniquePrefix('group') });
+    const source = await openSource(broker, { topic: shared.topic, group: uniquePrefix('group') }, lane);
     return {
       source,
       malformedCount: 2,
@@ -98,8 +120,165 @@ function describeOn(title: string, open: () => Promise<Broker>): void {
   });
 }
 
-describe('on the embedded cluster', () => describeOn('kafka, embedded cluster', openEmbedded));
-describe.skipIf(!REAL_BROKER)(`on a real broker${REAL_BROKER ? '' : ` (${NO_BROKER})`}`, () => describeOn('kafka, real broker', openReal));
+describe('on the embedded cluster', () => describeOn('kafka, embedded cluster', openEmbedded, 'librdkafka'));
+describe.skipIf(!REAL_BROKER)(`on a real broker${REAL_BROKER ? '' : ` (${NO_BROKER})`}`, () => {
+  describeOn('kafka, real broker', openReal, 'librdkafka');
+  describeOn('kafka, real broker, direct lane', openReal, 'direct');
+});
+
+/** What holds on both lanes. */
+function describeReading(title: string, openBroker: () => Promise<Broker>, lane: LaneName): void {
+  describe(title, () => {
+    let broker: Broker;
+    beforeAll(async () => {
+      broker = await openBroker();
+    });
+    afterAll(() => broker.close());
+
+    it('reads packed and JSON messages of one topic alike, and sends each refused one to dlq with its coordinates', async () => {
+      const { topic, producer, source: open } = await setUp(broker, 'packed', lane);
+      const collected: DeadLetter[] = [];
+      const source = await open((rejected) => collected.push(deadLetterOf(rejected, SYSTEM_CLOCK.wallMs())));
+      const trades = ticksFrom(NOW_NS - 1_000_000_000n, 600);
+      producer.sendPacked({ priceDecimals: 2, lotDecimals: 0, ticks: trades.slice(0, 400) });
+      for (const tick of trades.slice(400)) producer.sendJson(tick);
+      const home = producer.partitionOf('S1');
+      const bad = { symbolRef: 0, tsEventNs: NOW_NS, price: -1, quantityLots: 1n, ask: 0 };
+      const one = [{ symbol: 'S1', kind: 'trade', priceDecimals: 2, lotDecimals: 0 }] as const;
+      const mixed = encodePacked(one, [{ ...bad, price: 5 }, bad, { ...bad, price: 6 }]);
+      producer.sendRaw(home, mixed, PACKED_ENCODING);
+      producer.sendRaw(home, mixed.subarray(0, 40), PACKED_ENCODING);
+      producer.sendRaw(home, Buffer.from('{"symbol":"S1","event_ts":1.5e400,"ltp":1,"vol":1}'));
+      await producer.flush(10_000);
+
+      const rig = createRig();
+      await source.start(rig.ingest, undefined);
+      await until('everything is offered', () => {
+        source.poll(4096);
+        rig.drain();
+        return source.offered === 605;
+      });
+      const counts = rig.ingest.counts();
+      expect(source.offered).toBe(counts.offered);
+      expect([...counts.refused].filter(([, count]) => count > 0)).toEqual([
+        ['priceNotPositive', 1],
+        ['malformed', 2],
+      ]);
+      expect(counts.acceptedTrades).toBe(602);
+      const expectedLots = trades.reduce((sum, tick) => sum + tick.quantityLots, 0n) + 2n;
+      expect(counts.acceptedLots).toBe(expectedLots);
+      await until('caught up', () => {
+        source.poll(1);
+        return source.partitions.every((partition) => source.isCaughtUp(partition));
+      });
+
+      const letters = collected.map(({ json }) => JSON.parse(json)).sort((left, right) => Number(left.offset) - Number(right.offset));
+      expect(letters).toMatchObject([
+        { topic, partition: home, record_index: 1, reason: 'priceNotPositive' },
+        {
+          topic,
+          partition: home,
+          record_index: -1,
+          reason: 'malformed',
+          raw_base64: Buffer.from(mixed.subarray(0, 40)).toString('base64'),
+        },
+        { topic, partition: home, record_index: -1, reason: 'malformed' },
+      ]);
+      expect(Buffer.from(letters[0].raw_base64, 'base64').readDoubleLE(16)).toBe(-1);
+      const end = source.position().offsets.get(home);
+      expect(letters.map((letter) => BigInt(letter.offset))).toEqual([end! - 3n, end! - 2n, end! - 1n]);
+      expect(new Set(collected.map(({ key }) => key))).toEqual(new Set(letters.map(({ offset }) => `${topic}:${home}:${offset}`)));
+      await source.stop();
+      await Promise.all([source.close(), producer.close()]);
+    });
+
+    it('goes on from the offsets of its group when it is given none', async () => {
+      const { producer, source: open } = await setUp(broker, 'group', lane);
+      for (const tick of ticksFrom(1n, 48)) producer.sendJson(tick);
+      await producer.flush(10_000);
+      const first = await open();
+      const before = createMemoryPort();
+      await first.start(before, undefined);
+      await until('half is read', () => polled(first, 24 - first.offered).offered === 24);
+      await first.stop();
+      first.committed(first.position());
+      await first.close();
+
+      const second = await open();
+      const after = createMemoryPort();
+      await second.start(after, undefined);
+      await until('the rest is read', () => second.partitions.every((partition) => polled(second).isCaughtUp(partition)));
+      const timesOf = (port: typeof before): bigint[] => port.ticks.map((tick) => tick.tsEventNs);
+      expect([...timesOf(before), ...timesOf(after)].sort()).toEqual(
+        ticksFrom(1n, 48)
+          .map((tick) => tick.tsEventNs)
+          .sort(),
+      );
+      await second.stop();
+      await Promise.all([second.close(), producer.close()]);
+    });
+
+    it('refuses to begin at an offset that the topic does not hold', async () => {
+      const { topic, producer, source: open } = await setUp(broker, 'gone', lane);
+      const offsets = new Map([[0, 7n]]);
+      await expect((await open()).start(createMemoryPort(), { offsets })).rejects.toMatchObject({
+        code: 'KAFKA_OFFSET_GONE',
+        message: `topic ${topic} partition 0: offset 7, expected 0 to 0: the topic is not the one that was read before`,
+      });
+      await producer.close();
+    });
+
+    it('keeps what it reads until it is stored when another member comes, and then goes on with its share', async () => {
+      const { producer, source: open } = await setUp(broker, 'revoked', lane);
+      for (const tick of ticksFrom(1n, 48)) producer.sendJson(tick);
+      await producer.flush(10_000);
+      const first = await open();
+      const before = createMemoryPort();
+      await first.start(before, undefined);
+      await until('it is read', () => polled(first).offered === 48);
+      const second = await open();
+      await second.reader.join();
+      await until('the group wants the partitions back', () => {
+        second.reader.pump();
+        return polled(first).isRevoked === true;
+      });
+      expect(second.reader.assigned).toBeUndefined();
+      expect(first.partitions.some((partition) => first.isCaughtUp(partition))).toBe(false);
+      const stored = first.position();
+      await first.stop();
+      first.reader.end();
+      // Where the second is slow to answer, the first has all of them for a while.
+      const shares: (readonly number[])[] = [];
+      await until('the partitions are shared out', () => {
+        const members = [first.reader, second.reader];
+        for (const reader of members) reader.pump();
+        shares.splice(0, 2, ...members.map(({ assigned }) => assigned ?? []));
+        return shares.every((share) => share.length > 0) && shares.flat().sort().join() === '0,1,2,3';
+      });
+
+      const again = first.another({ partitions: shares[0]! });
+      const after = createMemoryPort();
+      await again.start(after, stored);
+      for (const tick of ticksFrom(1_000_000_000n, 48)) producer.sendJson(tick);
+      await producer.flush(10_000);
+      const isOwn = (symbol: string): boolean => shares[0]!.includes(producer.partitionOf(symbol));
+      const expected = ticksFrom(1_000_000_000n, 48).filter(({ symbol }) => isOwn(symbol));
+      await until('the new ticks of its own partitions are read', () => {
+        again.poll(100);
+        return again.offered === expected.length;
+      });
+      expect(after.ticks.every(({ tsEventNs, symbol }) => tsEventNs >= 1_000_000_000n && isOwn(symbol))).toBe(true);
+      await again.stop();
+      await Promise.all([first.close(), second.close(), producer.close()]);
+    });
+  });
+}
+
+describeReading('kafka source, embedded cluster', openEmbedded, 'librdkafka');
+describe.skipIf(!REAL_BROKER)(`kafka source on a real broker${REAL_BROKER ? '' : ` (${NO_BROKER})`}`, () => {
+  describeReading('kafka source, real broker', openReal, 'librdkafka');
+  describeReading('kafka source, real broker, direct lane', openReal, 'direct');
+});
 
 describe('kafka source', () => {
   let broker: Broker;
@@ -107,137 +286,6 @@ describe('kafka source', () => {
     broker = await openEmbedded();
   });
   afterAll(() => broker.close());
-
-  it('reads packed and JSON messages of one topic alike, and sends each refused one to dlq with its coordinates', async () => {
-    const { topic, producer, source: open } = await setUp(broker, 'packed');
-    const collected: DeadLetter[] = [];
-    const source = open((rejected) => collected.push(deadLetterOf(rejected, SYSTEM_CLOCK.wallMs())));
-    const trades = ticksFrom(NOW_NS - 1_000_000_000n, 600);
-    producer.sendPacked({ priceDecimals: 2, lotDecimals: 0, ticks: trades.slice(0, 400) });
-    for (const tick of trades.slice(400)) producer.sendJson(tick);
-    const home = producer.partitionOf('S1');
-    const bad = { symbolRef: 0, tsEventNs: NOW_NS, price: -1, quantityLots: 1n, ask: 0 };
-    const one = [{ symbol: 'S1', kind: 'trade', priceDecimals: 2, lotDecimals: 0 }] as const;
-    const mixed = encodePacked(one, [{ ...bad, price: 5 }, bad, { ...bad, price: 6 }]);
-    producer.sendRaw(home, mixed, PACKED_ENCODING);
-    producer.sendRaw(home, mixed.subarray(0, 40), PACKED_ENCODING);
-    producer.sendRaw(home, Buffer.from('{"symbol":"S1","event_ts":1.5e400,"ltp":1,"vol":1}'));
-    await producer.flush(10_000);
-
-    const rig = createRig();
-    await source.start(rig.ingest, undefined);
-    await until('everything is offered', () => {
-      source.poll(4096);
-      rig.drain();
-      return source.offered === 605;
-    });
-    const counts = rig.ingest.counts();
-    expect(source.offered).toBe(counts.offered);
-    expect([...counts.refused].filter(([, count]) => count > 0)).toEqual([
-      ['priceNotPositive', 1],
-      ['malformed', 2],
-    ]);
-    expect(counts.acceptedTrades).toBe(602);
-    const expectedLots = trades.reduce((sum, tick) => sum + tick.quantityLots, 0n) + 2n;
-    expect(counts.acceptedLots).toBe(expectedLots);
-    await until('caught up', () => {
-      source.poll(1);
-      return source.partitions.every((partition) => source.isCaughtUp(partition));
-    });
-
-    const letters = collected.map(({ json }) => JSON.parse(json)).sort((left, right) => Number(left.offset) - Number(right.offset));
-    expect(letters).toMatchObject([
-      { topic, partition: home, record_index: 1, reason: 'priceNotPositive' },
-      { topic, partition: home, record_index: -1, reason: 'malformed', raw_base64: Buffer.from(mixed.subarray(0, 40)).toString('base64') },
-      { topic, partition: home, record_index: -1, reason: 'malformed' },
-    ]);
-    expect(Buffer.from(letters[0].raw_base64, 'base64').readDoubleLE(16)).toBe(-1);
-    const end = source.position().offsets.get(home);
-    expect(letters.map((letter) => BigInt(letter.offset))).toEqual([end! - 3n, end! - 2n, end! - 1n]);
-    expect(new Set(collected.map(({ key }) => key))).toEqual(new Set(letters.map(({ offset }) => `${topic}:${home}:${offset}`)));
-    await source.stop();
-    await Promise.all([source.close(), producer.close()]);
-  });
-
-  it('goes on from the offsets of its group when it is given none', async () => {
-    const { producer, source: open } = await setUp(broker, 'group');
-    for (const tick of ticksFrom(1n, 48)) producer.sendJson(tick);
-    await producer.flush(10_000);
-    const first = open();
-    const before = createMemoryPort();
-    await first.start(before, undefined);
-    await until('half is read', () => polled(first, 24 - first.offered).offered === 24);
-    await first.stop();
-    first.committed(first.position());
-    await first.close();
-
-    const second = open();
-    const after = createMemoryPort();
-    await second.start(after, undefined);
-    await until('the rest is read', () => second.partitions.every((partition) => polled(second).isCaughtUp(partition)));
-    const timesOf = (port: typeof before): bigint[] => port.ticks.map((tick) => tick.tsEventNs);
-    expect([...timesOf(before), ...timesOf(after)].sort()).toEqual(
-      ticksFrom(1n, 48)
-        .map((tick) => tick.tsEventNs)
-        .sort(),
-    );
-    await second.stop();
-    await Promise.all([second.close(), producer.close()]);
-  });
-
-  it('refuses to begin at an offset that the topic does not hold', async () => {
-    const { topic, producer, source: open } = await setUp(broker, 'gone');
-    const offsets = new Map([[0, 7n]]);
-    await expect(open().start(createMemoryPort(), { offsets })).rejects.toMatchObject({
-      code: 'KAFKA_OFFSET_GONE',
-      message: `topic ${topic} partition 0: offset 7, expected 0 to 0: the topic is not the one that was read before`,
-    });
-    await producer.close();
-  });
-
-  it('keeps what it reads until it is stored when another member comes, and then goes on with its share', async () => {
-    const { producer, source: open } = await setUp(broker, 'revoked');
-    for (const tick of ticksFrom(1n, 48)) producer.sendJson(tick);
-    await producer.flush(10_000);
-    const first = open();
-    const before = createMemoryPort();
-    await first.start(before, undefined);
-    await until('it is read', () => polled(first).offered === 48);
-    const second = open();
-    await second.reader.join();
-    await until('the group wants the partitions back', () => {
-      second.reader.pump();
-      return polled(first).isRevoked === true;
-    });
-    expect(second.reader.assigned).toBeUndefined();
-    expect(first.partitions.some((partition) => first.isCaughtUp(partition))).toBe(false);
-    const stored = first.position();
-    await first.stop();
-    first.reader.end();
-    // Where the second is slow to answer, the first has all of them for a while.
-    const shares: (readonly number[])[] = [];
-    await until('the partitions are shared out', () => {
-      const members = [first.reader, second.reader];
-      for (const reader of members) reader.pump();
-      shares.splice(0, 2, ...members.map(({ assigned }) => assigned ?? []));
-      return shares.every((share) => share.length > 0) && shares.flat().sort().join() === '0,1,2,3';
-    });
-
-    const again = createKafkaSource({ reader: first.reader, clock: SYSTEM_CLOCK, partitions: shares[0]!, onRejected: () => undefined });
-    const after = createMemoryPort();
-    await again.start(after, stored);
-    for (const tick of ticksFrom(1_000_000_000n, 48)) producer.sendJson(tick);
-    await producer.flush(10_000);
-    const isOwn = (symbol: string): boolean => shares[0]!.includes(producer.partitionOf(symbol));
-    const expected = ticksFrom(1_000_000_000n, 48).filter(({ symbol }) => isOwn(symbol));
-    await until('the new ticks of its own partitions are read', () => {
-      again.poll(100);
-      return again.offered === expected.length;
-    });
-    expect(after.ticks.every(({ tsEventNs, symbol }) => tsEventNs >= 1_000_000_000n && isOwn(symbol))).toBe(true);
-    await again.stop();
-    await Promise.all([first.close(), second.close(), producer.close()]);
-  });
 
   it('reads ahead to a limit, pauses while it stays full, and then goes on without a hole or a repeat', async () => {
     const count = 40_000;
@@ -280,7 +328,7 @@ describe('kafka source', () => {
     if (!REAL_BROKER) return context.skip(NO_BROKER);
     const topic = `${uniquePrefix('missing')}ticks`;
     const { library, brokers } = { library: await requireRdkafka(), brokers: REAL_BROKER };
-    const source = openSource({ library, brokers, close: async () => undefined } as Broker, { topic, group: topic });
+    const source = await openSource({ library, brokers, close: async () => undefined } as Broker, { topic, group: topic }, 'librdkafka');
     await expect(source.start(createMemoryPort(), undefined)).rejects.toMatchObject({ code: 'KAFKA_TOPIC_MISSING' });
   });
 
@@ -288,7 +336,7 @@ describe('kafka source', () => {
     const { topic, group, producer } = await setUp(broker, 'again');
     for (const tick of ticksFrom(1_700_000_000_000_000_000n, TICKS)) producer.sendJson(tick);
     await producer.flush(10_000);
-    const { reader, close } = openSource(broker, { topic, group });
+    const { reader, close } = await openSource(broker, { topic, group }, 'librdkafka');
     await reader.join();
     const assigned = await reader.assignment();
     const start = new Map(assigned.map((partition) => [partition, 0n]));

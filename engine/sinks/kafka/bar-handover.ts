@@ -1,10 +1,11 @@
-/** From `bar` records to messages: encodes a run of the backlog and hands it to librdkafka. */
+/** From `bar` records to messages: hands a run of the backlog over as it is to a lane that takes bars, else encodes it message by message. */
 import * as L from '../../../schemas/layout.gen.ts';
 import { EngineError } from '../../core/errors.ts';
-import { createBarEncoder } from '../../kernel/encode.ts';
+import { BATCH_INPUT_CAPACITY } from '../../kafka-direct/produce-encoder.ts';
+import { type BarEncoder, createBarEncoder } from '../../kernel/encode.ts';
 import type { SymbolDictionary } from '../../market/instruments.ts';
 import type { Timeframe } from '../../market/timeframes.ts';
-import type { CommittedBacklog } from './committed-backlog.ts';
+import type { CommittedBacklog, Piece } from './committed-backlog.ts';
 import type { Outlet } from './outlet.ts';
 import { barsTopic } from './topics.ts';
 
@@ -27,10 +28,8 @@ export type BarHandover = (outlet: Outlet, position: number, end: number) => Pro
 /** @throws EngineError KERNEL_MISSING, KERNEL_LAYOUT */
 export function createBarHandover(options: HandoverOptions, backlog: CommittedBacklog): BarHandover {
   const { symbols } = options;
-  const encoder = createBarEncoder(
-    symbols,
-    options.timeframes.map((timeframe) => timeframe.name),
-  );
+  const names = options.timeframes.map((timeframe) => timeframe.name);
+  let encoder: BarEncoder | undefined;
   const topics = options.timeframes.map((timeframe) => barsTopic(options.prefix, timeframe.name));
   const keys: (Buffer | undefined)[] = [];
 
@@ -44,7 +43,16 @@ export function createBarHandover(options: HandoverOptions, backlog: CommittedBa
     return key;
   };
 
+  const putRun = async (outlet: Outlet, put: NonNullable<Outlet['putBars']>, { words, wordIndex, count }: Piece): Promise<number> => {
+    while (!put(words, wordIndex, count)) await outlet.rest(true);
+    await outlet.rest(false);
+    return count;
+  };
+
   return async (outlet, position, end) => {
+    const { putBars } = outlet;
+    if (putBars) return putRun(outlet, putBars, backlog.piece(position, Math.min(BATCH_INPUT_CAPACITY, end - position)));
+    encoder ??= createBarEncoder(symbols, names);
     const { words, wordIndex, count } = backlog.piece(position, Math.min(BATCH, end - position));
     encoder.i32.set(words.subarray(wordIndex, wordIndex + count * SLOT_WORDS), encoder.inputI32Index);
     const { bytes, ends } = encoder.json(count);

@@ -4,7 +4,6 @@ import type { Pause } from '../../core/clock.ts';
 import { assert, EngineError, messageOf } from '../../core/errors.ts';
 import {
   type ConnectOptions,
-  type Consumer,
   type Metadata,
   type Producer,
   RDKAFKA_ERROR,
@@ -45,7 +44,17 @@ export async function requireRdkafka(): Promise<Rdkafka> {
 }
 
 interface Connectable {
-  connect(options: ConnectOptions, done: (error: RdkafkaError | null, metadata: Metadata) => void): void;
+  connect(options: ConnectOptions, done: (error: Error | null, metadata: Metadata) => void): void;
+}
+
+interface OpenProducer {
+  isConnected(): boolean;
+  disconnect(flushTimeoutMs: number, done: () => void): void;
+}
+
+interface OpenConsumer {
+  isConnected(): boolean;
+  disconnect(done: () => void): void;
 }
 
 /**
@@ -79,19 +88,19 @@ export function topicMetadata(
 }
 
 /** Flushes and ends a producer. One that never connected has ended already. */
-export function disconnectProducer(producer: Producer, flushTimeoutMs: number): Promise<void> {
+export function disconnectProducer(producer: OpenProducer, flushTimeoutMs: number): Promise<void> {
   if (!producer.isConnected()) return Promise.resolve();
   return new Promise((resolve) => producer.disconnect(flushTimeoutMs, resolve));
 }
 
 /** Ends a consumer. One that never connected has ended already. */
-export function disconnectConsumer(client: Consumer): Promise<void> {
+export function disconnectConsumer(client: OpenConsumer): Promise<void> {
   if (!client.isConnected()) return Promise.resolve();
   return new Promise((resolve) => client.disconnect(resolve));
 }
 
 /** Disconnecting waits for every answer that the brokers owe and cannot be called off: after the limit it is left to itself. */
-export async function disconnectConsumerWithin(client: Consumer, timeoutMs: number, pause: Pause): Promise<void> {
+export async function disconnectConsumerWithin(client: OpenConsumer, timeoutMs: number, pause: Pause): Promise<void> {
   const isOver = new AbortController();
   const limit = pause(timeoutMs, isOver.signal).catch(() => undefined);
   try {
@@ -157,7 +166,7 @@ export function clientTrouble(error: RdkafkaError): 'fatal' | 'allDown' | 'trans
   return 'other';
 }
 
-function unreachable(what: string, timeoutMs: number, error: RdkafkaError): EngineError {
+function unreachable(what: string, timeoutMs: number, error: Error): EngineError {
   return new EngineError(
     'KAFKA_UNREACHABLE',
     `Kafka ${what}: no answer in ${timeoutMs} ms: ${error.message}; is the broker running and KAFKA_BROKER right?`,

@@ -4,7 +4,8 @@
  */
 import { EngineError } from '../../core/errors.ts';
 import { connectClient } from './client.ts';
-import type { Consumer, Rdkafka, TopicPartition } from './rdkafka.ts';
+import type { MarkerClient, TransactionLane } from './lane.ts';
+import type { TopicPartition } from './rdkafka.ts';
 
 const CONNECT_TIMEOUT_MS = 15_000;
 const READ_TIMEOUT_MS = 10_000;
@@ -45,18 +46,8 @@ export function transactionalIdOf({ prefix, schema, source }: MarkerIdentity, to
  * A client of the marker group. It never joins: it lends its group to transactions and reads what they committed.
  * @throws EngineError KAFKA_UNREACHABLE (retryable)
  */
-export async function openMarkerClient(library: Rdkafka, brokers: string, group: string): Promise<Consumer> {
-  const client = new library.KafkaConsumer(
-    {
-      'metadata.broker.list': brokers,
-      'client.id': 'tickwright-marker',
-      'group.id': group,
-      'enable.auto.commit': false,
-      // Offsets of a transaction that is still open are waited for, not guessed.
-      'isolation.level': 'read_committed',
-    },
-    {},
-  );
+export async function openMarkerClient(lane: TransactionLane, brokers: string, group: string): Promise<MarkerClient> {
+  const client = lane.createMarkerClient(group);
   await connectClient(client, brokers, CONNECT_TIMEOUT_MS);
   return client;
 }
@@ -65,7 +56,7 @@ export async function openMarkerClient(library: Rdkafka, brokers: string, group:
  * The database epoch up to which each lane is published; a lane without a marker is left out.
  * @throws EngineError KAFKA_UNREACHABLE (retryable)
  */
-export function readMarkers(client: Consumer, { markerTopic, markerGroup, lanes }: TransactionOptions): Promise<Markers> {
+export function readMarkers(client: MarkerClient, { markerTopic, markerGroup, lanes }: TransactionOptions): Promise<Markers> {
   const partitions = lanes.map((lane): TopicPartition => ({ topic: markerTopic, partition: lane }));
   return new Promise((resolve, reject) => {
     client.committed(partitions, READ_TIMEOUT_MS, (error, offsets) => {

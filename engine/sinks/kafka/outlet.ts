@@ -13,10 +13,15 @@ export interface Outgoing {
 
 export interface Outlet {
   /**
-   * Hands a message to librdkafka, which copies it. False: its queue is full, come again after `rest`.
+   * Hands a message to the client, which copies it. False: its queue is full, come again after `rest`.
    * @throws EngineError KAFKA_MESSAGE for a message that will never pass; anything else ends this attempt
    */
   put(message: Outgoing): boolean;
+  /**
+   * Hands over `count` bar records from word `wordIndex` on, at most BATCH_INPUT_CAPACITY; there only where the lane takes bars as they are.
+   * @throws EngineError KAFKA_MESSAGE
+   */
+  putBars?(words: Int32Array, wordIndex: number, count: number): boolean;
   /** Lets the event loop turn; with `isFull`, waits a moment too. */
   rest(isFull: boolean): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /**
- * Publishes committed epochs. Runs on main, between the committed ring and librdkafka.
+ * Publishes committed epochs. Runs on main, between the committed ring and a Kafka client.
  *
  *   announced epochs ─▶ one transaction: bars of whole epochs, their letters, the marker ─▶ slots go back to the ring
  *
@@ -18,6 +18,7 @@ import { createBarHandover } from './bar-handover.ts';
 import { createCommittedBacklog } from './committed-backlog.ts';
 import type { DeadLetter } from './dlq.ts';
 import { createEpochQueue, type Epoch } from './epoch-queue.ts';
+import type { TransactionLane } from './lane.ts';
 import type { TransactionOptions } from './marker.ts';
 import { type Outlet, putAll } from './outlet.ts';
 import type { Rdkafka } from './rdkafka.ts';
@@ -45,6 +46,8 @@ export interface BarPublisherOptions {
   /** As in `TransactorOptions`. */
   readonly retryFirstMs?: number;
   readonly transactions: TransactionOptions;
+  /** By default librdkafka's. */
+  readonly lane?: TransactionLane;
 }
 
 /** An epoch that the database holds, all of whose bars were put into the committed ring before. */

@@ -6,6 +6,7 @@ import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError } from '../../core/errors.ts';
 import type { OutboxRow } from '../messages.ts';
 import { deadLetterKey } from './dlq.ts';
+import type { TransactionLane } from './lane.ts';
 import type { Markers, TransactionOptions } from './marker.ts';
 import { type Outgoing, putAll } from './outlet.ts';
 import type { Rdkafka } from './rdkafka.ts';
@@ -33,6 +34,8 @@ export interface RecoveryOptions {
   readonly pause?: Pause;
   /** As in `TransactorOptions`. */
   readonly retryFirstMs?: number;
+  /** As in `TransactorOptions`; one that takes bars as messages. */
+  readonly lane?: TransactionLane;
   /** Of the session that begins. */
   readonly transactions: TransactionOptions;
   /** Of every owner of these lanes since they were last recovered. */

@@ -15,17 +15,11 @@
  */
 import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
-import {
-  clientTrouble,
-  connectClient,
-  disconnectConsumerWithin,
-  disconnectProducer,
-  PRODUCER_TOPIC_SETTINGS,
-  transactionalSettings,
-} from './client.ts';
+import { clientTrouble, connectClient, disconnectConsumerWithin, disconnectProducer } from './client.ts';
+import { type CallDone, type CallError, type MarkerClient, rdkafkaLane, type TransactionalProducer, type TransactionLane } from './lane.ts';
 import { type Markers, openMarkerClient, readMarkers, type TransactionOptions } from './marker.ts';
 import type { Outlet } from './outlet.ts';
-import { type Consumer, type Done, type Producer, RDKAFKA_ERROR, type Rdkafka, type RdkafkaError } from './rdkafka.ts';
+import { RDKAFKA_ERROR, type Rdkafka } from './rdkafka.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 /** Each transactional call holds a thread of the pool for so long at most; then it is made again. */
@@ -64,6 +58,8 @@ export interface TransactorOptions {
   /** Wait before the first further attempt; it doubles up to 5 s until one succeeds. 100 ms unless given. */
   readonly retryFirstMs?: number;
   readonly transactions: TransactionOptions;
+  /** By default librdkafka's. */
+  readonly lane?: TransactionLane;
 }
 
 export interface Transactor {
@@ -97,11 +93,12 @@ export interface Transactor {
 type Stage = 'none' | 'sending' | 'committing';
 
 export function createTransactor(options: TransactorOptions): Transactor {
-  const { library, brokers, clock, transactions, retryFirstMs = RETRY_FIRST_MS, pause = SYSTEM_PAUSE } = options;
+  const { brokers, clock, transactions, retryFirstMs = RETRY_FIRST_MS, pause = SYSTEM_PAUSE } = options;
+  const lane = options.lane ?? rdkafkaLane(options.library, brokers);
   const failed = new Map<string, number>();
   const closing = new AbortController();
-  let producer: Producer | undefined;
-  let markerClient: Consumer | undefined;
+  let producer: TransactionalProducer | undefined;
+  let markerClient: MarkerClient | undefined;
   let stage: Stage = 'none';
   let busy: Promise<unknown> = Promise.resolve();
   let retryMs = retryFirstMs;
@@ -124,7 +121,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
    * Makes a transactional call once. A producer that does not answer is left alone: whoever initialises its id next fences it.
    * @throws Unanswered
    */
-  const ask = async (invoke: (done: Done) => void): Promise<RdkafkaError | null> => {
+  const ask = async (invoke: (done: CallDone) => void): Promise<CallError | null> => {
     try {
       return await answered(invoke, CALL_SILENCE_MS, pause);
     } catch (error) {
@@ -133,8 +130,8 @@ export function createTransactor(options: TransactorOptions): Transactor {
     }
   };
 
-  /** Makes a transactional call until it is answered. @throws the RdkafkaError that ends it */
-  const call = async (invoke: (done: Done) => void): Promise<void> => {
+  /** Makes a transactional call until it is answered. @throws the CallError that ends it */
+  const call = async (invoke: (done: CallDone) => void): Promise<void> => {
     const endUs = clock.monotonicUs() + CALL_PATIENCE_US;
     for (;;) {
       throwIfClosing();
@@ -155,11 +152,9 @@ export function createTransactor(options: TransactorOptions): Transactor {
     if (old) await disconnectProducer(old, 0);
   };
 
-  const connect = async (): Promise<Producer> => {
-    const next = new library.Producer(
-      transactionalSettings(brokers, transactions.transactionalId, options.lingerMs),
-      PRODUCER_TOPIC_SETTINGS,
-    );
+  const connect = async (): Promise<TransactionalProducer> => {
+    const { transactionalId, markerGroup } = transactions;
+    const next = lane.createProducer({ transactionalId, markerGroup, lingerMs: options.lingerMs });
     next.on('event.error', (error) => {
       // Between transactions connections also end because nothing was sent for a while.
       if (producer === next && stage !== 'none' && clientTrouble(error) === 'allDown') setHealth(false, error.message);
@@ -171,7 +166,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
 
   const open = async (): Promise<void> => {
     try {
-      markerClient ??= await openMarkerClient(library, brokers, transactions.markerGroup);
+      markerClient ??= await openMarkerClient(lane, brokers, transactions.markerGroup);
       const next = await connect();
       await call((done) => next.initTransactions(CALL_TIMEOUT_MS, done)).catch((error: unknown) => {
         throw error instanceof EngineError ? error : notInitialised(transactions, error);
@@ -205,7 +200,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
     }
   };
 
-  const outletOf = (current: Producer): Outlet => ({
+  const outletOf = (current: TransactionalProducer): Outlet => ({
     put({ topic, payload, key, headers }) {
       try {
         current.produce(topic, null, payload, key, null, undefined, headers);
@@ -218,6 +213,15 @@ export function createTransactor(options: TransactorOptions): Transactor {
         throw new EngineError('KAFKA_MESSAGE', text, { cause: error });
       }
     },
+    ...(current.produceBars
+      ? {
+          putBars(words: Int32Array, wordIndex: number, count: number): boolean {
+            const isTaken = current.produceBars?.(words, wordIndex, count) ?? false;
+            if (isTaken) progress();
+            return isTaken;
+          },
+        }
+      : {}),
     async rest(isFull) {
       throwIfClosing();
       current.poll();
@@ -225,7 +229,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
     },
   });
 
-  const transact = async (current: Producer, group: Consumer, { markers: moved, send }: Publication): Promise<void> => {
+  const transact = async (current: TransactionalProducer, group: MarkerClient, { markers: moved, send }: Publication): Promise<void> => {
     progress();
     await call((done) => current.beginTransaction(done));
     stage = 'sending';
@@ -312,7 +316,7 @@ export async function fenceTransactionalId(
   transactionalId: string,
   timeoutMs: number,
 ): Promise<void> {
-  const producer = new library.Producer(transactionalSettings(brokers, transactionalId, 0), {});
+  const producer = rdkafkaLane(library, brokers).createProducer({ transactionalId, markerGroup: '', lingerMs: 0 });
   await connectClient(producer, brokers, CONNECT_TIMEOUT_MS);
   const cause = await answered((done) => producer.initTransactions(timeoutMs, done), timeoutMs + CALL_SILENCE_MS, pause).catch(
     (error: unknown) => error,
@@ -339,9 +343,9 @@ class Unanswered extends Error {}
  * The answer of a transactional call.
  * @throws Unanswered when there is none in time
  */
-async function answered(invoke: (done: Done) => void, silenceMs: number, pause: Pause): Promise<RdkafkaError | null> {
+async function answered(invoke: (done: CallDone) => void, silenceMs: number, pause: Pause): Promise<CallError | null> {
   const isAnswered = new AbortController();
-  const answer = new Promise<RdkafkaError | null>((resolve) => invoke((error) => resolve(error ?? null)));
+  const answer = new Promise<CallError | null>((resolve) => invoke((error) => resolve(error ?? null)));
   const silence = pause(silenceMs, isAnswered.signal).then(
     () => {
       throw new Unanswered(`a transactional call is not answered in ${silenceMs} ms`);

@@ -1,0 +1,250 @@
+/**
+ * JSON bars into Kafka, acknowledged by all replicas: the direct lane, from bar records to acknowledgement, against node-rdkafka, from finished
+ * payloads to delivery reports. Then the publisher of the engine on both lanes, in transactions. Needs a broker that KAFKA_BROKER names.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../engine/core/clock.ts';
+import { EngineError } from '../engine/core/errors.ts';
+import { createProduceClient } from '../engine/kafka-direct/produce-client.ts';
+import { createCluster } from '../engine/kafka-direct/produce-cluster.ts';
+import { createBatchEncoder } from '../engine/kafka-direct/produce-encoder.ts';
+import { parseTimeframes } from '../engine/market/timeframes.ts';
+import { allocateRing, createRing } from '../engine/memory/ring.ts';
+import {
+  connectClient,
+  disconnectProducer,
+  PRODUCER_TOPIC_SETTINGS,
+  producerSettings,
+  requireRdkafka,
+} from '../engine/sinks/kafka/client.ts';
+import { createDirectLane } from '../engine/sinks/kafka/direct-lane.ts';
+import { createBarPublisher } from '../engine/sinks/kafka/publisher.ts';
+import { type Producer, RDKAFKA_ERROR, type Rdkafka } from '../engine/sinks/kafka/rdkafka.ts';
+import { ensureTopics } from '../engine/sinks/kafka/topics.ts';
+import { BAR_SIZE } from '../schemas/layout.gen.ts';
+import { anyBars, type SeededBars } from '../test/seeded-bars.ts';
+import type { BenchContext } from './harness.ts';
+
+export const name = 'kafka-produce';
+
+const SEED = 20_261_122;
+const PARTITIONS = 6;
+/** Bars that are made once and sent again and again, and those that one call of the kernel takes. */
+const MADE = 65_536;
+const BATCH = 16_384;
+const BATCH_BYTES_MAX = 1_000_000;
+const QUEUE_BYTES_MAX = 33_554_432;
+const WORDS = BAR_SIZE >> 2;
+const TIMEFRAMES = parseTimeframes('1s');
+const TIMEOUT_MS = 15_000;
+const POLL_EVERY = 1000;
+const DRAIN_MS = 120_000;
+
+interface Parts {
+  readonly library: Rdkafka;
+  readonly brokers: string;
+  readonly bars: SeededBars;
+  readonly count: number;
+  readonly stopwatch: Stopwatch;
+}
+
+export async function run(context: BenchContext): Promise<void> {
+  const brokers = process.env['KAFKA_BROKER'] ?? '';
+  if (brokers === '') {
+    context.log('  skipped: KAFKA_BROKER is not set, and the embedded cluster stores nothing as brokers do');
+    return;
+  }
+  const count = context.isQuick ? 131_072 : 524_288;
+  const stopwatch = createStopwatch(count);
+  const parts: Parts = { library: await requireRdkafka(), brokers, bars: anyBars(SEED, MADE), count, stopwatch };
+  const direct = (): Promise<number> => measure(parts, (prefix) => produceDirect(parts, prefix));
+  const reported = (isIdempotent: boolean): Promise<number> => measure(parts, (prefix) => produceReported(parts, prefix, isIdempotent));
+  const published = (isDirect: boolean): Promise<number> => measure(parts, (prefix) => publish(parts, prefix, isDirect));
+  await context.compare({
+    work: 'JSON bars acks=all, idempotent, direct lane',
+    against: 'node-rdkafka, idempotent, delivery reports',
+    atLeast: 8,
+    unit: 'bars/s',
+    run: { work: direct, against: () => reported(true) },
+  });
+  await context.compare({
+    work: 'JSON bars acks=all, idempotent, direct lane',
+    against: 'node-rdkafka, not idempotent, delivery reports',
+    unit: 'bars/s',
+    run: { work: direct, against: () => reported(false) },
+  });
+  await context.compare({
+    work: `publisher, transactions of ${BATCH} bars, direct lane`,
+    against: 'the same by librdkafka, lz4',
+    unit: 'bars/s',
+    run: { work: () => published(true), against: () => published(false) },
+  });
+  context.report('processor time of this process, s per million bars', stopwatch.figures());
+}
+
+/** Bars a second of `produce` into a topic of its own, which must hold them all afterwards. */
+async function measure({ library, brokers, count }: Parts, produce: (topic: string) => Promise<number>): Promise<number> {
+  const prefix = `bench.produce.${process.pid}.${process.hrtime.bigint()}.`;
+  const names = [`${prefix}bars.1s`, `${prefix}ticks`];
+  const plan = { partitions: PARTITIONS, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 268_435_456 };
+  await ensureTopics(
+    library,
+    brokers,
+    names.map((topic) => ({ ...plan, topic })),
+  );
+  try {
+    const us = await produce(prefix);
+    const stored = await storedIn(library, brokers, `${prefix}bars.1s`);
+    // The ends of transactions take an offset a partition each.
+    if (stored < count) throw new EngineError('BENCH_OUTPUT', `${prefix}bars.1s: ${stored} offsets, expected ${count} or more`);
+    return count / (us / 1e6);
+  } finally {
+    const admin = library.AdminClient.create({ 'metadata.broker.list': brokers });
+    await Promise.all(names.map((topic) => new Promise<void>((resolve) => admin.deleteTopic(topic, TIMEOUT_MS, () => resolve()))));
+    admin.disconnect();
+  }
+}
+
+/** Sum of the ends of a topic's partitions. */
+async function storedIn(library: Rdkafka, brokers: string, topic: string): Promise<number> {
+  const client = new library.Producer({ 'metadata.broker.list': brokers }, {});
+  await connectClient(client, brokers, TIMEOUT_MS);
+  let stored = 0;
+  for (let partition = 0; partition < PARTITIONS; partition += 1) {
+    stored += await new Promise<number>((resolve, reject) => {
+      client.queryWatermarkOffsets(topic, partition, TIMEOUT_MS, (error, ends) => (error ? reject(error) : resolve(ends.highOffset)));
+    });
+  }
+  await disconnectProducer(client, 0);
+  return stored;
+}
+
+/** From records to acknowledgements; returns microseconds, without connecting. */
+async function produceDirect({ brokers, bars, count, stopwatch }: Parts, prefix: string): Promise<number> {
+  const topic = `${prefix}bars.1s`;
+  const cluster = createCluster({ clientId: 'bench', brokers, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE });
+  await cluster.lookUp([topic], TIMEOUT_MS);
+  const options = { transactionalId: null, transactionTimeoutMs: 60_000, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE };
+  const client = createProduceClient(cluster, options);
+  const encoder = createBatchEncoder(bars.symbols, ['1s']);
+  encoder.begin(await client.init(), [{ partitions: PARTITIONS, batchBytesMax: BATCH_BYTES_MAX }]);
+  const stop = stopwatch.start('direct');
+  for (let sent = 0; sent < count; sent += BATCH) {
+    while (client.queuedBytes > QUEUE_BYTES_MAX && !client.failure) await nextTurn();
+    const batches = encoder.encode(bars.words, (sent % MADE) * WORDS, BATCH, Math.floor(SYSTEM_CLOCK.wallMs()));
+    for (const batch of batches) client.add({ topic, ...batch });
+    await nextTurn();
+  }
+  await client.flush();
+  const us = stop();
+  await cluster.close();
+  return us;
+}
+
+/** From payloads that are there to delivery reports; returns microseconds, without connecting. Nothing is compressed, as on the direct lane. */
+async function produceReported(
+  { library, brokers, bars, count, stopwatch }: Parts,
+  prefix: string,
+  isIdempotent: boolean,
+): Promise<number> {
+  const payloads = bars.expected.map(({ key, value }) => ({ key: Buffer.from(key), value: Buffer.from(value) }));
+  const idempotence = isIdempotent ? {} : { 'enable.idempotence': false, 'enable.gapless.guarantee': false };
+  const settings = { ...producerSettings(brokers, 5), 'compression.codec': 'none', ...idempotence };
+  const producer: Producer = new library.Producer(settings, PRODUCER_TOPIC_SETTINGS);
+  let acknowledged = 0;
+  let failure: Error | undefined;
+  producer.on('delivery-report', (error) => {
+    if (error) failure ??= error;
+    else acknowledged += 1;
+  });
+  await connectClient(producer, brokers, TIMEOUT_MS);
+  const topic = `${prefix}bars.1s`;
+  const stop = stopwatch.start(isIdempotent ? 'node-rdkafka, idempotent' : 'node-rdkafka, not idempotent');
+  for (let sent = 0; sent < count && !failure; ) {
+    const { key, value } = payloads[sent % MADE]!;
+    if (tryProduce(producer, topic, value, key)) sent += 1;
+    else await nextTurn();
+    if (sent % POLL_EVERY === 0) producer.poll();
+  }
+  while (acknowledged < count && !failure) {
+    producer.poll();
+    await nextTurn();
+  }
+  const us = stop();
+  await disconnectProducer(producer, 0);
+  if (failure) throw failure;
+  return us;
+}
+
+/** False when the queue is full; what is answered is taken out of it meanwhile. */
+function tryProduce(producer: Producer, topic: string, value: Buffer, key: Buffer): boolean {
+  try {
+    producer.produce(topic, null, value, key, null);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error) || error.code !== RDKAFKA_ERROR.queueFull) throw error;
+    producer.poll();
+    return false;
+  }
+}
+
+/** The publisher of the engine, an epoch of BATCH bars a transaction; returns microseconds, without connecting. */
+async function publish({ library, brokers, bars, count, stopwatch }: Parts, prefix: string, isDirect: boolean): Promise<number> {
+  const committedRing = allocateRing(2 * BATCH, BAR_SIZE);
+  const ring = createRing(committedRing, 0);
+  const { symbols } = bars;
+  const shared = { brokers, prefix, symbols, timeframes: TIMEFRAMES, clock: SYSTEM_CLOCK };
+  const publisher = createBarPublisher({
+    ...{ ...shared, library, committedRing, isLive: false, lingerMs: 5 },
+    transactions: {
+      transactionalId: `${prefix}1`,
+      markerGroup: `${prefix}markers`,
+      markerTopic: `${prefix}ticks`,
+      lanes: [0],
+      isOwner: async () => true,
+    },
+    ...(isDirect ? { lane: createDirectLane(shared) } : {}),
+  });
+  await publisher.connect();
+  const stop = stopwatch.start(isDirect ? 'publisher, direct' : 'publisher, librdkafka');
+  for (let sent = 0, databaseEpoch = 1; sent < count; sent += BATCH, databaseEpoch += 1) {
+    while (ring.free() < BATCH) {
+      const failure = publisher.failure();
+      if (failure) throw failure;
+      publisher.poll();
+      await nextTurn();
+    }
+    ring.publish(bars.words, (sent % MADE) * WORDS, BATCH);
+    publisher.epochCommitted({ databaseEpoch, bars: BATCH, letters: [] });
+  }
+  const left = await publisher.drain(DRAIN_MS);
+  const us = stop();
+  await publisher.close();
+  if (left > 0) throw publisher.failure() ?? new EngineError('BENCH_OUTPUT', `${left} bars not published in ${DRAIN_MS} ms`);
+  return us;
+}
+
+interface Stopwatch {
+  /** Begins to take time; what it returns ends that, and gives microseconds. */
+  start(what: string): () => number;
+  /** Processor time by what was done, s per million bars. */
+  figures(): Record<string, string>;
+}
+
+function createStopwatch(bars: number): Stopwatch {
+  const sums = new Map<string, { us: number; rounds: number }>();
+  return {
+    start(what) {
+      const from = process.cpuUsage();
+      const startUs = SYSTEM_CLOCK.monotonicUs();
+      return () => {
+        const us = SYSTEM_CLOCK.monotonicUs() - startUs;
+        const { user, system } = process.cpuUsage(from);
+        const sum = sums.get(what) ?? { us: 0, rounds: 0 };
+        sums.set(what, { us: sum.us + user + system, rounds: sum.rounds + 1 });
+        return us;
+      };
+    },
+    figures: () => Object.fromEntries([...sums].map(([what, { us, rounds }]) => [what, (us / (rounds * bars)).toFixed(2)])),
+  };
+}

@@ -1,0 +1,113 @@
+/** A broker connection against a broker in the process that does as it is told. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { assertApi, type BrokerConnection, connectBroker, parseBrokers, type WireRequest } from './connection.ts';
+import { sendAnswer, startWireServer, type WireCall, type WireServer, wireBytes } from './wire-server.ts';
+
+const TIMEOUT_MS = 200;
+const ECHO = 1;
+const VERSIONS = [[ECHO, 4, 12]] as const;
+
+const closing: (() => Promise<void>)[] = [];
+
+async function open(answer: (call: WireCall) => Uint8Array | undefined): Promise<{ server: WireServer; broker: BrokerConnection }> {
+  const server = await startWireServer(VERSIONS, answer);
+  const broker = await connectBroker(server.address, { clientId: 'test', timeoutMs: TIMEOUT_MS });
+  closing.push(
+    () => broker.close(),
+    () => server.close(),
+  );
+  return { server, broker };
+}
+
+/** A request of a number; the answer is the number that came back. */
+function echo(value: number): WireRequest<number> {
+  const body = wireBytes((writer) => writer.int32(value));
+  return { what: `echo ${value}`, apiKey: ECHO, version: 12, isFlexible: true, body: [body], read: (answer) => answer.int32() };
+}
+
+describe('a broker connection', () => {
+  afterEach(async () => {
+    for (const close of closing.splice(0)) await close();
+  });
+
+  it('knows the versions that the broker has, and refuses those it has not by name', async () => {
+    const { broker } = await open(() => undefined);
+    expect([...broker.versions]).toEqual([[ECHO, { min: 4, max: 12 }]]);
+    expect(() => assertApi(broker, { key: ECHO, version: 12 }, 'Fetch')).not.toThrow();
+    expect(() => assertApi(broker, { key: ECHO, version: 13 }, 'Fetch')).toThrow(/Fetch version 13, it has 4 to 12/);
+    expect(() => assertApi(broker, { key: 0, version: 9 }, 'Produce')).toThrow(/Produce version 9, it has none/);
+  });
+
+  it('gives each of several requests under way its own answer', async () => {
+    const { broker } = await open(({ body }) => body);
+    const values = Array.from({ length: 20 }, (_, index) => index * 7 - 3);
+    expect(await Promise.all(values.map((value) => broker.ask(echo(value))))).toEqual(values);
+  });
+
+  it('passes chunks of an answer on as they came, without joining them', async () => {
+    const large = Buffer.alloc(1 << 20, 7);
+    const { broker } = await open(() => large);
+    const taken = await broker.ask({ ...echo(0), read: (answer) => answer.take(answer.left) });
+    expect(taken.length).toBeGreaterThan(1);
+    expect(Buffer.concat(taken).equals(large)).toBe(true);
+  });
+
+  it('ends when an answer does not come in time, and with it everything under way', async () => {
+    const { broker } = await open(({ body }) => (body.readInt32BE(0) === 1 ? body : undefined));
+    const answers = [broker.ask(echo(2)), broker.ask(echo(3))];
+    await expect(answers[0]).rejects.toMatchObject({ code: 'KAFKA_UNREACHABLE', retryable: true, message: /echo 2: no answer in 200 ms/ });
+    await expect(answers[1]).rejects.toMatchObject({ code: 'KAFKA_UNREACHABLE' });
+    expect(broker.isOpen).toBe(false);
+    await expect(broker.ask(echo(1))).rejects.toMatchObject({ code: 'KAFKA_UNREACHABLE' });
+  });
+
+  it('ends with an answer that nobody asked for', async () => {
+    const { broker } = await open((call) => {
+      sendAnswer({ ...call, correlationId: call.correlationId + 1000 }, call.body, true);
+      return undefined;
+    });
+    await expect(broker.ask(echo(2))).rejects.toMatchObject({ code: 'KAFKA_UNREACHABLE', message: /unexpected response/ });
+  });
+
+  it('ends when the broker hangs up', async () => {
+    const { broker } = await open(({ socket }) => {
+      socket.destroy();
+      return undefined;
+    });
+    await expect(broker.ask(echo(2))).rejects.toMatchObject({ code: 'KAFKA_UNREACHABLE', retryable: true });
+  });
+
+  it('says what is wrong with an answer that is too short, and goes on', async () => {
+    const { broker } = await open(({ body }) => body.subarray(0, body.readInt32BE(0) === 1 ? 4 : 2));
+    await expect(broker.ask(echo(9))).rejects.toMatchObject({
+      code: 'KAFKA_PROTOCOL',
+      message: 'echo 9: 4 bytes at byte 0 of an answer of 2',
+    });
+    expect(await broker.ask(echo(1))).toBe(1);
+  });
+
+  it('is refused where nobody listens, and by one who never answers', async () => {
+    const server = await startWireServer(VERSIONS, () => undefined);
+    await server.close();
+    const options = { clientId: 'test', timeoutMs: TIMEOUT_MS };
+    await expect(connectBroker(server.address, options)).rejects.toMatchObject({ code: 'KAFKA_UNREACHABLE', message: /ECONNREFUSED/ });
+    const sasl = { mechanism: 'PLAIN', username: 'u', password: 'p' } as const;
+    const silent = await startWireServer(VERSIONS, () => undefined);
+    closing.push(() => silent.close());
+    await expect(connectBroker(silent.address, { ...options, security: { sasl } })).rejects.toMatchObject({
+      code: 'KAFKA_UNREACHABLE',
+      message: /connecting: no answer in 200 ms/,
+    });
+  });
+});
+
+describe('KAFKA_BROKER', () => {
+  it('is a list of host:port', () => {
+    expect(parseBrokers('a:1, b.c:65535,[::1]:9092')).toEqual([
+      { host: 'a', port: 1 },
+      { host: 'b.c', port: 65_535 },
+      { host: '::1', port: 9092 },
+    ]);
+    for (const wrong of ['', 'a', 'a:0', 'a:65536', 'a:1,', ':1']) expect(() => parseBrokers(wrong)).toThrow(/expected host:port/);
+  });
+});

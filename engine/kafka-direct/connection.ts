@@ -1,0 +1,219 @@
+/**
+ * A connection to one broker. Connecting, TLS, SASL, framing and the order of answers are `@platformatic/kafka`'s; what is sent and how an
+ * answer is read is the caller's, in bytes, or an API of that library where its values are enough.
+ *
+ * It ends by itself with the first thing that goes wrong: an answer that does not come in time, or one that nobody asked for, leaves nothing
+ * to go on from. Everything under way then fails, and the owner connects again.
+ */
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import type { Callback, Connection, Reader, Writer } from '@platformatic/kafka';
+import { EngineError, messageOf } from '../core/errors.ts';
+import { createWireReader, type WireReader } from './wire.ts';
+
+export interface BrokerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Security {
+  readonly tls?: TlsOptions;
+  readonly sasl?: {
+    readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
+    readonly username: string;
+    readonly password: string;
+  };
+}
+
+export interface BrokerOptions {
+  readonly clientId: string;
+  /** How long connecting may take, and each answer, ms. */
+  readonly timeoutMs: number;
+  /** Requests under way at a time; further ones wait. 5 unless given. */
+  readonly inFlightMax?: number;
+  readonly security?: Security;
+}
+
+/** Versions of an API that the broker has. */
+export interface ApiRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** A request in bytes of the caller's. */
+export interface WireRequest<Answer> {
+  /** For messages: `Fetch of ticks`. */
+  readonly what: string;
+  readonly apiKey: number;
+  readonly version: number;
+  /** True from the version on whose headers have tagged fields. */
+  readonly isFlexible: boolean;
+  readonly body: readonly Uint8Array[];
+  /** Reads the answer behind its header. The chunks stay as they are for as long as they are held. */
+  readonly read: (answer: WireReader) => Answer;
+}
+
+/** An API of the library, such as `metadataV12.api`. */
+export interface LibraryApi<Arguments extends unknown[], Answer> {
+  readonly async: (connection: Connection, ...parameters: Arguments) => Promise<Answer>;
+  readonly key: number;
+  readonly version: number;
+}
+
+export interface BrokerConnection {
+  readonly address: BrokerAddress;
+  readonly isOpen: boolean;
+  /** By API key. */
+  readonly versions: ReadonlyMap<number, ApiRange>;
+  /**
+   * Sends bytes of ours and reads the answer.
+   * @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_PROTOCOL
+   */
+  ask<Answer>(request: WireRequest<Answer>): Promise<Answer>;
+  /**
+   * Asks by an API of the library. An answer with error codes in it is an answer: they are the caller's to read.
+   * @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_PROTOCOL
+   */
+  call<Arguments extends unknown[], Answer>(what: string, api: LibraryApi<Arguments, Answer>, ...parameters: Arguments): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+const CLIENT_SOFTWARE = 'tickwright';
+const SOFTWARE_VERSION = '0.1.0';
+
+/**
+ * Connects, proves who it is, and asks which APIs the broker has.
+ * @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_REFUSED when the broker does not accept the credentials, KAFKA_PROTOCOL
+ */
+export async function connectBroker(address: BrokerAddress, options: BrokerOptions): Promise<BrokerConnection> {
+  const library = await import('@platformatic/kafka');
+  const { security = {}, timeoutMs } = options;
+  const connection = new library.Connection(options.clientId, {
+    connectTimeout: timeoutMs,
+    maxInflights: options.inFlightMax ?? 5,
+    ...(security.tls ? { tls: security.tls, tlsServerName: true } : {}),
+    ...(security.sasl ? { sasl: security.sasl } : {}),
+  });
+  const line = createLine(connection, address, timeoutMs);
+  await line.within('connecting', Promise.resolve(connection.connect(address.host, address.port)));
+  const versions = new Map<number, ApiRange>();
+  const broker: BrokerConnection = {
+    address,
+    versions,
+    get isOpen() {
+      return connection.isConnected();
+    },
+    ask: (request) => line.within(request.what, sendBytes(connection, library.Writer.create(), request)),
+    call: (what, api, ...parameters) => line.within(what, answerOf(what, api.async(connection, ...parameters))),
+    async close() {
+      if (connection.isConnected()) await connection.close();
+      else connection.socket.destroy();
+    },
+  };
+  const { apiKeys } = await broker.call('ApiVersions', library.apiVersionsV3.api, CLIENT_SOFTWARE, SOFTWARE_VERSION);
+  for (const { apiKey, minVersion, maxVersion } of apiKeys) versions.set(apiKey, { min: minVersion, max: maxVersion });
+  return broker;
+}
+
+/**
+ * Checks that the broker has a version of an API.
+ * @throws EngineError KAFKA_API_MISSING
+ */
+export function assertApi(
+  { address, versions }: BrokerConnection,
+  api: { readonly key: number; readonly version: number },
+  name: string,
+): void {
+  const range = versions.get(api.key);
+  if (range && api.version >= range.min && api.version <= range.max) return;
+  const has = range ? `${range.min} to ${range.max}` : 'none';
+  throw new EngineError('KAFKA_API_MISSING', `broker ${textOf(address)}: ${name} version ${api.version}, it has ${has}`);
+}
+
+export function textOf({ host, port }: BrokerAddress): string {
+  return `${host}:${port}`;
+}
+
+/** `host:port` pairs with commas between, as in KAFKA_BROKER. @throws EngineError KAFKA_BROKER_INVALID */
+export function parseBrokers(list: string): BrokerAddress[] {
+  return list.split(',').map((entry) => {
+    const text = entry.trim();
+    const [, host, port] = /^(?:\w+:\/\/)?\[?([^\]]+?)\]?:(\d+)$/.exec(text) ?? [];
+    if (host === undefined || Number(port) < 1 || Number(port) > 65_535) {
+      throw new EngineError('KAFKA_BROKER_INVALID', `broker '${text}': expected host:port, port 1 to 65535`);
+    }
+    return { host, port: Number(port) };
+  });
+}
+
+interface Line {
+  /** Waits for what was asked for; when it takes too long, the connection ends. */
+  within<Answer>(what: string, answer: Promise<Answer>): Promise<Answer>;
+}
+
+function createLine(connection: Connection, address: BrokerAddress, timeoutMs: number): Line {
+  let trouble = '';
+  // Without a listener the event would end the process. A connection in error cannot be told from one that has lost its place.
+  connection.on('error', (error) => {
+    if (trouble === '') trouble = reasonOf(error);
+    connection.socket?.destroy();
+  });
+  return {
+    async within(what, answer) {
+      const timer = setTimeout(() => {
+        if (trouble === '') trouble = `no answer in ${timeoutMs} ms`;
+        connection.socket?.destroy();
+        // Before it is connected, nothing tells the one who waits that its socket is gone.
+        if (!connection.isConnected()) connection.emit('error', new Error(trouble));
+      }, timeoutMs);
+      try {
+        return await answer;
+      } catch (cause) {
+        if (cause instanceof EngineError) throw cause;
+        throw failureOf(`broker ${textOf(address)}, ${what}`, trouble === '' ? reasonOf(cause) : trouble, cause);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}
+
+function failureOf(where: string, reason: string, cause: unknown): EngineError {
+  if (isOf(cause, 'PLT_KFK_AUTHENTICATION') || /authentication|SASL/i.test(reason)) {
+    return new EngineError('KAFKA_REFUSED', `${where}: ${reason}; are the credentials right?`, { cause });
+  }
+  return new EngineError('KAFKA_UNREACHABLE', `${where}: ${reason}`, { cause, retryable: true });
+}
+
+/** The message of the innermost cause: that of the outer ones only says that something failed. */
+function reasonOf(thrown: unknown): string {
+  let innermost = thrown;
+  while (innermost instanceof Error && innermost.cause !== undefined) innermost = innermost.cause;
+  return messageOf(innermost);
+}
+
+function isOf(thrown: unknown, code: string): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === code;
+}
+
+/** The library throws answers that have error codes in them; the answer is with the error. */
+async function answerOf<Answer>(what: string, answer: Promise<Answer>): Promise<Answer> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!isOf(error, 'PLT_KFK_RESPONSE')) throw error;
+    // A cast: the library gives every such error the answer that it was made of.
+    const { response } = error as Error & { readonly response?: Answer };
+    if (response === undefined) throw new EngineError('KAFKA_PROTOCOL', `${what}: ${reasonOf(error)}`, { cause: error });
+    return response;
+  }
+}
+
+function sendBytes<Answer>(connection: Connection, writer: Writer, request: WireRequest<Answer>): Promise<Answer> {
+  for (const part of request.body) writer.append(Buffer.from(part.buffer, part.byteOffset, part.length));
+  return new Promise((resolve, reject) => {
+    const done: Callback<Answer> = (error, answer) => (error ? reject(error) : resolve(answer));
+    const read = (_correlation: number, _key: number, _version: number, reader: Reader): Answer =>
+      request.read(createWireReader(reader.buffer.subarray(reader.position).buffers, request.what));
+    connection.send(request.apiKey, request.version, () => writer, read, request.isFlexible, request.isFlexible, done);
+  });
+}

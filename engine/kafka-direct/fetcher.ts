@@ -1,0 +1,343 @@
+/**
+ * Fetches the partitions of a topic from whoever leads them, ahead of their reader and within bounds: one request at a time to a broker, of
+ * those partitions that have room. What comes is kept as it came, in order, until the reader has decoded it.
+ *
+ * What goes wrong is either passing (a broker that is away, a leader that moved: tried again, and said in `trouble`), or ends one partition
+ * (`stopped`: what stands there cannot be read), or ends the fetcher (`takeFailure`).
+ */
+import type { Clock } from '../core/clock.ts';
+import { EngineError, messageOf } from '../core/errors.ts';
+import { type Cluster, KAFKA_ERROR } from './cluster.ts';
+import { assertApi } from './connection.ts';
+import { FETCH, type FetchAnswer, type FetchedPartition, fetchRequest } from './fetch-request.ts';
+import { createRetry, createSetQueue, type FetchedSet, type NodeState, type PartitionState } from './fetch-state.ts';
+import { earliestRequest, LIST_OFFSETS } from './offsets-request.ts';
+import type { BatchTrouble } from './record-decoder.ts';
+import { behindLastBatch } from './set-walk.ts';
+
+export interface FetcherOptions {
+  readonly cluster: Cluster;
+  readonly topic: string;
+  readonly clock: Clock;
+  readonly isCommittedOnly: boolean;
+  /** A partition that no longer has the offset wanted: end with a failure, or go on with the earliest there is and count what is missing. */
+  readonly onOffsetGone: 'stop' | 'earliest';
+  /** By default those below. */
+  readonly limits?: Partial<FetchLimits>;
+}
+
+export interface FetchLimits {
+  /** Bytes of one partition in an answer; a batch that is larger comes whole. */
+  readonly partitionBytes: number;
+  /** Bytes of one answer. */
+  readonly answerBytes: number;
+  /** No more is asked for while so many bytes wait for the reader. */
+  readonly aheadBytes: number;
+  /** Sets of one partition that may wait. */
+  readonly aheadSets: number;
+}
+
+const LIMITS: FetchLimits = { partitionBytes: 1 << 20, answerBytes: 8 << 20, aheadBytes: 16 << 20, aheadSets: 2 };
+/** The end of a partition is told by the next answer, so an answer must not wait long for more. */
+const WAIT_MS = 50;
+/** While a partition has no room it is left out, and the others' answer must not keep it waiting when it has some again. */
+const SHORT_WAIT_MS = 10;
+/** A partition's share of an answer grows up to this when not one batch comes whole. */
+const PARTITION_BYTES_MAX = 1 << 26;
+
+export interface FetchCounts {
+  readonly fetches: number;
+  readonly bytes: number;
+  /** Times a broker asked to be left alone. */
+  readonly throttles: number;
+  /** Batches fetched again since they could not be read. */
+  readonly refetches: number;
+  /** Offsets that were gone before they were read. */
+  readonly offsetsGone: number;
+}
+
+export interface Fetcher {
+  /** Begins with these partitions at these offsets; what it had before is forgotten. */
+  begin(offsets: ReadonlyMap<number, number>): void;
+  /** Asks for nothing more until it begins again; what it has stays. */
+  hold(): void;
+  /** Forgets everything; the connections stay. */
+  end(): void;
+  /** Asks for what there is room for. Call it often; it returns at once. */
+  pump(): void;
+  /** The oldest set that nobody has finished with. */
+  readonly head: FetchedSet | undefined;
+  /** The head has been read up to an offset, to its end or as far as it can be. */
+  finish(nextOffset: number, ended: { readonly cutBytes: number; readonly trouble: BatchTrouble | undefined }): void;
+  /** True when nothing of the partition waits, and it ended at `nextOffset` when last asked. */
+  isAtEnd(partition: number, nextOffset: number | undefined): boolean;
+  /** What is wrong now and may pass; empty when nothing is. */
+  readonly trouble: string;
+  /** Partitions that are not read any further, and why. */
+  readonly stopped: ReadonlyMap<number, string>;
+  readonly counts: FetchCounts;
+  /** What ended it, once. */
+  takeFailure(): EngineError | undefined;
+  close(): Promise<void>;
+}
+
+export function createFetcher(options: FetcherOptions): Fetcher {
+  const { cluster, topic, clock } = options;
+  const limits = { ...LIMITS, ...options.limits };
+  const nodes = new Map<number, NodeState>();
+  const stopped = new Map<number, string>();
+  const counts = { fetches: 0, bytes: 0, throttles: 0, refetches: 0, offsetsGone: 0 };
+  const sets = createSetQueue();
+  const metadata = createRetry(clock, 'not connected yet');
+  let partitions = new Map<number, PartitionState>();
+  /** Moves on when what is under way is out of date. */
+  let generation = 0;
+  let isClosed = false;
+  let isHeld = false;
+  /** Who leads what has to be asked again. */
+  let isStale = true;
+  let isRefreshing = false;
+  let failure: EngineError | undefined;
+
+  const fail = (error: unknown): void => {
+    failure ??= error instanceof EngineError ? error : new EngineError('KAFKA_FATAL', messageOf(error), { cause: error });
+  };
+  const isPassing = (error: unknown): error is EngineError => error instanceof EngineError && error.retryable;
+  const nodeOf = (nodeId: number): NodeState => {
+    const known = nodes.get(nodeId) ?? { isAsking: false, notBeforeMs: 0, retry: createRetry(clock) };
+    nodes.set(nodeId, known);
+    return known;
+  };
+  const leaderOf = ({ partition }: PartitionState): number | undefined => cluster.leaderOf(partition)?.nodeId;
+
+  const refresh = async (): Promise<void> => {
+    isRefreshing = true;
+    try {
+      await cluster.refresh();
+      isStale = false;
+      metadata.wentWell();
+      for (const state of partitions.values()) {
+        if (leaderOf(state) !== undefined) continue;
+        isStale = true;
+        state.retry.later(`topic ${topic} partition ${state.partition}: it has no leader`);
+        metadata.later(state.retry.trouble);
+      }
+    } catch (error) {
+      if (isPassing(error)) metadata.later(error.message);
+      else if (!isClosed) fail(error);
+    } finally {
+      isRefreshing = false;
+    }
+  };
+
+  /** Those of a broker's partitions that there is room for, the longest unserved first, and whether these are all that it leads. */
+  const wantedOf = (nodeId: number): { readonly wanted: PartitionState[]; readonly areAll: boolean } => {
+    const led = [...partitions.values()].filter((state) => leaderOf(state) === nodeId && !stopped.has(state.partition));
+    if (sets.bytes >= limits.aheadBytes) return { wanted: [], areAll: false };
+    const wanted = led.filter(({ waiting, retry }) => waiting < limits.aheadSets && !retry.isWaiting);
+    return { wanted: wanted.sort((left, right) => left.servedAt - right.servedAt), areAll: wanted.length === led.length };
+  };
+
+  const ask = async (nodeId: number, node: NodeState): Promise<void> => {
+    const asked = generation;
+    const connection = await cluster.connectionTo(nodeId);
+    assertApi(connection, FETCH, 'Fetch');
+    const { wanted, areAll } = wantedOf(nodeId);
+    if (asked !== generation || wanted.length === 0) return;
+    const request = fetchRequest({
+      topic,
+      partitions: wanted.map(({ partition, offset, bytesMax }) => {
+        return { partition, offset, bytesMax, leaderEpoch: cluster.leaderOf(partition)?.epoch ?? -1 };
+      }),
+      waitMs: areAll ? WAIT_MS : SHORT_WAIT_MS,
+      bytesMax: limits.answerBytes,
+      isCommittedOnly: options.isCommittedOnly,
+    });
+    const answer = await connection.ask(request);
+    counts.fetches += 1;
+    if (answer.throttleMs > 0) {
+      counts.throttles += 1;
+      node.notBeforeMs = clock.wallMs() + answer.throttleMs;
+    }
+    if (asked === generation && !isClosed) await take(answer, nodeId);
+  };
+
+  const take = async (answer: FetchAnswer, nodeId: number): Promise<void> => {
+    const { retry } = nodeOf(nodeId);
+    if (answer.error !== 0) {
+      retry.later(`topic ${topic}: broker ${nodeId} answers with error ${answer.error}`);
+      return;
+    }
+    retry.wentWell();
+    const gone: PartitionState[] = [];
+    for (const fetched of answer.partitions) {
+      const state = partitions.get(fetched.partition);
+      if (!state) continue;
+      if (fetched.error === 0) keep(state, fetched);
+      else if (fetched.error === KAFKA_ERROR.offsetOutOfRange) gone.push(state);
+      else if (fetched.error === KAFKA_ERROR.topicAuthorizationFailed) {
+        fail(new EngineError('KAFKA_REFUSED', `topic ${topic}: this client may not read it`));
+      } else {
+        isStale = true;
+        state.retry.later(`topic ${topic} partition ${state.partition}: broker ${nodeId} answers with error ${fetched.error}`);
+      }
+    }
+    if (gone.length > 0) await replaceOffsets(gone, nodeId);
+  };
+
+  const keep = (state: PartitionState, { partition, chunks, aborted, endOffset }: FetchedPartition): void => {
+    state.end = endOffset;
+    state.retry.wentWell();
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    if (bytes === 0) return;
+    counts.bytes += bytes;
+    state.waiting += 1;
+    state.servedAt = counts.fetches;
+    // An answer of an earlier leader may bring again what another has brought: the decoder leaves out what lies before this offset.
+    sets.push({ partition, chunks, aborted, fromOffset: state.offset, bytes });
+    // Where not one batch is whole the reader will say so, and then more is asked for.
+    state.offset = Math.max(state.offset, behindLastBatch(chunks) ?? state.offset);
+  };
+
+  /** The topic no longer has these offsets, or not yet: by the policy a failure, or the earliest there are. */
+  const replaceOffsets = async (gone: readonly PartitionState[], nodeId: number): Promise<void> => {
+    const asked = generation;
+    const connection = await cluster.connectionTo(nodeId);
+    assertApi(connection, LIST_OFFSETS, 'ListOffsets');
+    const wanted = gone.map(({ partition }) => partition);
+    const listed = await connection.ask(earliestRequest(topic, wanted));
+    if (asked !== generation) return;
+    for (const state of gone) {
+      const where = `topic ${topic} partition ${state.partition}`;
+      const earliest = listed.find(({ partition, error }) => partition === state.partition && error === 0)?.offset;
+      if (earliest === undefined) {
+        state.retry.later(`${where}: where it begins is not known`);
+        continue;
+      }
+      const isBehind = state.offset < earliest;
+      if (options.onOffsetGone === 'stop' || !isBehind) {
+        const why = isBehind
+          ? `older messages have been deleted, it begins at ${earliest}`
+          : 'the topic is not the one that was read before';
+        fail(new EngineError('KAFKA_OFFSET_GONE', `${where}: offset ${state.offset}: ${why}`));
+        continue;
+      }
+      counts.offsetsGone += earliest - state.offset;
+      state.offset = earliest;
+    }
+  };
+
+  const pumpNode = (nodeId: number): void => {
+    const node = nodeOf(nodeId);
+    const isResting = node.isAsking || node.retry.isWaiting || clock.wallMs() < node.notBeforeMs;
+    if (isResting || wantedOf(nodeId).wanted.length === 0) return;
+    node.isAsking = true;
+    void ask(nodeId, node)
+      .catch((error: unknown) => {
+        if (isClosed) return;
+        if (!isPassing(error)) fail(error);
+        else {
+          isStale = true;
+          node.retry.later(error.message);
+        }
+      })
+      .finally(() => {
+        node.isAsking = false;
+        pump();
+      });
+  };
+  const pump = (): void => {
+    if (isClosed || isHeld || failure !== undefined || partitions.size === 0) return;
+    if (isStale && !isRefreshing && !metadata.isWaiting) void refresh().then(pump);
+    for (const nodeId of new Set([...partitions.values()].map(leaderOf))) {
+      if (nodeId !== undefined) pumpNode(nodeId);
+    }
+  };
+
+  /** Takes away everything that waits of a partition, and asks for it again from an offset. */
+  const askAgain = (state: PartitionState, offset: number): void => {
+    sets.drop(state.partition);
+    state.waiting = 0;
+    state.offset = offset;
+    // An answer under way was asked from where the reader is not.
+    generation += 1;
+  };
+  const onTrouble = (state: PartitionState, nextOffset: number, { code, offset, text }: BatchTrouble): void => {
+    askAgain(state, nextOffset);
+    if (state.troubledAt !== nextOffset) {
+      state.troubledAt = nextOffset;
+      counts.refetches += 1;
+      return;
+    }
+    stopped.set(state.partition, `${code}: topic ${topic} partition ${state.partition}, batch at offset ${offset}: ${text}; fetched twice`);
+  };
+  const troubleOf = (state: PartitionState): string => {
+    const nodeId = leaderOf(state);
+    return state.retry.trouble || (nodeId === undefined ? metadata.trouble : nodeOf(nodeId).retry.trouble);
+  };
+
+  return {
+    pump,
+    hold() {
+      isHeld = true;
+    },
+    begin(offsets) {
+      generation += 1;
+      isHeld = false;
+      sets.drop();
+      stopped.clear();
+      const states = [...offsets].map(([partition, offset]): PartitionState => {
+        const retry = createRetry(clock);
+        return { partition, offset, end: -1, waiting: 0, bytesMax: limits.partitionBytes, troubledAt: -1, servedAt: 0, retry };
+      });
+      partitions = new Map(states.map((state) => [state.partition, state]));
+      pump();
+    },
+    end() {
+      generation += 1;
+      partitions = new Map();
+      sets.drop();
+    },
+    get head() {
+      return sets.head;
+    },
+    finish(nextOffset, { cutBytes, trouble }) {
+      const set = sets.shift();
+      const state = set && partitions.get(set.partition);
+      if (!set || !state) return;
+      state.waiting -= 1;
+      if (trouble) onTrouble(state, nextOffset, trouble);
+      else if (cutBytes === set.bytes) {
+        state.bytesMax = Math.min(PARTITION_BYTES_MAX, state.bytesMax * 2);
+        askAgain(state, nextOffset);
+      }
+      pump();
+    },
+    isAtEnd(partition, nextOffset) {
+      const state = partitions.get(partition);
+      if (!state || stopped.has(partition) || state.waiting > 0 || state.end < 0 || troubleOf(state) !== '') return false;
+      return (nextOffset ?? state.offset) >= state.end;
+    },
+    get trouble() {
+      for (const state of partitions.values()) {
+        const text = troubleOf(state);
+        if (text !== '') return text;
+      }
+      return '';
+    },
+    stopped,
+    get counts() {
+      return { ...counts };
+    },
+    takeFailure() {
+      const taken = failure;
+      failure = undefined;
+      return taken;
+    },
+    async close() {
+      isClosed = true;
+      generation += 1;
+      await cluster.close();
+    },
+  };
+}

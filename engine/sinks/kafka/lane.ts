@@ -1,0 +1,84 @@
+/**
+ * What a transactor needs of a Kafka client, whichever lane it is of: librdkafka's, message by message, or the direct one, which takes bars as
+ * the committed ring holds them.
+ */
+import { PRODUCER_TOPIC_SETTINGS, transactionalSettings } from './client.ts';
+import type { Header, Metadata, Rdkafka, RdkafkaError, TopicPartition } from './rdkafka.ts';
+
+/** What a transactional call failed by. */
+export interface CallError extends Error {
+  /** The producer is lost, and with it the transaction. */
+  readonly isFatal?: boolean;
+  /** The same call may be made again, and goes on where it was. */
+  readonly isRetriable?: boolean;
+}
+
+export type CallDone = (error: CallError | null) => void;
+
+interface LaneClient {
+  connect(options: { timeout: number; allTopics: boolean }, done: (error: CallError | null, metadata: Metadata) => void): void;
+  isConnected(): boolean;
+}
+
+export interface TransactionalProducer extends LaneClient {
+  /** Copies key and value; throws an error with the code `queueFull` when it has no room. */
+  produce(
+    topic: string,
+    partition: number | null,
+    value: Buffer,
+    key: Buffer | string,
+    timestamp: number | null,
+    opaque?: unknown,
+    headers?: readonly Header[],
+  ): void;
+  /** Copies `count` bar records from word `wordIndex` on, and publishes the trade bars among them. False: no room, come again. */
+  produceBars?(words: Int32Array, wordIndex: number, count: number): boolean;
+  poll(): void;
+  disconnect(flushTimeoutMs: number, done: () => void): void;
+  initTransactions(timeoutMs: number, done: CallDone): void;
+  beginTransaction(done: CallDone): void;
+  sendOffsetsToTransaction(offsets: readonly TopicPartition[], group: MarkerClient, timeoutMs: number, done: CallDone): void;
+  commitTransaction(timeoutMs: number, done: CallDone): void;
+  abortTransaction(timeoutMs: number, done: CallDone): void;
+  on(event: 'event.error', listener: (error: RdkafkaError) => void): void;
+}
+
+/** A client of the marker group. */
+export interface MarkerClient extends LaneClient {
+  committed(
+    partitions: readonly TopicPartition[],
+    timeoutMs: number,
+    done: (error: CallError | null, offsets: readonly TopicPartition[]) => void,
+  ): void;
+  disconnect(done: () => void): void;
+}
+
+export interface ProducerRequest {
+  readonly transactionalId: string;
+  readonly markerGroup: string;
+  readonly lingerMs: number;
+}
+
+export interface TransactionLane {
+  createProducer(request: ProducerRequest): TransactionalProducer;
+  createMarkerClient(group: string): MarkerClient;
+}
+
+export function rdkafkaLane(library: Pick<Rdkafka, 'Producer' | 'KafkaConsumer'>, brokers: string): TransactionLane {
+  return {
+    createProducer: ({ transactionalId, lingerMs }) =>
+      new library.Producer(transactionalSettings(brokers, transactionalId, lingerMs), PRODUCER_TOPIC_SETTINGS),
+    createMarkerClient: (group) =>
+      new library.KafkaConsumer(
+        {
+          'metadata.broker.list': brokers,
+          'client.id': 'tickwright-marker',
+          'group.id': group,
+          'enable.auto.commit': false,
+          // Offsets of a transaction that is still open are waited for, not guessed.
+          'isolation.level': 'read_committed',
+        },
+        {},
+      ),
+  };
+}
