@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
-import { createKafkaSource } from '../../engine/ingest/kafka.ts';
+import { createDirectLane, createLaneSource } from '../../engine/ingest/kafka-lane.ts';
 import { createKafkaReader } from '../../engine/ingest/kafka-reader.ts';
 import { createTickProducer } from '../../engine/ingest/tick-producer.ts';
 import { parseTimeframes } from '../../engine/market/timeframes.ts';
@@ -16,44 +16,57 @@ const START_SEC = 1_700_000_000;
 /** Longer than a broker takes to come back on a busy machine: no engine is here that would answer a group which took the partitions back. */
 const SESSION_MS = 180_000;
 
-it('a source is not caught up while its broker is away, and goes on when it is back', async (context) => {
-  const reason = whyNoLocal();
-  if (reason !== undefined) return context.skip(reason);
-  const { library, local, broker } = await openLocal();
-  try {
-    const topic = 'ticks';
-    await ensureTopics(library, broker.brokers, [
-      { topic, partitions: 2, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 1_048_576 },
-    ]);
-    const producer = await createTickProducer(library, broker.brokers, topic);
-    const reader = createKafkaReader({ ...broker, topic, group: 'outage', engineId: '', sessionMs: SESSION_MS, clock: SYSTEM_CLOCK });
-    const source = createKafkaSource({ reader, clock: SYSTEM_CLOCK, onRejected: () => undefined });
-    const port = createMemoryPort();
-    await source.start(port, undefined);
-    const isCaughtUp = (): boolean => {
-      source.poll(100);
-      return source.partitions.length > 0 && source.partitions.every((partition) => source.isCaughtUp(partition));
-    };
-    producer.sendJson({ symbol: 'A', tsEventNs: 1n, price: 1, quantityLots: 1n });
-    await until('the first tick is read', () => isCaughtUp() && source.offered === 1);
+it.for(['librdkafka', 'direct'] as const)(
+  'a source on lane %s is not caught up while its broker is away, and goes on when it is back',
+  async (name, context) => {
+    const reason = whyNoLocal();
+    if (reason !== undefined) return context.skip(reason);
+    const { library, local, broker } = await openLocal();
+    try {
+      const topic = 'ticks';
+      await ensureTopics(library, broker.brokers, [
+        { topic, partitions: 2, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 1_048_576 },
+      ]);
+      const producer = await createTickProducer(library, broker.brokers, topic);
+      const lane = name === 'direct' ? createDirectLane({ brokers: broker.brokers, topic, clock: SYSTEM_CLOCK }) : undefined;
+      const fetcher = lane ? { fetcher: lane.fetcher } : {};
+      const reader = createKafkaReader({
+        ...broker,
+        ...fetcher,
+        topic,
+        group: 'outage',
+        engineId: '',
+        sessionMs: SESSION_MS,
+        clock: SYSTEM_CLOCK,
+      });
+      const source = createLaneSource({ reader, clock: SYSTEM_CLOCK, onRejected: () => undefined }, lane);
+      const port = createMemoryPort();
+      await source.start(port, undefined);
+      const isCaughtUp = (): boolean => {
+        source.poll(100);
+        return source.partitions.length > 0 && source.partitions.every((partition) => source.isCaughtUp(partition));
+      };
+      producer.sendJson({ symbol: 'A', tsEventNs: 1n, price: 1, quantityLots: 1n });
+      await until('the first tick is read', () => isCaughtUp() && source.offered === 1);
 
-    await stopBroker(local);
-    await until('the source is not caught up', () => !isCaughtUp());
-    expect(reader.health.isUp).toBe(false);
-    expect(source.failure()).toBeUndefined();
+      await stopBroker(local);
+      await until('the source is not caught up', () => !isCaughtUp());
+      expect(reader.health.isUp).toBe(false);
+      expect(source.failure()).toBeUndefined();
 
-    await startBroker(local);
-    await until('the source is caught up again, with nothing new', isCaughtUp, 60_000);
-    expect(reader.health).toEqual({ isUp: true, detail: 'reading 2 partitions' });
-    producer.sendJson({ symbol: 'A', tsEventNs: 2n, price: 1, quantityLots: 1n });
-    await until('the second tick is read', () => isCaughtUp() && source.offered === 2, 60_000);
-    expect(port.ticks.map((tick) => tick.tsEventNs)).toEqual([1n, 2n]);
-    await source.stop();
-    await Promise.all([reader.close(), producer.close()]);
-  } finally {
-    await closeLocal(local);
-  }
-});
+      await startBroker(local);
+      await until('the source is caught up again, with nothing new', isCaughtUp, 60_000);
+      expect(reader.health).toEqual({ isUp: true, detail: 'reading 2 partitions' });
+      producer.sendJson({ symbol: 'A', tsEventNs: 2n, price: 1, quantityLots: 1n });
+      await until('the second tick is read', () => isCaughtUp() && source.offered === 2, 60_000);
+      expect(port.ticks.map((tick) => tick.tsEventNs)).toEqual([1n, 2n]);
+      await source.stop();
+      await Promise.all([reader.close(), producer.close()]);
+    } finally {
+      await closeLocal(local);
+    }
+  },
+);
 
 const PUBLISHED = 'a broker that goes away and comes back gets every bar, in order, and the writer is held back meanwhile, lane %s';
 it.for(['librdkafka', 'direct'] as const)(PUBLISHED, async (lane, context) => {
