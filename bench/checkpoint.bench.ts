@@ -12,7 +12,7 @@ import { createLogger } from '../engine/core/log.ts';
 import { createInstrumentBook } from '../engine/market/instrument-book.ts';
 import { parseTimeframes } from '../engine/market/timeframes.ts';
 import { openServers, type Servers } from '../engine/runtime/servers.ts';
-import { openSession } from '../engine/runtime/session.ts';
+import { createSessions } from '../engine/runtime/session.ts';
 import { openSourceHost } from '../engine/runtime/sources.ts';
 import { createSupervisor } from '../engine/runtime/supervisor.ts';
 import { beginRun } from '../engine/sinks/postgres/runs.ts';
@@ -76,16 +76,13 @@ async function mergedPerSecond({ servers, environment, isCheckpointed, seconds }
   const run = await beginRun({ ...database, source: host.name, config, goesOn: false });
   const supervisor = createSupervisor({
     ...{ host, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE, log, timeframeCount: timeframes.length },
-    open: (lanes) =>
-      openSession(
-        {
-          ...{ config, timeframes, servers, database, host, run, log, isCheckpointed },
-          loadBook: async () => createInstrumentBook([]),
-          onLatency: () => undefined,
-          onWriterMessage: () => undefined,
-        },
-        lanes,
-      ),
+    stopMs: config.STOP_MS,
+    sessions: createSessions({
+      ...{ config, timeframes, servers, database, host, run, log, isCheckpointed },
+      loadBook: async () => createInstrumentBook([]),
+      onLatency: () => undefined,
+      onWriterMessage: () => undefined,
+    }),
     onSession: () => undefined,
     onFailure: () => undefined,
     onSessionEnd: () => undefined,

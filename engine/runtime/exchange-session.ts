@@ -155,7 +155,7 @@ async function claimLane({ config, database, kafka, run, clock, pause, log }: Ex
     markerGroup: markerGroupOf(identity),
     markerTopic: `${config.TOPIC_PREFIX}${config.TICKS_TOPIC}`,
     lanes: LANES,
-    isOwner: () => store.owns({ source: ORDER_SOURCE, token: claim.token, lanes: LANES }),
+    isOwner: async () => (await store.owned({ source: ORDER_SOURCE, token: claim.token, lanes: LANES })).length === LANES.length,
   };
   const { published } = await recoverPublication({
     ...kafka,

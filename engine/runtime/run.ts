@@ -22,7 +22,7 @@ import { createHealthLog } from './health-log.ts';
 import { createObserver, createStages, type Observer, type Stages } from './observe.ts';
 import { watchRuntime } from './runtime-figures.ts';
 import { openServers, type Servers } from './servers.ts';
-import { openSession, type Session, type SessionParts } from './session.ts';
+import { createSessions, type Session, type SessionParts } from './session.ts';
 import { handleSignals, type Signals } from './signals.ts';
 import type { SourceHost } from './source-host.ts';
 import { checkSource, openSourceHost } from './sources.ts';
@@ -129,13 +129,33 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
   const stages = createStages();
   let gateway: Gateway | undefined;
   let isAnnounced = false;
+  const sessionParts: SessionParts = {
+    config,
+    timeframes,
+    servers,
+    database,
+    host,
+    run,
+    log,
+    isCheckpointed: true,
+    async loadBook() {
+      const listed = loadInstruments(resolve(PROJECT_ROOT, config.INSTRUMENTS_FILE));
+      return withStored(listed, await loadStoredInstruments(database), config.SYMBOLS === 'strict');
+    },
+    onLatency: (stage, encoded, worker) => stages[stage]?.stage.add(encoded, worker),
+    onWriterMessage(message) {
+      observer.onWriterMessage(message);
+      if (message.type === 'latency') stages[message.stage]?.stage.add(message.encoded);
+    },
+  };
   const supervisor = createSupervisor({
     host,
     clock: SYSTEM_CLOCK,
     pause: SYSTEM_PAUSE,
     log,
     timeframeCount: timeframes.length,
-    open: (lanes) => openSession(sessionParts, lanes),
+    stopMs: config.STOP_MS,
+    sessions: createSessions(sessionParts),
     onSession(session) {
       log.info({ run, source: host.name, lanes: session.lanes, restored: session.restored }, 'session');
       if (isAnnounced) {
@@ -164,25 +184,6 @@ async function runOn(servers: Servers, base: Base): Promise<number> {
     onSessionEnd: () => void observer.open(),
   });
   const observer = createObserver({ timeframes, supervisor, host, exchange, stages, clock: SYSTEM_CLOCK, stage: stageLine(config) });
-  const sessionParts: SessionParts = {
-    config,
-    timeframes,
-    servers,
-    database,
-    host,
-    run,
-    log,
-    isCheckpointed: true,
-    async loadBook() {
-      const listed = loadInstruments(resolve(PROJECT_ROOT, config.INSTRUMENTS_FILE));
-      return withStored(listed, await loadStoredInstruments(database), config.SYMBOLS === 'strict');
-    },
-    onLatency: (stage, encoded, worker) => stages[stage]?.stage.add(encoded, worker),
-    onWriterMessage(message) {
-      observer.onWriterMessage(message);
-      if (message.type === 'latency') stages[message.stage]?.stage.add(message.encoded);
-    },
-  };
   const parts: Run = {
     options,
     timeframes,

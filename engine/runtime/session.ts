@@ -62,9 +62,59 @@ export interface Session {
   close(): Promise<void>;
 }
 
-export async function openSession(parts: SessionParts, lanes: readonly number[]): Promise<Session> {
+/** Lanes that a session has claimed, and has not given back. */
+interface Claimed {
+  readonly claim: LaneClaim;
+  readonly lanes: readonly number[];
+  readonly transactions: TransactionOptions | undefined;
+}
+
+export interface Sessions {
+  open(lanes: readonly number[]): Promise<Session>;
+  /**
+   * For a process that has no further session after one that failed: publishes what is committed only, of the lanes that are still its own, and
+   * gives them back. Does nothing when the latest session ended well.
+   * @returns messages published
+   * @throws what claiming and publishing throw; then the lanes stay claimed, and their next owner publishes it
+   */
+  settle(timeoutMs: number): Promise<number>;
+}
+
+/** The sessions of a process, one after the other. */
+export function createSessions(parts: SessionParts): Sessions {
+  const { store = createLaneStore(parts.database) } = parts.seams ?? {};
+  const source = parts.host.name;
+  let latest: Claimed | undefined;
+  return {
+    async open(lanes) {
+      latest = await claimLanes(parts, store, lanes);
+      const session = await openSession(parts, store, latest);
+      return {
+        ...session,
+        async run() {
+          const reason = await session.run();
+          latest = undefined;
+          return reason;
+        },
+      };
+    },
+    async settle(timeoutMs) {
+      const before = latest;
+      latest = undefined;
+      if (before?.transactions === undefined) return 0;
+      const { token } = before.claim;
+      const owned = await store.owned({ source, token, lanes: before.lanes });
+      if (owned.length === 0) return 0;
+      const { claim, transactions } = await claimLanes(parts, store, owned);
+      const published = transactions ? await recover(parts, store, { claim, transactions, timeoutMs }) : 0;
+      await store.release({ source, token: claim.token });
+      return published;
+    },
+  };
+}
+
+async function claimLanes(parts: SessionParts, store: LaneStore, lanes: readonly number[]): Promise<Claimed> {
   const { config, timeframes, servers, database, host, run } = parts;
-  const { clock = SYSTEM_CLOCK, store = createLaneStore(database) } = parts.seams ?? {};
   const source = host.name;
   const identity = { prefix: config.TOPIC_PREFIX, schema: database.schema, source };
   const claim = await store.claim({
@@ -81,9 +131,16 @@ export async function openSession(parts: SessionParts, lanes: readonly number[])
     // Its partitions are the lanes.
     markerTopic: stageOf(config).topic,
     lanes,
-    isOwner: () => store.owns({ source, token: claim.token, lanes }),
+    isOwner: async () => (await store.owned({ source, token: claim.token, lanes })).length === lanes.length,
   };
-  const recovered = transactions ? await recover(parts, store, claim, transactions) : 0;
+  return { claim, lanes, transactions };
+}
+
+async function openSession(parts: SessionParts, store: LaneStore, { claim, lanes, transactions }: Claimed): Promise<Session> {
+  const { timeframes, host } = parts;
+  const { clock = SYSTEM_CLOCK } = parts.seams ?? {};
+  const source = host.name;
+  const recovered = transactions ? await recover(parts, store, { claim, transactions }) : 0;
   const letters = createLetters((rejected) => deadLetterOf(rejected, clock.wallMs()));
   const opened = host.open(letters, lanes);
   const topology = await buildTopology({
@@ -156,14 +213,21 @@ async function release({ log, seams }: SessionParts, attempt: () => Promise<void
   }
 }
 
+interface Recovering {
+  readonly claim: LaneClaim;
+  readonly transactions: TransactionOptions;
+  readonly timeoutMs?: number;
+}
+
 /** Publishes what the lanes' outbox holds above their markers, and empties it. */
-async function recover(parts: SessionParts, store: LaneStore, claim: LaneClaim, transactions: TransactionOptions): Promise<number> {
+async function recover(parts: SessionParts, store: LaneStore, { claim, transactions, ...limit }: Recovering): Promise<number> {
   const { servers, host, config, log } = parts;
   const { clock = SYSTEM_CLOCK, pause = SYSTEM_PAUSE } = parts.seams ?? {};
   if (!servers.kafka) return 0;
   const { lanes } = transactions;
   const outbox = await store.readOutbox({ source: host.name, lanes });
   const { published } = await recoverPublication({
+    ...limit,
     ...servers.kafka,
     prefix: config.TOPIC_PREFIX,
     clock,

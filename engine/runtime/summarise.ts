@@ -60,7 +60,9 @@ export async function summariseRun(parts: SummaryParts): Promise<Summary> {
 
 function stopNotes(reason: StopReason): string[] {
   if (reason !== 'stopped before all was written') return [];
-  return ['the drain was cut short after STOP_MS: what was taken and not written is read again by the next start; see the log'];
+  return [
+    'the drain was cut short: the next start reads again what was taken and not written, and publishes what was committed only; see the log',
+  ];
 }
 
 function sessionNotes({ sessions, failures, lostTicks }: Supervisor): string[] {

@@ -2,14 +2,15 @@
  * Runs sessions one after the other until the source ends, a stop is asked for, or something fails for good.
  *
  *   wait for lanes ─▶ open session ─▶ run ─▶ revoked, worker dead, fenced, server away: next session
- *                                      └──▶ stopped, source ended: done
+ *                                      ├──▶ stopped, source ended: done
+ *                                      └──▶ failed, and no other follows: what is committed only is published, then done
  */
 import type { Clock, Pause } from '../core/clock.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { isRetryable } from '../sinks/postgres/connection.ts';
 import type { StopReason } from './engine.ts';
-import type { Session } from './session.ts';
+import type { Session, Sessions } from './session.ts';
 import type { SourceHost } from './source-host.ts';
 import { addTotals, noTotals, type Totals } from './totals.ts';
 
@@ -27,6 +28,8 @@ const FAILURES_MAX = 5;
 const BACK_OFF_MS = 200;
 const BACK_OFF_MAX_MS = 5000;
 const REST_MS = 20;
+/** Publishing what a failed session has left may take this long, however late it is. */
+const SETTLE_LEAST_MS = 1000;
 
 export interface SupervisorState {
   readonly phase: 'waiting' | 'opening' | 'running' | 'failed' | 'done';
@@ -54,7 +57,9 @@ export interface SupervisorOptions {
   readonly pause: Pause;
   readonly log: Logger;
   readonly timeframeCount: number;
-  open(lanes: readonly number[]): Promise<Session>;
+  /** A stop may take so long. */
+  readonly stopMs: number;
+  readonly sessions: Sessions;
   /** Called when a session runs, and when one has failed and another will be tried. */
   onSession(session: Session): void;
   onFailure(error: unknown): void;
@@ -67,7 +72,7 @@ export function createSupervisor({ host, clock, pause, log, timeframeCount, ...o
   let ended = noTotals(timeframeCount);
   let session: Session | undefined;
   let state: SupervisorState = { phase: 'waiting', detail: 'starting', sinceMs: clock.wallMs() };
-  let isStopRequested = false;
+  let stopRequestedMs: number | undefined;
   let sessions = 0;
   let lostTicks = 0;
   let failuresInRow = 0;
@@ -79,7 +84,7 @@ export function createSupervisor({ host, clock, pause, log, timeframeCount, ...o
 
   /** The lanes of the next session; undefined when a stop is asked for meanwhile. */
   const waitForLanes = async (): Promise<readonly number[] | undefined> => {
-    while (!isStopRequested) {
+    while (stopRequestedMs === undefined) {
       const lanes = host.lanes();
       if (lanes.length > 0) return lanes;
       setState('waiting', 'waiting for partitions');
@@ -97,12 +102,12 @@ export function createSupervisor({ host, clock, pause, log, timeframeCount, ...o
 
   const runSession = async (lanes: readonly number[]): Promise<StopReason> => {
     setState('opening', `claiming ${lanes.length} lanes`);
-    const opened = await options.open(lanes);
+    const opened = await options.sessions.open(lanes);
     session = opened;
     sessions += 1;
     setState('running', 'running');
     options.onSession(opened);
-    if (isStopRequested) opened.topology.engine.requestStop();
+    if (stopRequestedMs !== undefined) opened.topology.engine.requestStop();
     try {
       return await opened.run();
     } catch (error) {
@@ -133,14 +138,27 @@ export function createSupervisor({ host, clock, pause, log, timeframeCount, ...o
     options.onFailure(error);
     const untilMs = clock.wallMs() + waitMs;
     waitMs = Math.min(waitMs * 2, BACK_OFF_MAX_MS);
-    while (clock.wallMs() < untilMs && !isStopRequested) await pause(REST_MS);
+    while (clock.wallMs() < untilMs && stopRequestedMs === undefined) await pause(REST_MS);
+  };
+
+  /** No session follows one that failed, so what it committed and could not publish is published here, as far as its lanes are still its own. */
+  const settle = async (): Promise<StopReason> => {
+    const spentMs = clock.wallMs() - (stopRequestedMs ?? 0);
+    try {
+      const published = await options.sessions.settle(Math.max(SETTLE_LEAST_MS, options.stopMs - spentMs));
+      if (published > 0) log.info({ published }, 'published what the session that failed had committed only');
+      return 'stopped';
+    } catch (error) {
+      log.error({ err: error }, 'what is committed is not all published; the next start goes on from the last checkpoint');
+      return 'stopped before all was written';
+    }
   };
 
   return {
     async run() {
       for (;;) {
         const lanes = await waitForLanes();
-        if (lanes === undefined) return 'stopped';
+        if (lanes === undefined) return settle();
         try {
           const reason = await runSession(lanes);
           if (reason !== 'revoked') {
@@ -151,7 +169,7 @@ export function createSupervisor({ host, clock, pause, log, timeframeCount, ...o
         } catch (error) {
           takeFailure(error);
           // What it had not committed is read again by whoever comes next, or counted as lost.
-          if (isStopRequested) return 'stopped';
+          if (stopRequestedMs !== undefined) return await settle();
           await backOff(error);
         } finally {
           host.endSession();
@@ -159,7 +177,7 @@ export function createSupervisor({ host, clock, pause, log, timeframeCount, ...o
       }
     },
     requestStop() {
-      isStopRequested = true;
+      stopRequestedMs ??= clock.wallMs();
       session?.topology.engine.requestStop();
     },
     get session() {

@@ -126,7 +126,7 @@ export function createDatabase(scheduler: Scheduler, store: Store, bugs: Databas
     fault: undefined,
     laneStore: (client) => ({
       claim: (request) => ask(client, request.lanes, () => claim(request.lanes, request)),
-      owns: ({ lanes, token }) => ask(client, [], () => ownedBy(lanes, token)),
+      owned: ({ lanes, token }) => ask(client, [], () => lanes.filter((lane) => ownedBy([lane], token))),
       readOutbox: ({ lanes }) => ask(client, [], () => store.outbox.filter(({ lane }) => lanes.includes(lane)).toSorted(byPlace)),
       dropOutbox({ token, upTo }) {
         const lanes = [...upTo.keys()];

@@ -7,7 +7,7 @@ import { createMemory } from '../../engine/kernel/host.ts';
 import { createInstrumentBook } from '../../engine/market/instrument-book.ts';
 import type { Timeframe } from '../../engine/market/timeframes.ts';
 import type { Servers } from '../../engine/runtime/servers.ts';
-import { openSession } from '../../engine/runtime/session.ts';
+import { createSessions } from '../../engine/runtime/session.ts';
 import { openSourceHost } from '../../engine/runtime/sources.ts';
 import { createSupervisor, type Supervisor } from '../../engine/runtime/supervisor.ts';
 import type { Rdkafka } from '../../engine/sinks/kafka/rdkafka.ts';
@@ -112,17 +112,14 @@ export function startProcess(world: World, name: string, knobs: ProcessPlan): Si
   };
   const supervisor = createSupervisor({
     ...{ host, clock, pause, log: SILENT, timeframeCount: timeframes.length },
-    open: (lanes) =>
-      openSession(
-        {
-          ...{ config, timeframes, servers, host, run: 1, log: SILENT, isCheckpointed: true, seams },
-          database: { connectionString: '', schema: 'sim' },
-          loadBook: async () => createInstrumentBook([]),
-          onLatency: () => undefined,
-          onWriterMessage: () => undefined,
-        },
-        lanes,
-      ),
+    stopMs: config.STOP_MS,
+    sessions: createSessions({
+      ...{ config, timeframes, servers, host, run: 1, log: SILENT, isCheckpointed: true, seams },
+      database: { connectionString: '', schema: 'sim' },
+      loadBook: async () => createInstrumentBook([]),
+      onLatency: () => undefined,
+      onWriterMessage: () => undefined,
+    }),
     onSession: (session) => world.note(`${name} runs a session on lanes ${session.lanes.join(', ')}, recovered ${session.recovered}`),
     onFailure: (text) => world.note(`${name}: ${text}`),
     onSessionEnd: () => undefined,

@@ -10,15 +10,17 @@ import { parseTimeframes } from '../../engine/market/timeframes.ts';
 import { headerWord, SHARD_HEADER_ADDRESS, tickRingOf } from '../../engine/memory/region.ts';
 import { judgeStored } from '../../engine/monitor/verdict.ts';
 import type { StopReason } from '../../engine/runtime/engine.ts';
-import { openSession, type SessionParts } from '../../engine/runtime/session.ts';
+import { createSessions, type SessionParts } from '../../engine/runtime/session.ts';
 import type { SourceHost } from '../../engine/runtime/source-host.ts';
 import { openSourceHost } from '../../engine/runtime/sources.ts';
 import { createSupervisor, type Supervisor } from '../../engine/runtime/supervisor.ts';
+import { deadLetterTopic } from '../../engine/sinks/kafka/topics.ts';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
+import { createLaneStore } from '../../engine/sinks/postgres/lane-store.ts';
 import { migrate } from '../../engine/sinks/postgres/migrate.ts';
 import { beginRun } from '../../engine/sinks/postgres/runs.ts';
 import * as L from '../../schemas/layout.gen.ts';
-import { type Broker, createTopic, openEmbedded, uniquePrefix, until } from './kafka-harness.ts';
+import { type Broker, createTopic, openEmbedded, readCommitted, uniquePrefix, until } from './kafka-harness.ts';
 import { startServer, type TestServer } from './postgres-harness.ts';
 
 const TIMEFRAMES = parseTimeframes('1s,1m');
@@ -96,7 +98,8 @@ async function startRig({ prefix, schema }: Place = newPlace()): Promise<Rig> {
   const failures: string[] = [];
   const supervisor = createSupervisor({
     ...{ host, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE, log, timeframeCount: TIMEFRAMES.length },
-    open: (lanes) => openSession(parts, lanes),
+    stopMs: config.STOP_MS,
+    sessions: createSessions(parts),
     onSession: () => undefined,
     onFailure: (error) => failures.push(messageOf(error)),
     onSessionEnd: () => undefined,
@@ -231,4 +234,41 @@ it('builds open bars of another version again from the source, and reads none of
   });
   const verdict = await judgeStored({ ...running.parts.database, source: 'kafka', run: running.parts.run, timeframes: TIMEFRAMES });
   expect(verdict.every((line) => line.isConserved)).toBe(true);
+});
+
+/** A letter of each lane that was committed and never published, as one that a lost transaction leaves. */
+async function leaveLetters(database: { readonly connectionString: string; readonly schema: string }): Promise<void> {
+  await withConnection(database.connectionString, database.schema, (client) =>
+    client.query(
+      `with grown as (update lanes set epoch = epoch + 1 returning source, lane, epoch)
+       insert into outbox (source, lane, epoch, kind, part, lines)
+       select source, lane, epoch, 'dlq', 0, format('{"topic":"left","partition":%s,"offset":"7"}', lane) from grown`,
+    ),
+  );
+}
+
+it('publishes what it has committed only when it is stopped while another engine takes some of its lanes', async () => {
+  running = await startRig();
+  const { supervisor, parts } = running;
+  const { connectionString, schema } = parts.database;
+  await sendAll(running, ticksOf(20, 0));
+  await until('the ticks are merged', () => supervisor.totals().ticksMerged >= 20 * SYMBOLS, 60_000);
+  const [taken = -1, ...left] = supervisor.session?.lanes ?? [];
+  expect(left.length).toBeGreaterThan(0);
+  const { timeframes, run } = parts;
+  const request = { source: 'kafka', run, lanes: [taken], isLaned: true, timeframes, transactionalIdOf: () => `${schema}-taker` };
+  await createLaneStore(parts.database).claim(request);
+  await leaveLetters(parts.database);
+  supervisor.requestStop();
+  expect(await running.done).toBe('stopped');
+  expect([...supervisor.failures.keys()]).toEqual(['FENCED']);
+  await withConnection(connectionString, schema, async (client) => {
+    const { rows: outbox } = await client.query('select distinct lane from outbox');
+    expect(outbox).toEqual([{ lane: taken }]);
+    const { rows: owners } = await client.query<{ lane: number }>('select lane from lanes where owner is null order by lane');
+    expect(owners.map(({ lane }) => lane)).toEqual(left);
+  });
+  const letters = await readCommitted(broker, deadLetterTopic(parts.config.TOPIC_PREFIX));
+  const lanes = letters.map(({ value }) => JSON.parse(String(value))).filter(({ topic }) => topic === 'left');
+  expect(lanes.map(({ partition }) => partition).sort()).toEqual(left);
 });

@@ -15,7 +15,7 @@ import { createTransactor, fenceTransactionalId } from './transactor.ts';
 
 /** An owner that is fenced may have a transaction under way that the brokers end first. */
 const FENCE_TIMEOUT_MS = 30_000;
-const RECOVERY_TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 /** Text published in one transaction, unless one epoch of a lane has more. Characters. */
 const TRANSACTION_CHARACTERS = 8_388_608;
 /** What the JSON of a line has at least. */
@@ -34,6 +34,8 @@ export interface RecoveryOptions {
   readonly pause?: Pause;
   /** As in `TransactorOptions`. */
   readonly retryFirstMs?: number;
+  /** How long it may take; a minute unless given. */
+  readonly timeoutMs?: number;
   /** As in `TransactorOptions`; one that takes bars as messages. */
   readonly lane?: TransactionLane;
   /** Of the session that begins. */
@@ -63,10 +65,11 @@ interface Group {
  * @throws EngineError KAFKA_UNREACHABLE (retryable), FENCED, OUTBOX_INVALID, KAFKA_MESSAGE
  */
 export async function recoverPublication(options: RecoveryOptions): Promise<Recovery> {
+  const { timeoutMs = TIMEOUT_MS } = options;
   const transactor = createTransactor({ ...options, lingerMs: 0 });
   const done = new AbortController();
   const close = (): Promise<void> => transactor.close();
-  (options.pause ?? SYSTEM_PAUSE)(RECOVERY_TIMEOUT_MS, done.signal).then(close, () => undefined);
+  (options.pause ?? SYSTEM_PAUSE)(timeoutMs, done.signal).then(close, () => undefined);
   try {
     // First the session's own id: who claims the lanes from now on fences it, and with it everything below.
     await transactor.open();
@@ -84,7 +87,7 @@ export async function recoverPublication(options: RecoveryOptions): Promise<Reco
     return { published, markers };
   } catch (error) {
     if (!(error instanceof EngineError) || error.code !== 'KAFKA_CLOSED') throw error;
-    const text = `outbox: not published in ${RECOVERY_TIMEOUT_MS} ms: ${[...transactor.failed.keys()].at(-1) ?? 'no answer'}`;
+    const text = `outbox: not published in ${timeoutMs} ms: ${[...transactor.failed.keys()].at(-1) ?? 'no answer'}`;
     throw new EngineError('KAFKA_UNREACHABLE', text, { cause: error, retryable: true });
   } finally {
     done.abort();

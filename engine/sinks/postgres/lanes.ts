@@ -107,16 +107,15 @@ export async function releaseLanes({
   );
 }
 
-/** Whether every lane still belongs to the claim. */
-export async function ownsLanes(request: Database & { source: string; token: bigint; lanes: readonly number[] }): Promise<boolean> {
+/** Those of the lanes that still belong to the claim. */
+export async function ownedLanes(request: Database & { source: string; token: bigint; lanes: readonly number[] }): Promise<number[]> {
   const { connectionString, schema, source, token, lanes } = request;
   return await withConnection(connectionString, schema, async (client) => {
-    const { rowCount } = await client.query('select 1 from lanes where source = $1 and lane = any($2) and owner = $3', [
-      source,
-      lanes,
-      String(token),
-    ]);
-    return rowCount === lanes.length;
+    const { rows } = await client.query<{ lane: number }>(
+      'select lane from lanes where source = $1 and lane = any($2) and owner = $3 order by lane',
+      [source, lanes, String(token)],
+    );
+    return rows.map(({ lane }) => lane);
   });
 }
 
