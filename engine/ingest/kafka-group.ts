@@ -25,11 +25,15 @@ export function createRebalance(context: () => ReaderContext): ConsumerCallbacks
         options.fetcher?.hold();
       } else {
         state.assigned = undefined;
+        state.isAnswered = true;
         consumer.unassign();
       }
       return;
     }
     state.assigned = list.map(({ partition }) => partition).sort((left, right) => left - right);
+    // With nothing to read no session begins, and nobody else would answer.
+    state.isAnswered = list.length === 0;
+    if (state.isAnswered) consumer.assign([]);
     state.onAssigned(state.assigned);
   };
 }
@@ -89,6 +93,7 @@ export function beginReading({ options, state, consumer }: ReaderContext, offset
   state.ends.clear();
   state.isPaused = options.fetcher !== undefined;
   state.isReading = true;
+  state.isAnswered = true;
   consumer.assign(list);
   if (options.fetcher === undefined) return;
   // The member keeps its assignment, commits and heartbeats; what librdkafka has fetched until it takes note is thrown away.
@@ -108,5 +113,12 @@ export function endReading({ options, state, queue, consumer }: ReaderContext): 
   state.isReading = false;
   if (state.isRevoked) state.assigned = undefined;
   state.isRevoked = false;
-  if (wasReading && consumer.isConnected()) consumer.unassign();
+  if (!consumer.isConnected()) return;
+  if (wasReading) consumer.unassign();
+  else if (!state.isAnswered) {
+    // A session that failed before it read anything. Without an answer the client would never hear that it has been put out of its group, and
+    // sessions would go on taking the lanes from whoever has them now.
+    state.isAnswered = true;
+    consumer.assign([]);
+  }
 }

@@ -31,6 +31,8 @@ export interface ReaderState {
   isReading: boolean;
   /** The group wants the partitions back; they are this member's until `release`. */
   isRevoked: boolean;
+  /** False from when the group gives out partitions until the client is told where to read: until then it hears nothing more of its group. */
+  isAnswered: boolean;
   /** Offset at which a partition ended when last asked. */
   readonly ends: Map<number, number>;
   /** Offset after the last message read, by partition. */
@@ -67,6 +69,7 @@ export function createState(): ReaderState {
     assigned: undefined,
     isReading: false,
     isRevoked: false,
+    isAnswered: true,
     ends: new Map(),
     readOffsets: new Map(),
     generation: 0,

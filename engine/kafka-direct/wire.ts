@@ -34,13 +34,14 @@ export function createWireWriter(): WireWriter {
     length += count;
     return at;
   };
-  const uvarint = (value: number): void => {
-    let rest = value >>> 0;
-    for (; rest > 127; rest >>>= 7) buffer.writeUInt8((rest & 127) | 128, take(1));
-    buffer.writeUInt8(rest, take(1));
-  };
   // The room is taken first: it may put another buffer in the place of this one.
   const put = (count: number, write: (at: number) => void): void => write(take(count));
+  const byte = (value: number): void => put(1, (at) => buffer.writeUInt8(value, at));
+  const uvarint = (value: number): void => {
+    let rest = value >>> 0;
+    for (; rest > 127; rest >>>= 7) byte((rest & 127) | 128);
+    byte(rest);
+  };
 
   return {
     int8: (value) => put(1, (at) => buffer.writeInt8(value, at)),

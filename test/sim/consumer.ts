@@ -42,6 +42,8 @@ export class SimConsumer implements Consumer {
   #isConnected = false;
   #isSubscribed = false;
   #isPaused = false;
+  /** It has been given partitions and has not said where it reads; until then it is told nothing more of its group. */
+  #owesAnswer = false;
   /** It has been told to let go, and has not yet. */
   #isToLetGo = false;
   #onEnd: EndListener | undefined;
@@ -70,9 +72,23 @@ export class SimConsumer implements Consumer {
     const list = partitions.map((partition) => ({ topic: log.topic, partition }));
     this.#events.push(() => {
       this.#isToLetGo = code === RDKAFKA_ERROR.revokePartitions;
+      this.#owesAnswer = !this.#isToLetGo;
       this.#onRebalance?.({ code }, list);
     });
-    scheduler.after(owner, scheduler.prng.nextFloat() * POLL_MS, () => this.#events.shift()?.());
+    scheduler.after(owner, scheduler.prng.nextFloat() * POLL_MS, () => this.#serve());
+  }
+
+  #serve(): void {
+    if (!this.#owesAnswer) this.#events.shift()?.();
+  }
+
+  #answered(): void {
+    if (!this.#owesAnswer) return;
+    this.#owesAnswer = false;
+    const { scheduler, owner } = this.#parts;
+    for (let waiting = this.#events.length; waiting > 0; waiting -= 1) {
+      scheduler.after(owner, scheduler.prng.nextFloat() * POLL_MS, () => this.#serve());
+    }
   }
 
   /** Put out of the group while it was away: it is told so, and joins again once it has let go. */
@@ -170,6 +186,7 @@ export class SimConsumer implements Consumer {
 
   assign(partitions: readonly TopicPartition[]): void {
     const { broker, log } = this.#parts;
+    this.#answered();
     this.#positions.clear();
     this.#ended.clear();
     this.#isPaused = false;

@@ -29,8 +29,9 @@ describe.skipIf(reason !== undefined)(reason ?? 'a member that leaves', () => {
     if (opened) await closeLocal(opened.local);
   });
 
-  async function startMember(group: string): Promise<ChildProcess> {
-    const args = [join(PROJECT_ROOT, 'dist/test/system/kafka-member.js'), opened.broker.brokers, TOPIC, group, String(SESSION_MS)];
+  async function startMember(group: string, ...more: readonly string[]) {
+    const [sessionMs = String(SESSION_MS), ...mode] = more;
+    const args = [join(PROJECT_ROOT, 'dist/test/system/kafka-member.js'), opened.broker.brokers, TOPIC, group, sessionMs, ...mode];
     const member = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     await once(member.stdout, 'data');
     return member;
@@ -73,6 +74,75 @@ describe.skipIf(reason !== undefined)(reason ?? 'a member that leaves', () => {
       expect(await stop(member)).toBe(0);
     } finally {
       process.kill(broker, 'SIGCONT');
+    }
+  });
+
+  it('hears that it has been put out of its group also when it has not begun to read', async () => {
+    const member = await startMember('put-out', '3000', 'opening');
+    let said = '';
+    member.stdout.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    member.kill('SIGSTOP');
+    const group = { topic: TOPIC, group: 'put-out', engineId: '', sessionMs: 3000, clock: SYSTEM_CLOCK };
+    const other = createKafkaReader({ ...opened.broker, ...group });
+    try {
+      await other.join();
+      const hasAll = (): boolean => {
+        other.pump();
+        return other.assigned?.length === PARTITIONS;
+      };
+      await until('the other has the partitions', hasAll, 60_000);
+      await other.begin(new Map([0, 1].map((partition) => [partition, 0n])));
+      member.kill('SIGCONT');
+      await until('it has none any more', () => said.includes('has nothing'), 30_000);
+    } finally {
+      member.kill('SIGKILL');
+      await other.close();
+    }
+  });
+
+  it('gets partitions of one that leaves when the group had none for it', async () => {
+    const join = async () => {
+      const group = { topic: TOPIC, group: 'more-than-partitions', engineId: '', sessionMs: SESSION_MS, clock: SYSTEM_CLOCK };
+      const reader = createKafkaReader({ ...opened.broker, ...group });
+      await reader.join();
+      return reader;
+    };
+    /** As an engine does: what is wanted back is given back, and what is given out is read. */
+    const serve = (reader: Awaited<ReturnType<typeof join>>): void => {
+      reader.pump();
+      if (reader.isRevoked) reader.end();
+      const { assigned = [] } = reader;
+      if (assigned.length === 0 || reader.partitions.length > 0 || beginning.has(reader)) return;
+      beginning.add(reader);
+      const offsets = new Map(assigned.map((partition) => [partition, 0n]));
+      void reader
+        .begin(offsets)
+        .catch(() => undefined)
+        .finally(() => beginning.delete(reader));
+    };
+    const beginning = new Set<unknown>();
+    const readers = await Promise.all([join(), join(), join()]);
+    const idle = () => readers.find((reader) => reader.assigned?.length === 0);
+    const isShared = (): boolean => {
+      for (const reader of readers) serve(reader);
+      return idle() !== undefined && readers.filter((reader) => reader.partitions.length === 1).length === PARTITIONS;
+    };
+    await until('two have a partition each and one has none', isShared, 60_000);
+    const left = readers.splice(
+      readers.findIndex((reader) => reader.partitions.length === 1),
+      1,
+    );
+    try {
+      await Promise.all(left.map((reader) => reader.close()));
+      const hasBoth = (): boolean => {
+        for (const reader of readers) serve(reader);
+        return readers.every((reader) => reader.partitions.length === 1);
+      };
+      await until('each of those that stay has one', hasBoth, 30_000);
+    } finally {
+      await Promise.all(readers.map((reader) => reader.close()));
     }
   });
 });
