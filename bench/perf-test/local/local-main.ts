@@ -12,6 +12,7 @@ const MEASURES: Readonly<Record<string, (plan: LocalPlan) => Promise<LocalResult
   [`kernel ${LIMIT_RING}`]: measureLimitRing,
   [`matcher ${OURS}`]: measureMatcher,
   [`catch-up ${LIMIT_COPY}`]: measureLimitCopy,
+  [`ingest-kafka ${LIMIT_COPY}`]: measureLimitCopy,
   // A slot of an order ring is as large as one of a tick ring.
   [`matcher ${LIMIT_RING}`]: measureLimitRing,
 };
