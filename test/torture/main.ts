@@ -163,10 +163,10 @@ async function judgeSabotage({ doc }: Sabotage, { plan, differences }: Totals, c
   return { isGood: true, text: `the bug was found: ${doc}` };
 }
 
+// Clients that a broken round could not close may still be open: they would keep the process.
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   console.error(error instanceof EngineError ? `torture: ${messageOf(error)}` : error);
-  // Servers and clients may still be open: they would keep the process.
   process.exit(EXIT_REFUSED);
 }
