@@ -3,19 +3,15 @@
  * where they lie. A record becomes an object of JavaScript only when it is refused.
  */
 import { REFUSAL } from '../../schemas/records.ts';
-import { assert, EngineError } from '../core/errors.ts';
 import { loadCodecs } from '../kafka-direct/codecs.ts';
 import { createFetchKernel, ENTRY } from '../kafka-direct/fetch-kernel.ts';
 import type { FetchedSet } from '../kafka-direct/fetch-state.ts';
 import type { Fetcher } from '../kafka-direct/fetcher.ts';
 import { createRecordDecoder, type RecordDecoder } from '../kafka-direct/record-decoder.ts';
 import type { KafkaSourceOptions } from './kafka.ts';
-import { PACKED_RECORD_BYTES, PACKED_RECORDS_MAX, readPackedHeader } from './packed.ts';
-import { refusalName } from './refusal-name.ts';
-import type { IngestPort, Rejected, Source } from './source.ts';
-
-/** Byte of a packed message at which its record count stands, u16. */
-const PACKED_COUNT_OFFSET = 8;
+import { createProgress, describeRefused } from './kafka-progress.ts';
+import { PACKED_RECORDS_MAX, packedRecordCount } from './packed.ts';
+import type { IngestPort, Source } from './source.ts';
 
 export interface DirectSourceOptions extends KafkaSourceOptions {
   /** That of the reader. */
@@ -35,10 +31,8 @@ interface Listing {
 /** Reads the partitions that its reader is assigned, from `start` to `stop`. */
 export function createDirectSource(options: DirectSourceOptions): Source {
   const { reader, fetcher } = options;
-  /** Offset after the last record handed over, or passed over. */
-  const nextOffsets = new Map<number, bigint>();
-  /** Partitions of which everything before their end has been handed over. */
-  const ended = new Set<number>();
+  const progress = createProgress(options);
+  const { nextOffsets, ended } = progress;
   let port: IngestPort | undefined;
   let listing: Listing | undefined;
   let offered = 0;
@@ -84,7 +78,9 @@ export function createDirectSource(options: DirectSourceOptions): Source {
     const onRejected = (index: number, recordIndex: number, refusal: number): void => {
       if (recordIndex < 0) whole.add(index);
       // A tick that came too late is whole: it stands in late_ticks.
-      if (refusal !== REFUSAL.tooLate) options.onRejected(describe(options.topic, run, { index, recordIndex, refusal }));
+      if (refusal === REFUSAL.tooLate) return;
+      const value = run.view(index).slice();
+      options.onRejected(describeRefused({ topic: options.topic, partition, offset: run.offsetOf(index), value, recordIndex, refusal }));
     };
     const { encoding, count, view } = run;
     const entriesAt = (list.decoder.entriesI32 + list.at * ENTRY.words) * 4;
@@ -93,39 +89,23 @@ export function createDirectSource(options: DirectSourceOptions): Source {
       to.records?.commit({ encoding, partition, count, entriesAt, view, onRejected }) ??
       to.commitMessages({ encoding, partition, count, values: values(), onRejected });
     if (taken === 0) return false;
-    for (let index = 0; index < taken; index += 1) offered += encoding === 'json' || whole.has(index) ? 1 : packedCount(view(index));
+    for (let index = 0; index < taken; index += 1) offered += encoding === 'json' || whole.has(index) ? 1 : packedRecordCount(view(index));
     nextOffsets.set(partition, BigInt(offsetAt(list, list.at + taken - 1)) + 1n);
     list.at += taken;
     return taken === count;
   };
 
-  const hasEnded = (partition: number, end: bigint): boolean => {
-    const next = nextOffsets.get(partition) ?? 0n;
-    return next >= end || ended.has(partition) || reader.isAtEnd(partition, Number(next));
-  };
-
   return {
-    name: options.name ?? 'kafka',
-    isReplayable: true,
-    isLive: true,
+    ...progress.members,
     get isEnded() {
-      if (options.until === undefined) return options.feed?.isEnded(reader.partitions, nextOffsets) ?? false;
-      return port !== undefined && [...options.until].every(([partition, end]) => hasEnded(partition, end));
+      return progress.isEnded();
     },
     async start(ingestPort, from) {
-      assert(port === undefined, 'a kafka source is started once');
       port = ingestPort;
       const kernel = createFetchKernel(ingestPort.records?.memory);
       const decoder = createRecordDecoder({ kernel, codecs: await loadCodecs(), isChecked: true });
       listing = { decoder, set: undefined, count: 0, at: 0 };
-      for (const [partition, offset] of from?.offsets ?? []) nextOffsets.set(partition, offset);
-      await reader.join();
-      const assigned = await reader.assignment();
-      if (options.partitions !== undefined && assigned.join() !== options.partitions.join()) {
-        const text = `partitions ${options.partitions.join(', ')} were to be read, the group has given out ${assigned.join(', ')}`;
-        throw new EngineError('KAFKA_ASSIGNMENT_CHANGED', text, { retryable: true });
-      }
-      await reader.begin(from?.offsets ?? new Map());
+      await progress.begin(from);
     },
     poll(budget) {
       if (!port || !listing || isStopped) return 0;
@@ -147,19 +127,12 @@ export function createDirectSource(options: DirectSourceOptions): Source {
       const word = listing.decoder.entriesI32 + listing.at * ENTRY.words;
       return Math.max(0, options.clock.wallMs() - listing.decoder.kernel.views.f64[(word >> 1) + ENTRY.timeMsF64]!);
     },
-    isCaughtUp(partition) {
-      const next = nextOffsets.get(partition);
-      return reader.isAtEnd(partition, next === undefined ? undefined : Number(next));
-    },
     get partitions() {
       return reader.partitions;
     },
-    position: () => ({ offsets: new Map(nextOffsets) }),
     get isRevoked() {
       return reader.isRevoked;
     },
-    failure: () => reader.takeFailure() ?? options.feed?.failure(),
-    committed: (position) => reader.commit(position.offsets),
     async stop() {
       isStopped = true;
     },
@@ -207,29 +180,5 @@ function nextRun(list: Listing, partition: number, limit: { readonly records: nu
       const valueAt = i32[word + ENTRY.valueAt]!;
       return u8.subarray(valueAt, valueAt + Math.max(0, i32[word + ENTRY.valueLength]!));
     },
-  };
-}
-
-function packedCount(value: Uint8Array): number {
-  return value[PACKED_COUNT_OFFSET]! + value[PACKED_COUNT_OFFSET + 1]! * 256;
-}
-
-interface Refused {
-  readonly index: number;
-  readonly recordIndex: number;
-  readonly refusal: number;
-}
-
-/** The bytes of a refused record are its own 32, since its message can be read again by offset; those of a refused message are all. */
-function describe(topic: string, run: Run, { index, recordIndex, refusal }: Refused): Rejected {
-  const value = run.view(index).slice();
-  const at = recordIndex < 0 ? 0 : (readPackedHeader(value)?.recordsOffset ?? 0) + recordIndex * PACKED_RECORD_BYTES;
-  return {
-    topic,
-    partition: run.partition,
-    offset: run.offsetOf(index),
-    recordIndex,
-    reason: refusalName(refusal),
-    raw: recordIndex < 0 ? value : value.subarray(at, at + PACKED_RECORD_BYTES),
   };
 }

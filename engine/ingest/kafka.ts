@@ -1,17 +1,15 @@
 /** The kafka source: the `ticks` topic by consumer group, JSON or packed messages, handed over as runs of one partition and encoding. */
 import { REFUSAL } from '../../schemas/records.ts';
 import type { Clock } from '../core/clock.ts';
-import { assert, EngineError } from '../core/errors.ts';
+import { assert } from '../core/errors.ts';
 import type { Message } from '../sinks/kafka/rdkafka.ts';
+import { createProgress, describeRefused } from './kafka-progress.ts';
 import type { KafkaReader } from './kafka-reader.ts';
-import { PACKED_ENCODING, PACKED_RECORD_BYTES, PACKED_RECORDS_MAX, readPackedHeader } from './packed.ts';
-import { refusalName } from './refusal-name.ts';
+import { PACKED_ENCODING, PACKED_RECORDS_MAX, packedRecordCount } from './packed.ts';
 import type { IngestPort, Rejected, Source } from './source.ts';
 
 /** Messages of one run. */
 const RUN_MAX = 1024;
-/** Byte of a packed message at which its record count stands, u16. */
-const PACKED_COUNT_OFFSET = 8;
 
 export interface KafkaSourceOptions {
   /** Name of the source in the tables; `kafka` unless given. */
@@ -45,8 +43,8 @@ interface Run {
 /** Reads the partitions that its reader is assigned, from `start` to `stop`. */
 export function createKafkaSource(options: KafkaSourceOptions): Source {
   const { reader } = options;
-  /** Offset after the last message handed over. */
-  const nextOffsets = new Map<number, bigint>();
+  const progress = createProgress(options);
+  const { nextOffsets, ended } = progress;
   let port: IngestPort | undefined;
   let offered = 0;
   let isStopped = false;
@@ -66,7 +64,7 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
       },
     });
     for (let index = 0; index < taken; index += 1) {
-      offered += run.encoding === 'json' || whole.has(index) ? 1 : packedCount(run.values[index]!);
+      offered += run.encoding === 'json' || whole.has(index) ? 1 : packedRecordCount(run.values[index]!);
     }
     return taken;
   };
@@ -79,42 +77,24 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
     options.onRejected(describe(run, 0, -1, REFUSAL.malformed));
   };
 
-  /** Partitions of which everything before their end has been handed over. */
-  const ended = new Set<number>();
   const isBeyond = ({ partition, offset }: Message): boolean => {
     if (options.until === undefined || offset < (options.until.get(partition) ?? 0n)) return false;
     ended.add(partition);
     return true;
   };
-  const hasEnded = (partition: number, end: bigint): boolean => {
-    const next = nextOffsets.get(partition) ?? 0n;
-    return next >= end || ended.has(partition) || reader.isAtEnd(partition, Number(next));
-  };
-
   const taken = (last: Message, count: number): void => {
     nextOffsets.set(last.partition, BigInt(last.offset) + 1n);
     reader.queue.drop(count);
   };
 
   return {
-    name: options.name ?? 'kafka',
-    isReplayable: true,
-    isLive: true,
+    ...progress.members,
     get isEnded() {
-      if (options.until === undefined) return options.feed?.isEnded(reader.partitions, nextOffsets) ?? false;
-      return port !== undefined && [...options.until].every(([partition, end]) => hasEnded(partition, end));
+      return progress.isEnded();
     },
     async start(ingestPort, from) {
-      assert(port === undefined, 'a kafka source is started once');
       port = ingestPort;
-      for (const [partition, offset] of from?.offsets ?? []) nextOffsets.set(partition, offset);
-      await reader.join();
-      const assigned = await reader.assignment();
-      if (options.partitions !== undefined && assigned.join() !== options.partitions.join()) {
-        const text = `partitions ${options.partitions.join(', ')} were to be read, the group has given out ${assigned.join(', ')}`;
-        throw new EngineError('KAFKA_ASSIGNMENT_CHANGED', text, { retryable: true });
-      }
-      await reader.begin(from?.offsets ?? new Map());
+      await progress.begin(from);
     },
     poll(budget) {
       if (!port || isStopped) return 0;
@@ -147,19 +127,12 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
       const stampMs = reader.queue.at(0)?.timestamp;
       return stampMs === undefined ? 0 : Math.max(0, options.clock.wallMs() - stampMs);
     },
-    isCaughtUp(partition) {
-      const next = nextOffsets.get(partition);
-      return reader.isAtEnd(partition, next === undefined ? undefined : Number(next));
-    },
     get partitions() {
       return reader.partitions;
     },
-    position: () => ({ offsets: new Map(nextOffsets) }),
     get isRevoked() {
       return reader.isRevoked;
     },
-    failure: () => reader.takeFailure() ?? options.feed?.failure(),
-    committed: (position) => reader.commit(position.offsets),
     async stop() {
       isStopped = true;
     },
@@ -190,22 +163,10 @@ function encodingOf(message: Message): 'json' | 'packed' {
   return isPacked ? 'packed' : 'json';
 }
 
-function packedCount(value: Uint8Array): number {
-  return value[PACKED_COUNT_OFFSET]! + value[PACKED_COUNT_OFFSET + 1]! * 256;
-}
-
-/** The bytes of a refused record are its own 32, since its message can be read again by offset; those of a refused message are all. */
-function describe(run: Run, messageIndex: number, recordIndex: number, refusal: number): Rejected {
-  const message = run.messages[messageIndex];
-  const value = run.values[messageIndex];
-  assert(message !== undefined && value !== undefined, `refused message ${messageIndex} of a run of ${run.values.length}`);
-  const at = recordIndex < 0 ? 0 : (readPackedHeader(value)?.recordsOffset ?? 0) + recordIndex * PACKED_RECORD_BYTES;
-  return {
-    topic: message.topic,
-    partition: message.partition,
-    offset: BigInt(message.offset),
-    recordIndex,
-    reason: refusalName(refusal),
-    raw: recordIndex < 0 ? value : value.subarray(at, at + PACKED_RECORD_BYTES),
-  };
+function describe({ messages, values }: Run, messageIndex: number, recordIndex: number, refusal: number): Rejected {
+  const message = messages[messageIndex];
+  const value = values[messageIndex];
+  assert(message !== undefined && value !== undefined, `refused message ${messageIndex} of a run of ${values.length}`);
+  const { topic, partition, offset } = message;
+  return describeRefused({ topic, partition, offset: BigInt(offset), value, recordIndex, refusal });
 }

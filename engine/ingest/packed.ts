@@ -169,3 +169,11 @@ function isCount(count: number): boolean {
 function assertCount(what: string, count: number): void {
   if (!isCount(count)) throw new EngineError('PACKED_INVALID', `packed message of ${count} ${what}: expected 1 to ${PACKED_RECORDS_MAX}`);
 }
+
+/** Byte of a packed message at which its record count stands, u16. */
+const COUNT_OFFSET = 8;
+
+/** Records that a packed message says it has, of one that the kernel has taken. */
+export function packedRecordCount(message: Uint8Array): number {
+  return message[COUNT_OFFSET]! + message[COUNT_OFFSET + 1]! * 256;
+}

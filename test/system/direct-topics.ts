@@ -12,7 +12,7 @@ import { connectClient, disconnectProducer } from '../../engine/sinks/kafka/clie
 import type { Done, Header, NewTopic, Producer, RdkafkaSettings } from '../../engine/sinks/kafka/rdkafka.ts';
 import { type Broker, until } from './kafka-harness.ts';
 
-const TIMEOUT_MS = 15_000;
+const TIMEOUT_MS = 60_000;
 /** Byte of a batch at which the codec stands. */
 const ATTRIBUTES_OFFSET = 22;
 

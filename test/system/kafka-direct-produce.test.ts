@@ -190,7 +190,7 @@ function byKey(messages: readonly { readonly key?: unknown; readonly value: unkn
 /** Why Kafka's console consumer cannot be run here; undefined when it can. */
 function whyNoConsole(): string | undefined {
   const reason = whyNoLocal();
-  if (reason !== undefined || readdirSync(LIBS).some((jar) => jar.startsWith('kafka-tools-'))) return reason;
+  if (reason !== undefined || readdirSync(LIBS).some((jar) => /^kafka-tools-[0-9]/.test(jar))) return reason;
   return "no jar of Kafka's tools: remove .data/kafka/libs, then npm run kafka:up fetches it";
 }
 

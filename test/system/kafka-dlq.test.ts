@@ -59,13 +59,13 @@ describe.skipIf(REAL_BROKER === undefined)(REAL_BROKER === undefined ? NO_BROKER
       refused(100n, 'malformed', Buffer.alloc(LETTER_RAW_BYTES_MAX + 1, 'x')),
     ];
     const producer = new broker.library.Producer(producerSettings(broker.brokers, 0), {});
-    await connectClient(producer, broker.brokers, 10_000);
+    await connectClient(producer, broker.brokers, 60_000);
     for (const [index, letter] of letters.entries()) {
       const { key, json } = deadLetterOf(letter, START_MS + index * 1000);
       producer.produce(`${prefix}dlq`, 0, Buffer.from(json), key, null);
     }
     producer.produce(`${prefix}dlq`, 0, Buffer.from('no letter'), 'x', null);
-    await disconnectProducer(producer, 10_000);
+    await disconnectProducer(producer, 60_000);
   });
 
   it('lists letters by reason, topic and partition, with their offsets and times', async () => {

@@ -64,7 +64,7 @@ describe.skipIf(REAL_BROKER === undefined).each(['librdkafka', 'direct'])(`kafka
       if (seen < offered) setTimeout(() => void look(), 50);
     };
     void look();
-    await until(`${offered} ticks offered`, () => seen >= offered, 60_000);
+    await until(`${offered} ticks offered`, () => seen >= offered);
     engine.process.kill('SIGTERM');
     const result = await engine.done;
     expect(result.code, result.output).toBe(0);

@@ -117,7 +117,7 @@ describe.skipIf(REAL_BROKER === undefined).each(['librdkafka', 'direct'] as cons
     putBars(200);
     publisher.epochCommitted({ databaseEpoch: 1, bars: 200, letters: [] });
     // There is no such topic to keep a marker: the brokers refuse it, and with it the transaction.
-    await until('a transaction is lost', () => publisher.poll() >= 0 && publisher.counters().failed.size > 0, 30_000);
+    await until('a transaction is lost', () => publisher.poll() >= 0 && publisher.counters().failed.size > 0);
     expect(publisher.health().isUp).toBe(false);
     await assertEachOnce(0);
     await createTopic(broker, markerTopic, 1);

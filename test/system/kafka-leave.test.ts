@@ -92,10 +92,10 @@ describe.skipIf(reason !== undefined)(reason ?? 'a member that leaves', () => {
         other.pump();
         return other.assigned?.length === PARTITIONS;
       };
-      await until('the other has the partitions', hasAll, 60_000);
+      await until('the other has the partitions', hasAll);
       await other.begin(new Map([0, 1].map((partition) => [partition, 0n])));
       member.kill('SIGCONT');
-      await until('it has none any more', () => said.includes('has nothing'), 30_000);
+      await until('it has none any more', () => said.includes('has nothing'));
     } finally {
       member.kill('SIGKILL');
       await other.close();
@@ -129,7 +129,7 @@ describe.skipIf(reason !== undefined)(reason ?? 'a member that leaves', () => {
       for (const reader of readers) serve(reader);
       return idle() !== undefined && readers.filter((reader) => reader.partitions.length === 1).length === PARTITIONS;
     };
-    await until('two have a partition each and one has none', isShared, 60_000);
+    await until('two have a partition each and one has none', isShared);
     const left = readers.splice(
       readers.findIndex((reader) => reader.partitions.length === 1),
       1,
@@ -140,7 +140,7 @@ describe.skipIf(reason !== undefined)(reason ?? 'a member that leaves', () => {
         for (const reader of readers) serve(reader);
         return readers.every((reader) => reader.partitions.length === 1);
       };
-      await until('each of those that stay has one', hasBoth, 30_000);
+      await until('each of those that stay has one', hasBoth);
     } finally {
       await Promise.all(readers.map((reader) => reader.close()));
     }

@@ -75,7 +75,7 @@ describe.skipIf(NO_SERVERS !== '')(NO_SERVERS === '' ? 'a source without offsets
       if (counter(page, 'tickwright_ticks_offered_total') < count) setTimeout(() => void look(), 50);
     };
     void look();
-    await until(`${count} ticks offered`, () => counter(page, 'tickwright_ticks_offered_total') >= count, 60_000);
+    await until(`${count} ticks offered`, () => counter(page, 'tickwright_ticks_offered_total') >= count);
     return page;
   }
 

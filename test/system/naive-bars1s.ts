@@ -21,7 +21,7 @@ interface NaiveBar {
 
 /** A second is over when its partition has gone so far past it. */
 const GRACE_SEC = 1;
-const TIMEOUT_MS = 15_000;
+const TIMEOUT_MS = 60_000;
 const REPEAT_ONE_IN = 3;
 
 const [brokers = '', prefix = ''] = process.argv.slice(2);

@@ -79,7 +79,7 @@ export async function openLineWriter(
   partitions: number,
 ): Promise<LineWriter> {
   const producer = new library.Producer({ 'metadata.broker.list': brokers, 'enable.idempotence': true, dr_cb: true }, {});
-  await connectClient(producer, brokers, 15_000);
+  await connectClient(producer, brokers, 60_000);
   let written = 0;
   let acknowledged = 0;
   producer.on('delivery-report', (error) => {
