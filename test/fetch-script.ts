@@ -1,11 +1,11 @@
 /** Brokers in the process that answer a fetcher as a script says, and a reader of what it fetches; for tests. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createManualClock, type ManualClock } from '../engine/core/clock.ts';
+import { createManualClock, type ManualClock, SYSTEM_PAUSE } from '../engine/core/clock.ts';
 import { createCluster } from '../engine/kafka-direct/cluster.ts';
 import { loadCodecs } from '../engine/kafka-direct/codecs.ts';
 import { createFetchKernel } from '../engine/kafka-direct/fetch-kernel.ts';
 import { FETCH } from '../engine/kafka-direct/fetch-request.ts';
-import { createFetcher, type Fetcher, type FetcherOptions } from '../engine/kafka-direct/fetcher.ts';
+import { createFetcher, FETCH_APIS, type Fetcher, type FetcherOptions } from '../engine/kafka-direct/fetcher.ts';
 import { LIST_OFFSETS } from '../engine/kafka-direct/offsets-request.ts';
 import { createRecordDecoder, type RecordDecoder } from '../engine/kafka-direct/record-decoder.ts';
 import { readEntry } from '../engine/kafka-direct/record-view.ts';
@@ -95,8 +95,8 @@ export async function setUp(script: Script, nodes: number, options: Partial<Fetc
     );
   }
   const clock = createManualClock(1_000_000);
-  const bootstrap = servers.map(({ address }) => address);
-  const cluster = createCluster({ bootstrap, topic: TOPIC, clientId: 'test', timeoutMs: 2000 });
+  const brokers = servers.map(({ address }) => `${address.host}:${address.port}`).join();
+  const cluster = createCluster({ clientId: 'test', brokers, apis: FETCH_APIS, timeoutMs: 2000, clock, pause: SYSTEM_PAUSE });
   const fetcher = createFetcher({ cluster, topic: TOPIC, clock, isCommittedOnly: true, onOffsetGone: 'stop', ...options });
   const decoder = createRecordDecoder({ kernel: createFetchKernel(), codecs: await loadCodecs(), isChecked: true });
   closing.push(() => fetcher.close(), ...servers.map((server) => () => server.close()));

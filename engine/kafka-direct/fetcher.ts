@@ -7,15 +7,19 @@
  */
 import type { Clock } from '../core/clock.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
-import { type Cluster, KAFKA_ERROR } from './cluster.ts';
-import { assertApi } from './connection.ts';
+import { KAFKA_CODE } from './broker-errors.ts';
+import type { Cluster } from './cluster.ts';
 import { FETCH, type FetchAnswer, type FetchedPartition, fetchRequest } from './fetch-request.ts';
 import { createRetry, createSetQueue, type FetchedSet, type NodeState, type PartitionState } from './fetch-state.ts';
 import { earliestRequest, LIST_OFFSETS } from './offsets-request.ts';
 import type { BatchTrouble } from './record-decoder.ts';
 import { behindLastBatch } from './set-walk.ts';
 
+/** What brokers must have. */
+export const FETCH_APIS = { Fetch: FETCH, ListOffsets: LIST_OFFSETS } as const;
+
 export interface FetcherOptions {
+  /** With FETCH_APIS; the fetcher closes it. */
   readonly cluster: Cluster;
   readonly topic: string;
   readonly clock: Clock;
@@ -108,12 +112,12 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     nodes.set(nodeId, known);
     return known;
   };
-  const leaderOf = ({ partition }: PartitionState): number | undefined => cluster.leaderOf(partition)?.nodeId;
+  const leaderOf = ({ partition }: PartitionState): number | undefined => cluster.leaderOf(topic, partition)?.nodeId;
 
   const refresh = async (): Promise<void> => {
     isRefreshing = true;
     try {
-      await cluster.refresh();
+      await cluster.look([topic]);
       isStale = false;
       metadata.wentWell();
       for (const state of partitions.values()) {
@@ -140,14 +144,13 @@ export function createFetcher(options: FetcherOptions): Fetcher {
 
   const ask = async (nodeId: number, node: NodeState): Promise<void> => {
     const asked = generation;
-    const connection = await cluster.connectionTo(nodeId);
-    assertApi(connection, FETCH, 'Fetch');
+    const connection = await cluster.brokers.connectionTo(nodeId);
     const { wanted, areAll } = wantedOf(nodeId);
     if (asked !== generation || wanted.length === 0) return;
     const request = fetchRequest({
       topic,
       partitions: wanted.map(({ partition, offset, bytesMax }) => {
-        return { partition, offset, bytesMax, leaderEpoch: cluster.leaderOf(partition)?.epoch ?? -1 };
+        return { partition, offset, bytesMax, leaderEpoch: cluster.leaderOf(topic, partition)?.epoch ?? -1 };
       }),
       waitMs: areAll ? WAIT_MS : SHORT_WAIT_MS,
       bytesMax: limits.answerBytes,
@@ -174,8 +177,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       const state = partitions.get(fetched.partition);
       if (!state) continue;
       if (fetched.error === 0) keep(state, fetched);
-      else if (fetched.error === KAFKA_ERROR.offsetOutOfRange) gone.push(state);
-      else if (fetched.error === KAFKA_ERROR.topicAuthorizationFailed) {
+      else if (fetched.error === KAFKA_CODE.offsetOutOfRange) gone.push(state);
+      else if (fetched.error === KAFKA_CODE.topicAuthorizationFailed) {
         fail(new EngineError('KAFKA_REFUSED', `topic ${topic}: this client may not read it`));
       } else {
         isStale = true;
@@ -202,8 +205,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   /** The topic no longer has these offsets, or not yet: by the policy a failure, or the earliest there are. */
   const replaceOffsets = async (gone: readonly PartitionState[], nodeId: number): Promise<void> => {
     const asked = generation;
-    const connection = await cluster.connectionTo(nodeId);
-    assertApi(connection, LIST_OFFSETS, 'ListOffsets');
+    const connection = await cluster.brokers.connectionTo(nodeId);
     const wanted = gone.map(({ partition }) => partition);
     const listed = await connection.ask(earliestRequest(topic, wanted));
     if (asked !== generation) return;

@@ -10,10 +10,11 @@
  */
 import type { Clock, Pause } from '../core/clock.ts';
 import { assert, EngineError, messageOf } from '../core/errors.ts';
+import { KAFKA_CODE, lostBy, nameOfCode, ProducerLost } from './broker-errors.ts';
+import type { Cluster } from './cluster.ts';
 import type { BrokerConnection } from './connection.ts';
+import type { CoordinatorKind } from './coordinators.ts';
 import type { ProducerIdentity } from './produce-batch.ts';
-import type { Cluster, CoordinatorKind } from './produce-cluster.ts';
-import { KAFKA_CODE, lostBy, nameOfCode, ProducerLost } from './produce-errors.ts';
 import { type Batch, createProduceQueue, type ProduceRequest } from './produce-queue.ts';
 import {
   addOffsetsRequest,
@@ -137,8 +138,8 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
   const connectTo = (brokerId: number): void => {
     if (connecting.has(brokerId)) return;
     connecting.add(brokerId);
-    cluster
-      .broker(brokerId)
+    cluster.brokers
+      .connectionTo(brokerId)
       .then((connection) => {
         ready.set(brokerId, connection);
       })
@@ -157,7 +158,7 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
   /** The broker that takes batches of a partition right now. Requests leave in the order of the calls, so it must be connected. */
   const brokerOf = (topic: string, partition: number): number | undefined => {
     if (isAborting || (transactionalId !== null && !registered.has(`${partition} ${topic}`))) return undefined;
-    const leader = cluster.leaderOf(topic, partition);
+    const leader = cluster.leaderOf(topic, partition)?.nodeId;
     if (leader === undefined) {
       refresh();
       return undefined;

@@ -4,14 +4,13 @@ import { afterEach, describe, expect, it } from 'vitest';
 import * as L from '../../../schemas/layout.gen.ts';
 import { OUT_KIND } from '../../../schemas/records.ts';
 import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../core/clock.ts';
-import { createCluster } from '../../kafka-direct/produce-cluster.ts';
+import { createCluster } from '../../kafka-direct/cluster.ts';
+import { PRODUCE_APIS } from '../../kafka-direct/produce-requests.ts';
 import { SCRIPTED_PARTITIONS, type ScriptedCluster, startScriptedCluster, type WireFate } from '../../kafka-direct/scripted-cluster.ts';
-import { startWireServer } from '../../kafka-direct/wire-server.ts';
 import { allocateSymbols, openSymbols } from '../../market/instruments.ts';
 import { murmur2Part } from '../../market/murmur2.ts';
 import { parseTimeframes } from '../../market/timeframes.ts';
 import { allocateRing, createRing, type Ring } from '../../memory/ring.ts';
-import { chooseProduceLane } from './choose-lane.ts';
 import { createDirectLane } from './direct-lane.ts';
 import { type BarPublisher, createBarPublisher } from './publisher.ts';
 import { createScriptedBroker } from './scripted-broker.ts';
@@ -200,35 +199,9 @@ describe('the direct lane', () => {
   it('cannot be reached where nobody listens, and says so as one that may be tried again', async () => {
     const { brokers, close } = await open([]);
     await close();
-    const cluster = createCluster({ clientId: 'test', brokers, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE });
+    const cluster = createCluster({ clientId: 'test', brokers, apis: PRODUCE_APIS, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE });
     await expect(cluster.lookUp(['bars.1s'], 100)).rejects.toMatchObject({ code: 'KAFKA_UNREACHABLE', retryable: true });
     await cluster.close();
     await expect(cluster.lookUp(['bars.1s'], 100)).rejects.toMatchObject({ code: 'KAFKA_CLOSED' });
-  });
-});
-
-describe('the choice of a lane', () => {
-  afterEach(async () => {
-    for (const close of closing.splice(0)) await close();
-  });
-
-  it('is direct where the brokers have the APIs', async () => {
-    const { brokers } = await open([]);
-    expect(await chooseProduceLane({ knob: 'auto', brokers, isEmbedded: false })).toMatchObject({ name: 'direct', why: /have the APIs/ });
-    expect(await chooseProduceLane({ knob: 'librdkafka', brokers, isEmbedded: false })).toMatchObject({ name: 'librdkafka' });
-  });
-
-  it('is librdkafka by itself where an API is missing, and a refusal where direct was asked for', async () => {
-    const server = await startWireServer([[0, 3, 8]], () => undefined);
-    closing.push(() => server.close());
-    const brokers = `${server.address.host}:${server.address.port}`;
-    const missing = /Produce version 9, it has 3 to 8/;
-    expect(await chooseProduceLane({ knob: 'auto', brokers, isEmbedded: false })).toMatchObject({ name: 'librdkafka', why: missing });
-    await expect(chooseProduceLane({ knob: 'direct', brokers, isEmbedded: false })).rejects.toMatchObject({ code: 'KAFKA_API_MISSING' });
-  });
-
-  it('is librdkafka on the embedded cluster, and a refusal where direct was asked for', async () => {
-    expect(await chooseProduceLane({ knob: 'auto', brokers: '', isEmbedded: true })).toMatchObject({ name: 'librdkafka' });
-    await expect(chooseProduceLane({ knob: 'direct', brokers: '', isEmbedded: true })).rejects.toMatchObject({ code: 'KAFKA_LANE' });
   });
 });

@@ -7,10 +7,12 @@
  */
 import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
+import { batchBytesOf } from '../../kafka-direct/batch-limits.ts';
+import { ProducerLost } from '../../kafka-direct/broker-errors.ts';
+import { type Cluster, createCluster } from '../../kafka-direct/cluster.ts';
 import { createProduceClient, type ProduceClient, readGroupOffsets } from '../../kafka-direct/produce-client.ts';
-import { type Cluster, createCluster } from '../../kafka-direct/produce-cluster.ts';
 import { type BatchEncoder, createBatchEncoder } from '../../kafka-direct/produce-encoder.ts';
-import { ProducerLost } from '../../kafka-direct/produce-errors.ts';
+import { PRODUCE_APIS } from '../../kafka-direct/produce-requests.ts';
 import type { SymbolDictionary } from '../../market/instruments.ts';
 import type { Timeframe } from '../../market/timeframes.ts';
 import type { CallDone, CallError, MarkerClient, ProducerRequest, TransactionalProducer, TransactionLane } from './lane.ts';
@@ -62,7 +64,7 @@ export function createDirectLane(options: DirectLaneOptions): TransactionLane {
 }
 
 function clusterOf({ options, pause }: LaneParts): Cluster {
-  return createCluster({ clientId: CLIENT_ID, brokers: options.brokers, clock: options.clock, pause });
+  return createCluster({ clientId: CLIENT_ID, brokers: options.brokers, apis: PRODUCE_APIS, clock: options.clock, pause });
 }
 
 function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }: ProducerRequest): TransactionalProducer {
@@ -76,7 +78,7 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
     pause,
   });
   const nowMs = (): number => Math.floor(clock.wallMs());
-  const steps = createSteps(pause, () => cluster.trouble);
+  const steps = createSteps(pause, () => cluster.brokers.trouble);
   const lookUps = new Set<string>();
   const limits = new Map<string, number>();
   let letters: LetterBatches | undefined;
@@ -84,7 +86,7 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
   let isOpen = false;
 
   const learnLimits = async (names: readonly string[]): Promise<void> => {
-    const known = await cluster.batchBytesOf(names);
+    const known = await batchBytesOf(cluster.brokers, names);
     for (const name of names) limits.set(name, Math.min(known.get(name) ?? BATCH_BYTES_UNKNOWN, BATCH_BYTES_MAX));
   };
   /** Looks a topic up that is no bar topic; messages to it find no room until it is known. */
@@ -170,7 +172,7 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
 function createMarkers(parts: LaneParts, group: string): MarkerClient {
   const { pause } = parts;
   const cluster = clusterOf(parts);
-  const steps = createSteps(pause, () => cluster.trouble);
+  const steps = createSteps(pause, () => cluster.brokers.trouble);
   let isOpen = false;
   return {
     connect({ timeout }, done) {
