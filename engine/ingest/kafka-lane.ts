@@ -3,6 +3,7 @@ import { type Clock, SYSTEM_PAUSE } from '../core/clock.ts';
 import { createCluster } from '../kafka-direct/cluster.ts';
 import type { Security } from '../kafka-direct/connection.ts';
 import { createFetcher, FETCH_APIS, type Fetcher } from '../kafka-direct/fetcher.ts';
+import type { OffsetJump, OffsetPolicy } from '../kafka-direct/offset-jumps.ts';
 import { createKafkaSource, type KafkaSourceOptions } from './kafka.ts';
 import { createDirectSource } from './kafka-direct.ts';
 import type { Source } from './source.ts';
@@ -19,12 +20,22 @@ export interface LaneOptions {
   readonly topic: string;
   readonly clock: Clock;
   readonly security?: Security;
+  /** As in `FetcherOptions`; `stop` unless given. */
+  readonly onOffsetGone?: OffsetPolicy;
+  readonly onJump?: (jump: OffsetJump) => void;
 }
 
 /** A lane for one reader of the topic; it connects when the reader begins, and the reader closes it. */
-export function createDirectLane({ brokers, topic, clock, security = {} }: LaneOptions): DirectLane {
+export function createDirectLane({
+  brokers,
+  topic,
+  clock,
+  security = {},
+  onOffsetGone = 'stop',
+  onJump = () => undefined,
+}: LaneOptions): DirectLane {
   const cluster = createCluster({ clientId: CLIENT_ID, brokers, apis: FETCH_APIS, clock, pause: SYSTEM_PAUSE, security });
-  return { topic, fetcher: createFetcher({ cluster, topic, clock, isCommittedOnly: true, onOffsetGone: 'stop' }) };
+  return { topic, fetcher: createFetcher({ cluster, topic, clock, isCommittedOnly: true, onOffsetGone, onJump }) };
 }
 
 /** A source of a reader: on the direct lane where there is one, which has to be the reader's. */

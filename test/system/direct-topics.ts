@@ -71,7 +71,7 @@ export interface DirectReader {
   close(): Promise<void>;
 }
 
-export type DirectOptions = Partial<Pick<FetcherOptions, 'limits' | 'onOffsetGone' | 'isCommittedOnly'>>;
+export type DirectOptions = Partial<Pick<FetcherOptions, 'limits' | 'onOffsetGone' | 'onJump' | 'isCommittedOnly'>>;
 
 let codecs: LibraryCodecs | undefined;
 

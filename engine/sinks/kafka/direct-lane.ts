@@ -10,7 +10,13 @@ import { EngineError, messageOf } from '../../core/errors.ts';
 import { batchBytesOf } from '../../kafka-direct/batch-limits.ts';
 import { ProducerLost } from '../../kafka-direct/broker-errors.ts';
 import { type Cluster, createCluster } from '../../kafka-direct/cluster.ts';
-import { createProduceClient, type ProduceClient, readGroupOffsets } from '../../kafka-direct/produce-client.ts';
+import {
+  createProduceClient,
+  noProduceCounts,
+  type ProduceClient,
+  type ProduceCounts,
+  readGroupOffsets,
+} from '../../kafka-direct/produce-client.ts';
 import { type BatchEncoder, createBatchEncoder } from '../../kafka-direct/produce-encoder.ts';
 import { PRODUCE_APIS } from '../../kafka-direct/produce-requests.ts';
 import type { SymbolDictionary } from '../../market/instruments.ts';
@@ -46,6 +52,7 @@ interface LaneParts {
   readonly pause: Pause;
   readonly encoder: BatchEncoder;
   readonly topics: readonly string[];
+  readonly counts: ProduceCounts;
 }
 
 /** @throws EngineError KERNEL_MISSING, KERNEL_LAYOUT */
@@ -56,10 +63,12 @@ export function createDirectLane(options: DirectLaneOptions): TransactionLane {
     pause: options.pause ?? SYSTEM_PAUSE,
     encoder: createBatchEncoder(options.symbols, names),
     topics: names.map((name) => barsTopic(options.prefix, name)),
+    counts: noProduceCounts(),
   };
   return {
     createProducer: (request) => createDirectProducer(parts, request),
     createMarkerClient: (group) => createMarkers(parts, group),
+    counts: () => ({ ...parts.counts }),
   };
 }
 
@@ -76,6 +85,7 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
     transactionTimeoutMs: TRANSACTION_TIMEOUT_MS,
     clock,
     pause,
+    counts: parts.counts,
   });
   const nowMs = (): number => Math.floor(clock.wallMs());
   const steps = createSteps(pause, () => cluster.brokers.trouble);

@@ -50,6 +50,8 @@ export interface ProducerRequest {
 export interface TransactionLane {
   createProducer(request: ProducerRequest): TransactionalProducer;
   createMarkerClient(group: string): MarkerClient;
+  /** What its producers have counted together, by name. */
+  counts?(): Readonly<Record<string, number>>;
 }
 
 export function rdkafkaLane(library: Pick<Rdkafka, 'Producer' | 'KafkaConsumer'>, brokers: string): TransactionLane {

@@ -153,6 +153,8 @@ export const RDKAFKA_ERROR = {
   allBrokersDown: -187,
   transport: -195,
   fatal: -150,
+  offsetReset: -140,
+  logTruncation: -139,
   fenced: -144,
   assignPartitions: -175,
   revokePartitions: -174,
