@@ -43,8 +43,8 @@ export interface ClusterMember {
   readonly clusterId: string;
   /** Settings by name that take the place of those in server.properties. */
   readonly settings: Readonly<Record<string, string>>;
-  /** Largest heap, in MB. */
-  readonly heapMb: number;
+  /** Of memory and compiler, instead of a single broker's. */
+  readonly javaOptions: readonly string[];
 }
 
 export function addressOf({ port }: LocalBroker): string {
@@ -233,8 +233,8 @@ export function createClusterId(): string {
 
 async function launch(broker: LocalBroker): Promise<void> {
   const log = openSync(logPath(broker), 'w');
-  const heap = broker.member ? ['-Xms128m', `-Xmx${broker.member.heapMb}m`] : ['-Xms256m', '-Xmx1g'];
-  const options = [...heap, '-XX:+UseG1GC', `-Dlog4j2.configurationFile=${join(SOURCES, 'log4j2.properties')}`];
+  const own = broker.member?.javaOptions ?? ['-Xms256m', '-Xmx1g', '-XX:+UseG1GC'];
+  const options = [...own, `-Dlog4j2.configurationFile=${join(SOURCES, 'log4j2.properties')}`];
   if (broker.monitorPort !== undefined) {
     options.push(`-javaagent:${monitorJar(broker)}=127.0.0.1:${broker.monitorPort}:${join(SOURCES, 'jmx.yaml')}`);
   }
