@@ -1,9 +1,10 @@
 /** The two ways in which assigned partitions are read: by librdkafka, message for message, or fetched directly and decoded where they lie. */
+import type { KafkaAccess } from '../../config/kafka-access.ts';
 import type { Config } from '../../config/knobs.ts';
 import type { Clock } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import { createCluster } from '../kafka-direct/cluster.ts';
-import { assertApi, connectBroker, parseBrokers, type Security } from '../kafka-direct/connection.ts';
+import { assertApi, connectBroker, parseBrokers } from '../kafka-direct/connection.ts';
 import { FETCH } from '../kafka-direct/fetch-request.ts';
 import { createFetcher, type Fetcher } from '../kafka-direct/fetcher.ts';
 import { LIST_OFFSETS } from '../kafka-direct/offsets-request.ts';
@@ -19,11 +20,9 @@ export interface DirectLane {
   readonly fetcher: Fetcher;
 }
 
-export interface LaneOptions {
-  readonly brokers: string;
+export interface LaneOptions extends KafkaAccess {
   readonly topic: string;
   readonly clock: Clock;
-  readonly security?: Security;
 }
 
 export interface FetchLane {
@@ -35,9 +34,9 @@ export interface FetchLane {
  * Which lane a topic is read on; `auto` takes the direct one where the brokers have the APIs for it.
  * @throws EngineError KAFKA_LANE, KAFKA_REFUSED, KAFKA_UNREACHABLE (retryable)
  */
-export async function chooseFetchLane(knob: Config['KAFKA_LANE'], server: { brokers: string; isEmbedded: boolean }): Promise<FetchLane> {
+export async function chooseFetchLane(knob: Config['KAFKA_LANE'], server: KafkaAccess & { isEmbedded: boolean }): Promise<FetchLane> {
   if (knob === 'librdkafka') return { name: 'librdkafka', why: 'KAFKA_LANE=librdkafka' };
-  const missing = server.isEmbedded ? 'the embedded cluster is a mock of what librdkafka needs' : await missingForDirect(server.brokers);
+  const missing = server.isEmbedded ? 'the embedded cluster is a mock of what librdkafka needs' : await missingForDirect(server);
   if (missing === '') return { name: 'direct', why: knob === 'direct' ? 'KAFKA_LANE=direct' : 'the brokers have the APIs for it' };
   if (knob === 'auto') return { name: 'librdkafka', why: missing };
   throw new EngineError(
@@ -47,11 +46,11 @@ export async function chooseFetchLane(knob: Config['KAFKA_LANE'], server: { brok
 }
 
 /** What the first broker that answers lacks of what the direct lane needs; empty when it lacks nothing. */
-async function missingForDirect(brokers: string): Promise<string> {
+async function missingForDirect({ brokers, security = {} }: KafkaAccess): Promise<string> {
   let last: unknown;
   for (const address of parseBrokers(brokers)) {
     try {
-      const connection = await connectBroker(address, { clientId: CLIENT_ID, timeoutMs: TIMEOUT_MS });
+      const connection = await connectBroker(address, { clientId: CLIENT_ID, timeoutMs: TIMEOUT_MS, security });
       try {
         assertApi(connection, FETCH, 'Fetch');
         assertApi(connection, LIST_OFFSETS, 'ListOffsets');

@@ -1,4 +1,5 @@
 /** The ticks topic, or the one that a stage reads, by consumer group: each partition that the group gives out is a lane. */
+import { accessOf } from '../../config/kafka-access.ts';
 import { SYSTEM_PAUSE } from '../core/clock.ts';
 import type { HealthPart } from '../gateway/http.ts';
 import type { KafkaFeed } from '../ingest/kafka.ts';
@@ -26,10 +27,10 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
   const stage = stageOf(config);
   const { topic, group, source: name } = stage;
   const kafka = requireKafka(parts, stage.name === 'all' ? 'SOURCE kafka' : `STAGES ${stage.name}`);
-  const lane = kafka.fetchLane?.name === 'direct' ? createDirectLane({ brokers: kafka.brokers, topic, clock }) : undefined;
+  const lane = kafka.fetchLane?.name === 'direct' ? createDirectLane({ ...accessOf(kafka), topic, clock }) : undefined;
   const reader = createKafkaReader({
     library: kafka.library,
-    brokers: kafka.brokers,
+    ...accessOf(kafka),
     topic,
     group,
     engineId: config.ENGINE_ID,

@@ -1,9 +1,10 @@
 /** The servers of a run: Postgres always, Kafka where there is a client for it; embedded unless named. */
+import { type KafkaAccess, kafkaAccess, securityText } from '../../config/kafka-access.ts';
 import type { Config } from '../../config/knobs.ts';
 import { chooseFetchLane, type FetchLane } from '../ingest/kafka-lane.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import { type ChosenLane, chooseProduceLane } from '../sinks/kafka/choose-lane.ts';
-import { loadRdkafka } from '../sinks/kafka/client.ts';
+import { greetAccess, loadRdkafka } from '../sinks/kafka/client.ts';
 import { startEmbeddedKafka } from '../sinks/kafka/embedded.ts';
 import type { Rdkafka } from '../sinks/kafka/rdkafka.ts';
 import { ensureTopics, planTopics, touchTopics } from '../sinks/kafka/topics.ts';
@@ -11,9 +12,8 @@ import { migrate } from '../sinks/postgres/migrate.ts';
 import { openPostgres, type PostgresServer } from '../sinks/postgres/server.ts';
 import { stageOf } from './stage.ts';
 
-export interface KafkaServer {
+export interface KafkaServer extends KafkaAccess {
   readonly library: Rdkafka;
-  readonly brokers: string;
   readonly isEmbedded: boolean;
   /** How bars are published; `librdkafka` unless given. */
   readonly produceLane?: ChosenLane['name'];
@@ -69,14 +69,17 @@ async function openKafka(config: Config, timeframes: readonly Timeframe[], say: 
   const names = [...(input ? [input] : []), ...timeframes].map((timeframe) => timeframe.name);
   const plans = planTopics(config, names);
   if (config.KAFKA_BROKER !== '') {
-    const ensured = await ensureTopics(library, config.KAFKA_BROKER, plans);
+    const access = kafkaAccess(config);
+    await greetAccess(library, access);
+    const ensured = await ensureTopics(library, access, plans);
     if (ensured.created.length > 0) say(`Kafka: created ${ensured.created.length} topics`);
     for (const { topic, partitions, planned } of ensured.differing) say(`Kafka: ${topic} has ${partitions} partitions, planned ${planned}`);
-    const lane = await chooseProduceLane({ knob: config.KAFKA_LANE, brokers: config.KAFKA_BROKER, isEmbedded: false });
-    const server = { library, brokers: config.KAFKA_BROKER, isEmbedded: false };
+    const lane = await chooseProduceLane({ knob: config.KAFKA_LANE, ...access, isEmbedded: false });
+    const server = { library, ...access, isEmbedded: false };
+    const how = access.security ? ` (${securityText(access)})` : '';
     return {
       server: { ...server, produceLane: lane.name, fetchLane: await chooseFetchLane(config.KAFKA_LANE, server) },
-      label: `${config.KAFKA_BROKER}, bars by ${laneText(lane)}`,
+      label: `${access.brokers}${how}, bars by ${laneText(lane)}`,
       close: async () => undefined,
     };
   }

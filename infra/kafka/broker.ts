@@ -31,6 +31,10 @@ export interface LocalBroker {
   readonly libs?: string;
   /** Where it shows its own figures, by HTTP at `/metrics`; `fetchMonitor` comes first. */
   readonly monitorPort?: number;
+  /** Lines put behind those of server.properties, which they take the place of. */
+  readonly settings?: readonly string[];
+  /** Further options for formatting its storage, such as users to begin with. */
+  readonly formatOptions?: readonly string[];
   say(text: string): void;
 }
 
@@ -196,12 +200,13 @@ function writeProperties(broker: LocalBroker): void {
   const text = readFileSync(join(SOURCES, 'server.properties'), 'utf8')
     .replaceAll(`127.0.0.1:${TEMPLATE_PORT + 1}`, `127.0.0.1:${broker.port + 1}`)
     .replaceAll(`127.0.0.1:${TEMPLATE_PORT}`, `127.0.0.1:${broker.port}`);
-  writeFileSync(join(broker.folder, 'server.properties'), text);
+  writeFileSync(join(broker.folder, 'server.properties'), [text, ...(broker.settings ?? []), ''].join('\n'));
 }
 
 async function formatStorage(broker: LocalBroker): Promise<void> {
   if (existsSync(join(broker.folder, 'data/meta.properties'))) return;
   const args = ['-cp', `${libsOf(broker)}/*`, 'kafka.tools.StorageTool', 'format', '-t', clusterId(), '-c', 'server.properties'];
+  args.push(...(broker.formatOptions ?? []));
   try {
     await run('java', args, { cwd: broker.folder });
   } catch (cause) {

@@ -1,4 +1,5 @@
 /** Which client publishes bars, and why: KAFKA_LANE, and what the brokers have. */
+import { accessOf, type KafkaAccess } from '../../../config/kafka-access.ts';
 import type { Config } from '../../../config/knobs.ts';
 import { type Clock, SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError } from '../../core/errors.ts';
@@ -11,9 +12,8 @@ export interface ChosenLane {
   readonly why: string;
 }
 
-export interface LaneQuestion {
+export interface LaneQuestion extends KafkaAccess {
   readonly knob: Config['KAFKA_LANE'];
-  readonly brokers: string;
   readonly isEmbedded: boolean;
   readonly clock?: Clock;
 }
@@ -22,14 +22,14 @@ export interface LaneQuestion {
  * `auto` takes the direct lane where every broker that it asks has the APIs for it.
  * @throws EngineError KAFKA_LANE, KAFKA_API_MISSING, KAFKA_REFUSED, KAFKA_UNREACHABLE (retryable)
  */
-export async function chooseProduceLane({ knob, brokers, isEmbedded, clock = SYSTEM_CLOCK }: LaneQuestion): Promise<ChosenLane> {
+export async function chooseProduceLane({ knob, isEmbedded, clock = SYSTEM_CLOCK, ...access }: LaneQuestion): Promise<ChosenLane> {
   if (knob === 'librdkafka') return { name: 'librdkafka', why: 'KAFKA_LANE=librdkafka' };
   if (isEmbedded) {
     const why = 'the embedded cluster is a mock of what librdkafka needs';
     if (knob === 'auto') return { name: 'librdkafka', why };
     throw new EngineError('KAFKA_LANE', `KAFKA_LANE direct: ${why}: set KAFKA_BROKER, or KAFKA_LANE to librdkafka or auto`);
   }
-  const cluster = createCluster({ clientId: 'tickwright', brokers, clock, pause: SYSTEM_PAUSE });
+  const cluster = createCluster({ clientId: 'tickwright', ...accessOf(access), clock, pause: SYSTEM_PAUSE });
   try {
     await cluster.lookUp([], PATIENCE_MS);
     return { name: 'direct', why: knob === 'direct' ? 'KAFKA_LANE=direct' : 'the brokers have the APIs for it' };
