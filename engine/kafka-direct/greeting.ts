@@ -6,6 +6,8 @@ import { type BrokerAddress, type BrokerConnection, connectBroker, parseBrokers,
 
 const CLIENT_ID = 'tickwright-greeting';
 const TIMEOUT_MS = 5000;
+/** A listener with TLS answers a beginning of TLS at once, one without it may not answer at all. */
+const TLS_TIMEOUT_MS = 2000;
 /** ILLEGAL_SASL_STATE: what a listener without SASL answers who begins with it. */
 const NO_SASL_HERE = 34;
 
@@ -91,7 +93,7 @@ async function explainSilence(address: BrokerAddress, security: Security): Promi
 /** Whose certificate it is does not matter here, and nothing is sent. */
 function speaksTls({ host, port }: BrokerAddress): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connectTls({ host, port, rejectUnauthorized: false, timeout: TIMEOUT_MS });
+    const socket = connectTls({ host, port, rejectUnauthorized: false, timeout: TLS_TIMEOUT_MS });
     const end = (isTls: boolean): void => {
       resolve(isTls);
       socket.destroy();
