@@ -2,6 +2,7 @@
  * Every knob of the engine, declared once: name, type, default, limits and meaning. From this table come the validation
  * (`load.ts`), `.env.example` and `docs/reference/knobs.md`.
  */
+import { ACCESS_KNOBS } from './access-knobs.ts';
 import { EXCHANGE_KNOBS } from './exchange-knobs.ts';
 import { DAY_MS, TOPIC_KNOBS } from './topic-knobs.ts';
 
@@ -267,6 +268,9 @@ export const KNOBS = [
     doc: '`auto`: KAFKA_BROKER if set, else the embedded mock cluster; `off`: nothing is published',
   },
   { name: 'KAFKA_BROKER', kind: 'text', fallback: '', group: 'Kafka', doc: 'host:port list; empty: the embedded mock cluster' },
+
+  ...ACCESS_KNOBS,
+
   { name: 'KAFKA_GROUP', kind: 'text', fallback: 'tickwright', group: 'Kafka', doc: 'consumer group of the kafka source' },
   {
     name: 'ENGINE_ID',

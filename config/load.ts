@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
+import { wrongAccess } from './kafka-access.ts';
 import { type Config, KNOBS, type Knob, type KnobValue } from './knobs.ts';
 import { nearestChoice, nearestName } from './nearest.ts';
 import { wrongStages } from './stage-rules.ts';
@@ -141,7 +142,7 @@ function brokenRelations(config: Config): string[] {
     faults.push(`SIM_VOL_MIN ${config.SIM_VOL_MIN}: expected at most SIM_VOL_MAX, ${config.SIM_VOL_MAX}`);
   }
   if (config.SOURCE === 'kafka' && config.KAFKA === 'off') faults.push('SOURCE kafka: needs Kafka; KAFKA is off');
-  faults.push(...wrongIngest(config));
+  faults.push(...wrongIngest(config), ...wrongAccess(config));
   const openBuckets = config.SYMBOLS_MAX * (config.LATENESS_MS / 1000 + 20);
   if (openBuckets > 8_000_000) {
     faults.push(

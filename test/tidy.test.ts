@@ -82,6 +82,11 @@ describe('tidy', () => {
     expect(linesThat(fenced, /\b(Date\.now|new Date\(\)|Math\.random|process\.env|performance\.now|hrtime)\b/)).toEqual([]);
   });
 
+  it('how to get to the brokers is told to librdkafka in one place, so that no client comes without what they want to know', () => {
+    const engine = product.filter((path) => path.startsWith('engine/') && path !== 'engine/sinks/kafka/client.ts');
+    expect(linesThat(engine, /'(metadata\.broker\.list|bootstrap\.servers)'|\bconfig\.KAFKA_BROKER,/)).toEqual([]);
+  });
+
   it('only edges do input and output', () => {
     const inside = product.filter((path) => /^engine\/(memory|market|indicators|strategies|risk|oms)\//.test(path));
     const io = inside.flatMap((path) =>

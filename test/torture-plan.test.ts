@@ -70,7 +70,9 @@ describe('torture: the plan', () => {
 });
 
 describe('torture: leaders', () => {
-  const topics = [{ code: 0, name: 'ticks', leaders: Array.from({ length: 60 }, (_, partition) => 1 + (partition % 3)) }];
+  const topics = [
+    { code: 0, name: 'ticks', leaders: Array.from({ length: 60 }, (_, partition) => ({ nodeId: 1 + (partition % 3), epoch: 0 })) },
+  ];
 
   it('each partition gets any leader, with the other copies behind it, and is left out when it has that one', () => {
     const moves = drawMoves(topics, 3, createPrng(5));
@@ -86,7 +88,7 @@ describe('torture: leaders', () => {
 
   it('a partition without a leader gets one, and a topic that is not there none', () => {
     const odd = [
-      { code: 0, name: 'bars', leaders: [-1] },
+      { code: 0, name: 'bars', leaders: [undefined] },
       { code: 3, name: 'gone', leaders: [] },
     ];
     expect(drawMoves(odd, 3, createPrng(5)).map(({ topic }) => topic)).toEqual(['bars']);

@@ -1,7 +1,7 @@
 /** The two ways in which assigned partitions are read: by librdkafka, message for message, or fetched directly and decoded where they lie. */
+import type { KafkaAccess } from '../../config/kafka-access.ts';
 import { type Clock, SYSTEM_PAUSE } from '../core/clock.ts';
 import { createCluster } from '../kafka-direct/cluster.ts';
-import type { Security } from '../kafka-direct/connection.ts';
 import { createFetcher, FETCH_APIS, type Fetcher } from '../kafka-direct/fetcher.ts';
 import type { OffsetJump, OffsetPolicy } from '../kafka-direct/offset-jumps.ts';
 import { createKafkaSource, type KafkaSourceOptions } from './kafka.ts';
@@ -15,11 +15,9 @@ export interface DirectLane {
   readonly fetcher: Fetcher;
 }
 
-export interface LaneOptions {
-  readonly brokers: string;
+export interface LaneOptions extends KafkaAccess {
   readonly topic: string;
   readonly clock: Clock;
-  readonly security?: Security;
   /** As in `FetcherOptions`; `stop` unless given. */
   readonly onOffsetGone?: OffsetPolicy;
   readonly onJump?: (jump: OffsetJump) => void;

@@ -211,7 +211,7 @@ function createMember(options: ReaderOptions, queue: MessageQueue): Member {
 
 /** @throws EngineError KAFKA_UNREACHABLE, KAFKA_TOPIC_MISSING */
 async function connect({ options, consumer }: ReaderContext): Promise<void> {
-  await connectClient(consumer, options.brokers, CONNECT_TIMEOUT_MS);
+  await connectClient(consumer, options, CONNECT_TIMEOUT_MS);
   try {
     if (!(await topicMetadata(consumer, options.topic, CONNECT_TIMEOUT_MS))) throw topicMissing(options);
   } catch (error) {

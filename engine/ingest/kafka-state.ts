@@ -1,17 +1,18 @@
 /** What the parts of the Kafka reader share, how its consumer is set up, and the failures that end it. */
+import type { KafkaAccess } from '../../config/kafka-access.ts';
 import type { Clock, Pause } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Fetcher } from '../kafka-direct/fetcher.ts';
 import type { OffsetJump, OffsetPolicy } from '../kafka-direct/offset-jumps.ts';
+import { connectionSettings } from '../sinks/kafka/client.ts';
 import type { Consumer, Message, Rdkafka, RdkafkaError, RdkafkaSettings, TopicPartition } from '../sinks/kafka/rdkafka.ts';
 import type { MessageQueue } from './kafka-queue.ts';
 
 /** How long a read waits for the first message, ms; the rest of a batch is only what is there already. */
 export const READ_WAIT_MS = 20;
 
-export interface ReaderOptions {
+export interface ReaderOptions extends KafkaAccess {
   readonly library: Rdkafka;
-  readonly brokers: string;
   readonly topic: string;
   readonly group: string;
   /** Name of a member that comes back under it; empty: none. */
@@ -101,7 +102,7 @@ export interface ConsumerCallbacks {
 
 export function consumerSettings(options: ReaderOptions, callbacks: ConsumerCallbacks): RdkafkaSettings {
   return {
-    'metadata.broker.list': options.brokers,
+    ...connectionSettings(options),
     'client.id': 'tickwright',
     'group.id': options.group,
     ...(options.engineId === '' ? {} : { 'group.instance.id': options.engineId }),

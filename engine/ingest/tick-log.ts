@@ -7,7 +7,9 @@
  *
  * Main thread only.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { KafkaAccess } from '../../config/kafka-access.ts';
 import type { Clock } from '../core/clock.ts';
 import { assert, EngineError, messageOf } from '../core/errors.ts';
 import {
@@ -32,9 +34,8 @@ const RETRY_LAST_MS = 5000;
 const STALL_MS = 5000;
 const POLL_REST_MS = 2;
 
-export interface TickLogOptions {
+export interface TickLogOptions extends KafkaAccess {
   readonly library: Rdkafka;
-  readonly brokers: string;
   readonly topic: string;
   readonly clock: Clock;
   /** How long librdkafka waits to fill a batch: 0 for messages that hold many ticks already. */
@@ -281,8 +282,8 @@ export function createTickLog(options: TickLogOptions): TickLog {
 
 async function connectProducer(options: TickLogOptions): Promise<{ producer: Producer; partitionCount: number }> {
   const { library, brokers, topic, lingerMs } = options;
-  const producer = new library.Producer(producerSettings(brokers, lingerMs), PRODUCER_TOPIC_SETTINGS);
-  await connectClient(producer, brokers, CONNECT_TIMEOUT_MS);
+  const producer = new library.Producer(producerSettings(options, lingerMs), PRODUCER_TOPIC_SETTINGS);
+  await connectClient(producer, options, CONNECT_TIMEOUT_MS);
   try {
     const partitionCount = (await topicMetadata(producer, topic, CONNECT_TIMEOUT_MS))?.partitions.length ?? 0;
     if (partitionCount > 0) return { producer, partitionCount };

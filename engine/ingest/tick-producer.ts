@@ -1,7 +1,15 @@
 /** Writes `ticks` messages, JSON or packed, as any producer of the contract does: keyed by symbol, partitioned by murmur2. */
 import { EngineError } from '../core/errors.ts';
 import { murmur2Part } from '../market/murmur2.ts';
-import { connectClient, disconnectProducer, PRODUCER_TOPIC_SETTINGS, producerSettings, topicMetadata } from '../sinks/kafka/client.ts';
+import {
+  type AccessOrList,
+  connectClient,
+  disconnectProducer,
+  PRODUCER_TOPIC_SETTINGS,
+  producerSettings,
+  toAccess,
+  topicMetadata,
+} from '../sinks/kafka/client.ts';
 import type { Producer, Rdkafka } from '../sinks/kafka/rdkafka.ts';
 import { encodePacked, PACKED_ENCODING, PACKED_RECORDS_MAX, type PackedSymbol } from './packed.ts';
 
@@ -48,13 +56,13 @@ export function tickJson(tick: OutgoingTick): string {
 }
 
 /** @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_TOPIC_MISSING */
-export async function createTickProducer(library: Rdkafka, brokers: string, topic: string): Promise<TickProducer> {
-  const producer: Producer = new library.Producer(producerSettings(brokers, LINGER_MS), PRODUCER_TOPIC_SETTINGS);
-  await connectClient(producer, brokers, TIMEOUT_MS);
+export async function createTickProducer(library: Rdkafka, to: AccessOrList, topic: string): Promise<TickProducer> {
+  const producer: Producer = new library.Producer(producerSettings(to, LINGER_MS), PRODUCER_TOPIC_SETTINGS);
+  await connectClient(producer, to, TIMEOUT_MS);
   const partitionCount = (await topicMetadata(producer, topic, TIMEOUT_MS))?.partitions.length ?? 0;
   if (partitionCount === 0) {
     await disconnectProducer(producer, 0);
-    throw new EngineError('KAFKA_TOPIC_MISSING', `topic ${topic}: the brokers at ${brokers} have no such topic`);
+    throw new EngineError('KAFKA_TOPIC_MISSING', `topic ${topic}: the brokers at ${toAccess(to).brokers} have no such topic`);
   }
   const partitionOf = (symbol: string): number => murmur2Part(Buffer.from(symbol), partitionCount);
 

@@ -1,19 +1,18 @@
 /** The brokers of a cluster: where each is, and one connection to each that is asked for; one that ended is made again when it is next wanted. */
+import type { KafkaAccess } from '../../config/kafka-access.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
-import { assertApi, type BrokerAddress, type BrokerConnection, connectBroker, parseBrokers, type Security, textOf } from './connection.ts';
+import { assertApi, type BrokerAddress, type BrokerConnection, connectBroker, parseBrokers, textOf } from './connection.ts';
 
 /** No answer for this long, and the connection is given up. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-export interface BrokersOptions {
+/** The brokers of the access are those to ask first. */
+export interface BrokersOptions extends KafkaAccess {
   readonly clientId: string;
-  /** Those to ask first: `host:port` pairs with commas between. */
-  readonly brokers: string;
   /** APIs that every broker must have, by name. */
   readonly apis: Readonly<Record<string, { readonly key: number; readonly version: number }>>;
   /** How long connecting may take, and each answer, ms; 10 s unless given. */
   readonly timeoutMs?: number;
-  readonly security?: Security;
 }
 
 export interface Brokers {

@@ -91,7 +91,7 @@ describe('a broker connection', () => {
     await server.close();
     const options = { clientId: 'test', timeoutMs: TIMEOUT_MS };
     await expect(connectBroker(server.address, options)).rejects.toMatchObject({ code: 'KAFKA_UNREACHABLE', message: /ECONNREFUSED/ });
-    const sasl = { mechanism: 'PLAIN', username: 'u', password: 'p' } as const;
+    const sasl = { mechanism: 'PLAIN', username: 'u', password: () => 'p' } as const;
     const silent = await startWireServer(VERSIONS, () => undefined);
     closing.push(() => silent.close());
     await expect(connectBroker(silent.address, { ...options, security: { sasl } })).rejects.toMatchObject({

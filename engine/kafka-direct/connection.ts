@@ -5,23 +5,16 @@
  * It ends by itself with the first thing that goes wrong: an answer that does not come in time, or one that nobody asked for, leaves nothing
  * to go on from. Everything under way then fails, and the owner connects again.
  */
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import { isIP } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Callback, Connection, Reader, Writer } from '@platformatic/kafka';
+import type { Security } from '../../config/kafka-access.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { createWireReader, type WireReader } from './wire.ts';
 
 export interface BrokerAddress {
   readonly host: string;
   readonly port: number;
-}
-
-export interface Security {
-  readonly tls?: TlsOptions;
-  readonly sasl?: {
-    readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
-    readonly username: string;
-    readonly password: string;
-  };
 }
 
 export interface BrokerOptions {
@@ -82,7 +75,8 @@ const SOFTWARE_VERSION = '0.1.0';
 
 /**
  * Connects, proves who it is, and asks which APIs the broker has.
- * @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_REFUSED when the broker does not accept the credentials, KAFKA_PROTOCOL
+ * @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_REFUSED when the broker does not accept the credentials, KAFKA_SECURITY
+ * when this end does not accept its certificate, KAFKA_PROTOCOL
  */
 export async function connectBroker(address: BrokerAddress, options: BrokerOptions): Promise<BrokerConnection> {
   const library = await import('@platformatic/kafka');
@@ -90,10 +84,11 @@ export async function connectBroker(address: BrokerAddress, options: BrokerOptio
   const connection = new library.Connection(options.clientId, {
     connectTimeout: timeoutMs,
     maxInflights: options.inFlightMax ?? 5,
-    ...(security.tls ? { tls: security.tls, tlsServerName: true } : {}),
+    // A number has no name to be asked for; its certificate is checked against the number.
+    ...(security.tls ? { tls: security.tls, tlsServerName: isIP(address.host) === 0 } : {}),
     ...(security.sasl ? { sasl: security.sasl } : {}),
   });
-  const line = createLine(connection, address, timeoutMs);
+  const line = createLine(connection, address, { timeoutMs, security });
   await line.within('connecting', Promise.resolve(connection.connect(address.host, address.port)));
   const versions = new Map<number, ApiRange>();
   const broker: BrokerConnection = {
@@ -145,12 +140,18 @@ export function parseBrokers(list: string): BrokerAddress[] {
   });
 }
 
+interface LineOptions {
+  readonly timeoutMs: number;
+  readonly security: Security;
+}
+
 interface Line {
   /** Waits for what was asked for; when it takes too long, the connection ends. */
   within<Answer>(what: string, answer: Promise<Answer>): Promise<Answer>;
 }
 
-function createLine(connection: Connection, address: BrokerAddress, timeoutMs: number): Line {
+function createLine(connection: Connection, address: BrokerAddress, options: LineOptions): Line {
+  const { timeoutMs, security } = options;
   let trouble = '';
   // Without a listener the event would end the process. A connection in error cannot be told from one that has lost its place.
   connection.on('error', (error) => {
@@ -169,7 +170,13 @@ function createLine(connection: Connection, address: BrokerAddress, timeoutMs: n
         return await answer;
       } catch (cause) {
         if (cause instanceof EngineError) throw cause;
-        throw failureOf(`broker ${textOf(address)}, ${what}`, trouble === '' ? reasonOf(cause) : trouble, cause);
+        const where = `broker ${textOf(address)}`;
+        const refusal = refusalOf(cause, security) ?? distrustOf(connection, cause);
+        if (refusal) throw new EngineError(refusal.code, `${where}, ${refusal.text}`, { cause });
+        throw new EngineError('KAFKA_UNREACHABLE', `${where}, ${what}: ${trouble === '' ? reasonOf(cause) : trouble}`, {
+          cause,
+          retryable: true,
+        });
       } finally {
         clearTimeout(timer);
       }
@@ -177,18 +184,49 @@ function createLine(connection: Connection, address: BrokerAddress, timeoutMs: n
   };
 }
 
-function failureOf(where: string, reason: string, cause: unknown): EngineError {
-  if (isOf(cause, 'PLT_KFK_AUTHENTICATION') || /authentication|SASL/i.test(reason)) {
-    return new EngineError('KAFKA_REFUSED', `${where}: ${reason}; are the credentials right?`, { cause });
-  }
-  return new EngineError('KAFKA_UNREACHABLE', `${where}: ${reason}`, { cause, retryable: true });
+interface Refusal {
+  readonly code: 'KAFKA_REFUSED' | 'KAFKA_SECURITY';
+  readonly text: string;
+}
+
+/** What the broker has against this client in its own words, or this client against how the broker proves itself; undefined when neither. */
+function refusalOf(cause: unknown, { sasl }: Security): Refusal | undefined {
+  const innermost = causesOf(cause).at(-1);
+  if (!sasl || !causesOf(cause).some((error) => isOf(error, 'PLT_KFK_AUTHENTICATION'))) return undefined;
+  const refusal = (reason: string): Refusal => ({
+    code: 'KAFKA_REFUSED',
+    text: `SASL ${sasl.mechanism} as '${sasl.username}': ${reason}`,
+  });
+  if (isOf(innermost, 'PLT_KFK_AUTHENTICATION')) return refusal(messageOf(innermost));
+  // Anything else is a line that ended, on which nobody has judged anything.
+  if (!isOf(innermost, 'PLT_KFK_RESPONSE')) return undefined;
+  // A cast: the library gives such errors the answer that they were made of, here those to SaslHandshake and SaslAuthenticate.
+  const { response } = innermost as Error & {
+    readonly response?: { readonly mechanisms?: readonly string[]; readonly errorMessage?: string | null };
+  };
+  const { mechanisms, errorMessage } = response ?? {};
+  if (!mechanisms) return refusal(`${errorMessage || messageOf(innermost)}; are KAFKA_USERNAME and KAFKA_PASSWORD right?`);
+  if (mechanisms.length === 0) return refusal('this listener has no SASL; KAFKA_SECURITY_PROTOCOL is to be plaintext or ssl');
+  return refusal(`it does not take this mechanism; KAFKA_SASL_MECHANISM is to be one of ${mechanisms.join(', ')}`);
+}
+
+/** What this client has against the broker's certificate; undefined when nothing, or there is none. */
+function distrustOf({ socket }: Connection, cause: unknown): Refusal | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorizationError) return undefined;
+  const text = `its certificate is not trusted: ${reasonOf(cause)}; is KAFKA_SSL_CA the authority of the brokers' certificates?`;
+  return { code: 'KAFKA_SECURITY', text };
 }
 
 /** The message of the innermost cause: that of the outer ones only says that something failed. */
 function reasonOf(thrown: unknown): string {
-  let innermost = thrown;
-  while (innermost instanceof Error && innermost.cause !== undefined) innermost = innermost.cause;
-  return messageOf(innermost);
+  return messageOf(causesOf(thrown).at(-1));
+}
+
+/** What was thrown, its cause, the cause of that, and so on. */
+function causesOf(thrown: unknown): unknown[] {
+  const causes = [thrown];
+  for (let last = thrown; last instanceof Error && last.cause !== undefined; last = last.cause) causes.push(last.cause);
+  return causes;
 }
 
 function isOf(thrown: unknown, code: string): boolean {

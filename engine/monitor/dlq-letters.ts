@@ -1,6 +1,7 @@
 /** Reads the topic `dlq` as it is committed, and which of its letters were replayed. */
+import type { KafkaAccess } from '../../config/kafka-access.ts';
 import { EngineError } from '../core/errors.ts';
-import { connectClient, disconnectConsumer, topicMetadata } from '../sinks/kafka/client.ts';
+import { connectClient, connectionSettings, disconnectConsumer, topicMetadata } from '../sinks/kafka/client.ts';
 import { type LetterFields, parseDeadLetter } from '../sinks/kafka/dlq.ts';
 import type { Consumer, Message, Rdkafka } from '../sinks/kafka/rdkafka.ts';
 import { deadLetterTopic } from '../sinks/kafka/topics.ts';
@@ -11,9 +12,8 @@ const BATCH = 1000;
 /** Nothing for so long, before the end is reached, means that the brokers are away. */
 const SILENCE_MS = 15_000;
 
-export interface Cluster {
+export interface Cluster extends KafkaAccess {
   readonly library: Rdkafka;
-  readonly brokers: string;
   readonly prefix: string;
 }
 
@@ -52,10 +52,10 @@ export function replayedTopic(prefix: string): string {
 }
 
 /** A consumer that reads what is committed and commits nothing. @throws EngineError KAFKA_UNREACHABLE (retryable) */
-export async function openReader({ library, brokers, prefix }: Cluster): Promise<Consumer> {
+export async function openReader({ library, prefix, ...access }: Cluster): Promise<Consumer> {
   const reader = new library.KafkaConsumer(
     {
-      'metadata.broker.list': brokers,
+      ...connectionSettings(access),
       'client.id': 'tickwright-dlq',
       'group.id': `${prefix}dlq-tool`,
       'enable.auto.commit': false,
@@ -65,7 +65,7 @@ export async function openReader({ library, brokers, prefix }: Cluster): Promise
     },
     { 'auto.offset.reset': 'earliest' },
   );
-  await connectClient(reader, brokers, TIMEOUT_MS);
+  await connectClient(reader, access, TIMEOUT_MS);
   reader.setDefaultConsumeTimeout(CONSUME_MS);
   return reader;
 }

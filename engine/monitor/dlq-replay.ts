@@ -63,9 +63,9 @@ export async function replayLetters(cluster: Cluster, letters: readonly Letter[]
   }
 }
 
-async function openProducer({ library, brokers, prefix }: Cluster): Promise<Producer> {
-  const producer = new library.Producer(transactionalSettings(brokers, `${prefix}tickwright.dlq-replay`, 0), PRODUCER_TOPIC_SETTINGS);
-  await connectClient(producer, brokers, TIMEOUT_MS);
+async function openProducer({ library, prefix, ...access }: Cluster): Promise<Producer> {
+  const producer = new library.Producer(transactionalSettings(access, `${prefix}tickwright.dlq-replay`, 0), PRODUCER_TOPIC_SETTINGS);
+  await connectClient(producer, access, TIMEOUT_MS);
   await call('taking the transactional id', (done) => producer.initTransactions(TIMEOUT_MS, done));
   return producer;
 }

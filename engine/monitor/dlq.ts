@@ -1,7 +1,8 @@
 /** `npm run dlq`: what was refused, one letter in full, and sending it again. */
+import { kafkaAccess } from '../../config/kafka-access.ts';
 import type { Config } from '../../config/knobs.ts';
 import { EngineError } from '../core/errors.ts';
-import { requireRdkafka } from '../sinks/kafka/client.ts';
+import { greetAccess, requireRdkafka } from '../sinks/kafka/client.ts';
 import { LETTER_RAW_BYTES_MAX } from '../sinks/kafka/dlq.ts';
 import { deadLetterTopic, ensureTopics } from '../sinks/kafka/topics.ts';
 import { type Cluster, type Letter, type LetterFilter, letterId, readLetters, readReplayed, replayedTopic } from './dlq-letters.ts';
@@ -89,7 +90,7 @@ export async function replayDlq(config: Config, options: DlqOptions, say: Say): 
   }
   const { letters } = await readLetters(cluster, filterOf(options));
   const notes = { partitions: 1, replicationFactor: config.RF, retentionMs: config.DLQ_RETENTION_MS, segmentBytes: SEGMENT_BYTES };
-  if (!options.dryRun) await ensureTopics(cluster.library, cluster.brokers, [{ ...notes, topic: replayedTopic(cluster.prefix) }]);
+  if (!options.dryRun) await ensureTopics(cluster.library, cluster, [{ ...notes, topic: replayedTopic(cluster.prefix) }]);
   const result = await replayLetters(cluster, letters, options.dryRun ?? false);
   report(result, options.dryRun ?? false, say);
   return result.refused.length === 0 ? 0 : 1;
@@ -105,7 +106,10 @@ async function openCluster(config: Config): Promise<Cluster> {
   if (!config.KAFKA_BROKER) {
     throw new EngineError('DLQ_NO_BROKER', 'dlq: KAFKA_BROKER is not set; the embedded cluster and its letters end with the engine');
   }
-  return { library: await requireRdkafka(), brokers: config.KAFKA_BROKER, prefix: config.TOPIC_PREFIX };
+  const library = await requireRdkafka();
+  const access = kafkaAccess(config);
+  await greetAccess(library, access);
+  return { library, ...access, prefix: config.TOPIC_PREFIX };
 }
 
 /** @throws EngineError DLQ_OPTIONS */

@@ -1,4 +1,5 @@
 /** A source without offsets that feeds the rings at once, and is published beside where that is asked for. */
+import { accessOf } from '../../config/kafka-access.ts';
 import { createBeside } from '../ingest/beside.ts';
 import { createLogWriter } from '../ingest/log-writer.ts';
 import { createTickLog } from '../ingest/tick-log.ts';
@@ -29,7 +30,7 @@ export function besideHost(parts: HostParts, live: LiveSource): SourceHost {
   const encoding = config.PUBLISH_TICKS === 'json' ? 'json' : 'packed';
   const log = createTickLog({
     library: kafka.library,
-    brokers: kafka.brokers,
+    ...accessOf(kafka),
     topic,
     clock,
     lingerMs: encoding === 'json' ? config.KAFKA_LINGER_MS : 0,

@@ -5,7 +5,9 @@
  *   source ─▶ log port ─▶ ticks topic
  *   └──────── feeder ────────┘
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
+import { kafkaAccess } from '../../config/kafka-access.ts';
 import { SYSTEM_CLOCK } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import { createLogger, type Logger } from '../core/log.ts';
@@ -17,7 +19,7 @@ import { createLogWriter } from '../ingest/log-writer.ts';
 import { refusalName } from '../ingest/refusal-name.ts';
 import type { Source } from '../ingest/source.ts';
 import { createTickLog, type TickLog } from '../ingest/tick-log.ts';
-import { requireRdkafka } from '../sinks/kafka/client.ts';
+import { greetAccess, requireRdkafka } from '../sinks/kafka/client.ts';
 import { ensureTopics, planTopics } from '../sinks/kafka/topics.ts';
 import { handleCrashes } from './crash.ts';
 import { createHealthLog } from './health-log.ts';
@@ -76,15 +78,17 @@ async function openStage(options: RunOptions, logger: Logger, display: StatusDis
   const clock = SYSTEM_CLOCK;
   const { topic } = stageOf(config);
   const library = await requireRdkafka();
+  const access = kafkaAccess(config);
+  await greetAccess(library, access);
   // Only what it writes: the other topics are those of the stages that write them.
   const plans = planTopics(config, []).filter((plan) => plan.topic === topic);
-  const { created, differing } = await ensureTopics(library, config.KAFKA_BROKER, plans);
+  const { created, differing } = await ensureTopics(library, access, plans);
   if (created.length > 0) display.print([`Kafka: created ${created.join(', ')}`]);
   for (const { partitions, planned } of differing) display.print([`Kafka: ${topic} has ${partitions} partitions, planned ${planned}`]);
   const encoding = config.PUBLISH_TICKS === 'packed' ? 'packed' : 'json';
   const log = createTickLog({
     library,
-    brokers: config.KAFKA_BROKER,
+    ...access,
     topic,
     clock,
     lingerMs: encoding === 'json' ? config.KAFKA_LINGER_MS : 0,

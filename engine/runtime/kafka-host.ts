@@ -1,4 +1,5 @@
 /** The ticks topic, or the one that a stage reads, by consumer group: each partition that the group gives out is a lane. */
+import { accessOf } from '../../config/kafka-access.ts';
 import { SYSTEM_PAUSE } from '../core/clock.ts';
 import type { HealthPart } from '../gateway/http.ts';
 import type { KafkaFeed } from '../ingest/kafka.ts';
@@ -29,10 +30,10 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
   const kafka = requireKafka(parts, stage.name === 'all' ? 'SOURCE kafka' : `STAGES ${stage.name}`);
   const jumps = createJumpCounter((jump) => parts.log.warn(jump, 'offsets that the topic no longer holds are passed over'));
   const gone = { onOffsetGone: config.KAFKA_OFFSET_GONE, onJump: jumps.note };
-  const lane = kafka.fetchLane?.name === 'direct' ? createDirectLane({ brokers: kafka.brokers, topic, clock, ...gone }) : undefined;
+  const lane = kafka.fetchLane?.name === 'direct' ? createDirectLane({ ...accessOf(kafka), topic, clock, ...gone }) : undefined;
   const reader = createKafkaReader({
     library: kafka.library,
-    brokers: kafka.brokers,
+    ...accessOf(kafka),
     topic,
     group,
     engineId: config.ENGINE_ID,

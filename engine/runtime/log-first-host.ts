@@ -2,6 +2,7 @@
  * A source without offsets that writes the ticks topic, which this engine reads by its group as it would read anybody's: the log is what
  * can be read again. The name is that of the kafka source, so an engine that only reads may take the partitions over, and give them back.
  */
+import { accessOf } from '../../config/kafka-access.ts';
 import { createFeeder } from '../ingest/feeder.ts';
 import type { KafkaFeed } from '../ingest/kafka.ts';
 import { createLogPort } from '../ingest/log-port.ts';
@@ -17,12 +18,12 @@ const STOP_MS = 2000;
 /** @throws EngineError KAFKA_UNAVAILABLE */
 export function logFirstHost(parts: HostParts, live: LiveSource): SourceHost {
   const { config, clock, log: logger } = parts;
-  const { library, brokers } = requireKafka(parts, 'INGEST_MODE log-first');
+  const kafka = requireKafka(parts, 'INGEST_MODE log-first');
   const topic = ticksTopicOf(parts);
   const encoding = config.PUBLISH_TICKS === 'json' ? 'json' : 'packed';
   const log = createTickLog({
-    library,
-    brokers,
+    library: kafka.library,
+    ...accessOf(kafka),
     topic,
     clock,
     lingerMs: encoding === 'json' ? config.KAFKA_LINGER_MS : 0,

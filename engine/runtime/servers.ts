@@ -1,10 +1,11 @@
 /** The servers of a run: Postgres always, Kafka where there is a client for it; embedded unless named. */
+import { accessOf, type KafkaAccess, kafkaAccess, securityText } from '../../config/kafka-access.ts';
 import type { Config } from '../../config/knobs.ts';
 import { type ChosenLane, chooseLane } from '../kafka-direct/choose-lane.ts';
 import { FETCH_APIS } from '../kafka-direct/fetcher.ts';
 import { PRODUCE_APIS } from '../kafka-direct/produce-requests.ts';
 import type { Timeframe } from '../market/timeframes.ts';
-import { loadRdkafka } from '../sinks/kafka/client.ts';
+import { greetAccess, loadRdkafka } from '../sinks/kafka/client.ts';
 import { startEmbeddedKafka } from '../sinks/kafka/embedded.ts';
 import type { Rdkafka } from '../sinks/kafka/rdkafka.ts';
 import { ensureTopics, planTopics, touchTopics } from '../sinks/kafka/topics.ts';
@@ -12,9 +13,8 @@ import { migrate } from '../sinks/postgres/migrate.ts';
 import { openPostgres, type PostgresServer } from '../sinks/postgres/server.ts';
 import { stageOf } from './stage.ts';
 
-export interface KafkaServer {
+export interface KafkaServer extends KafkaAccess {
   readonly library: Rdkafka;
-  readonly brokers: string;
   readonly isEmbedded: boolean;
   /** How bars are published; `librdkafka` unless given. */
   readonly produceLane?: ChosenLane['name'];
@@ -70,14 +70,17 @@ async function openKafka(config: Config, timeframes: readonly Timeframe[], say: 
   const names = [...(input ? [input] : []), ...timeframes].map((timeframe) => timeframe.name);
   const plans = planTopics(config, names);
   if (config.KAFKA_BROKER !== '') {
-    const ensured = await ensureTopics(library, config.KAFKA_BROKER, plans);
+    const access = kafkaAccess(config);
+    await greetAccess(library, access);
+    const ensured = await ensureTopics(library, access, plans);
     if (ensured.created.length > 0) say(`Kafka: created ${ensured.created.length} topics`);
     for (const { topic, partitions, planned } of ensured.differing) say(`Kafka: ${topic} has ${partitions} partitions, planned ${planned}`);
-    const server = { library, brokers: config.KAFKA_BROKER, isEmbedded: false };
+    const server = { library, ...access, isEmbedded: false };
     const { lane, lanes } = await chooseLanes(config, server);
+    const how = access.security ? ` (${securityText(access)})` : '';
     return {
       server: { ...server, ...lanes },
-      label: `${config.KAFKA_BROKER}, bars by ${laneText(lane)}`,
+      label: `${access.brokers}${how}, bars by ${laneText(lane)}`,
       close: async () => undefined,
     };
   }
@@ -92,9 +95,10 @@ async function openKafka(config: Config, timeframes: readonly Timeframe[], say: 
 }
 
 /** The lanes on which bars leave and topics are read. */
-async function chooseLanes({ KAFKA_LANE: knob }: Config, { brokers, isEmbedded }: Pick<KafkaServer, 'brokers' | 'isEmbedded'>) {
-  const lane = await chooseLane({ knob, brokers, isEmbedded, apis: PRODUCE_APIS });
-  const fetchLane = await chooseLane({ knob, brokers, isEmbedded, apis: FETCH_APIS });
+async function chooseLanes({ KAFKA_LANE: knob }: Config, server: KafkaAccess & Pick<KafkaServer, 'isEmbedded'>) {
+  const question = { knob, ...accessOf(server), isEmbedded: server.isEmbedded };
+  const lane = await chooseLane({ ...question, apis: PRODUCE_APIS });
+  const fetchLane = await chooseLane({ ...question, apis: FETCH_APIS });
   return { lane, lanes: { produceLane: lane.name, fetchLane } };
 }
 

@@ -7,6 +7,7 @@
  * has no shards.
  */
 
+import { accessOf } from '../../config/kafka-access.ts';
 import type { Config } from '../../config/knobs.ts';
 import { BAR_SIZE, SHARD_HEARTBEAT_I32 } from '../../schemas/layout.gen.ts';
 import { BARRIER_FLAG } from '../../schemas/records.ts';
@@ -103,7 +104,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     servers.kafka && committedRing && options.transactions
       ? createBarPublisher({
           library: servers.kafka.library,
-          brokers: servers.kafka.brokers,
+          ...accessOf(servers.kafka),
           prefix: config.TOPIC_PREFIX,
           committedRing,
           symbols,
@@ -114,7 +115,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
           lingerMs: config.KAFKA_LINGER_MS,
           transactions: options.transactions,
           ...(servers.kafka.produceLane === 'direct'
-            ? { lane: createDirectLane({ brokers: servers.kafka.brokers, prefix: config.TOPIC_PREFIX, symbols, timeframes, clock, pause }) }
+            ? { lane: createDirectLane({ ...accessOf(servers.kafka), prefix: config.TOPIC_PREFIX, symbols, timeframes, clock, pause }) }
             : {}),
         })
       : undefined;

@@ -35,6 +35,10 @@ export interface LocalBroker {
   readonly monitorPort?: number;
   /** Where it is one of several. */
   readonly member?: ClusterMember;
+  /** Lines put behind those of server.properties, which they take the place of. */
+  readonly settings?: readonly string[];
+  /** Further options for formatting its storage, such as users to begin with. */
+  readonly formatOptions?: readonly string[];
   say(text: string): void;
 }
 
@@ -210,14 +214,15 @@ function writeProperties(broker: LocalBroker): void {
     .replaceAll(`127.0.0.1:${TEMPLATE_PORT + 1}`, `127.0.0.1:${broker.port + 1}`)
     .replaceAll(`127.0.0.1:${TEMPLATE_PORT}`, `127.0.0.1:${broker.port}`);
   // Of a name that is there twice, the last counts.
-  const own = Object.entries(broker.member?.settings ?? {}).map(([name, value]) => `${name}=${value}\n`);
-  writeFileSync(join(broker.folder, 'server.properties'), `${text}${own.join('')}`);
+  const own = Object.entries(broker.member?.settings ?? {}).map(([name, value]) => `${name}=${value}`);
+  writeFileSync(join(broker.folder, 'server.properties'), [text, ...own, ...(broker.settings ?? []), ''].join('\n'));
 }
 
 async function formatStorage(broker: LocalBroker): Promise<void> {
   if (existsSync(join(broker.folder, 'data/meta.properties'))) return;
   const clusterId = broker.member?.clusterId ?? createClusterId();
   const args = ['-cp', `${libsOf(broker)}/*`, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', 'server.properties'];
+  args.push(...(broker.formatOptions ?? []));
   try {
     await run('java', args, { cwd: broker.folder });
   } catch (cause) {

@@ -3,7 +3,7 @@ import { alterPartitionReassignmentsV0 } from '@platformatic/kafka';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import type { Prng } from '../../engine/core/prng.ts';
 import { type BrokerConnection, connectBroker, parseBrokers, type WireRequest } from '../../engine/kafka-direct/connection.ts';
-import { metadataRequest, type TopicLeaders } from '../../engine/kafka-direct/produce-metadata.ts';
+import { metadataRequest, type TopicLeaders } from '../../engine/kafka-direct/metadata.ts';
 import { createWireWriter, type WireReader } from '../../engine/kafka-direct/wire.ts';
 
 /** Coordinators of groups and of transactions are leaders of partitions too. */
@@ -36,7 +36,7 @@ interface PartitionMove {
 export async function moveLeaders(brokers: string, topics: readonly string[], prng: Prng): Promise<LeaderMoves> {
   const connection = await connectAny(brokers);
   try {
-    const { topics: found } = await connection.ask(metadataRequest(topics));
+    const { topics: found } = await connection.ask(metadataRequest(topics, false));
     const moves = drawMoves(found, parseBrokers(brokers).length, prng);
     if (moves.length === 0) return { asked: 0, moved: 0, refusals: new Map() };
     await reorder(connection, moves);
@@ -54,7 +54,7 @@ export function drawMoves(topics: readonly TopicLeaders[], brokerCount: number, 
   return topics.flatMap(({ name, leaders }) =>
     leaders.flatMap((leader, partition): PartitionMove[] => {
       const first = 1 + prng.nextBelow(brokerCount);
-      if (first === leader) return [];
+      if (first === leader?.nodeId) return [];
       const replicas = Array.from({ length: brokerCount }, (_, index) => 1 + ((first - 1 + index) % brokerCount));
       return [{ topic: name, partition, replicas }];
     }),

@@ -4,11 +4,13 @@
  *
  *   append ─▶ producer ─▶ orders ─▶ reader ─▶ take
  */
+import type { KafkaAccess } from '../../../config/kafka-access.ts';
 import type { Clock, Pause } from '../../core/clock.ts';
 import { assert, EngineError, messageOf } from '../../core/errors.ts';
 import {
   clientTrouble,
   connectClient,
+  connectionSettings,
   disconnectConsumer,
   disconnectProducer,
   producerSettings,
@@ -18,9 +20,8 @@ import type { Consumer, Message, Producer, Rdkafka, WatermarkOffsets } from '../
 import { createEntryQueue, type EntryQueue } from './entry-queue.ts';
 import type { OrderJournal } from './journal.ts';
 
-export interface KafkaJournalOptions {
+export interface KafkaJournalOptions extends KafkaAccess {
   readonly library: Rdkafka;
-  readonly brokers: string;
   readonly topic: string;
   readonly clock: Clock;
   readonly pause: Pause;
@@ -51,11 +52,11 @@ const NS_PER_MS = 1_000_000n;
  * @throws EngineError JOURNAL_OTHER, JOURNAL_BEHIND, JOURNAL_INVALID, JOURNAL_PARTITIONS, KAFKA_UNREACHABLE (retryable)
  */
 export async function openKafkaJournal(options: KafkaJournalOptions): Promise<OrderJournal> {
-  const { library, brokers, topic, lingerMs } = options;
-  const producer = new library.Producer(producerSettings(brokers, lingerMs), { 'message.timeout.ms': 0 });
+  const { library, topic, lingerMs } = options;
+  const producer = new library.Producer(producerSettings(options, lingerMs), { 'message.timeout.ms': 0 });
   const consumer = new library.KafkaConsumer(
     {
-      'metadata.broker.list': brokers,
+      ...connectionSettings(options),
       'client.id': 'tickwright-orders',
       // It takes its partition by itself; the group is never joined.
       'group.id': `${topic}.exchange`,
@@ -67,7 +68,7 @@ export async function openKafkaJournal(options: KafkaJournalOptions): Promise<Or
     { 'auto.offset.reset': 'error' },
   );
   try {
-    await Promise.all([connectClient(producer, brokers, CONNECT_TIMEOUT_MS), connectClient(consumer, brokers, CONNECT_TIMEOUT_MS)]);
+    await Promise.all([connectClient(producer, options, CONNECT_TIMEOUT_MS), connectClient(consumer, options, CONNECT_TIMEOUT_MS)]);
     const partitions = (await topicMetadata(consumer, topic, CONNECT_TIMEOUT_MS))?.partitions.length ?? 0;
     if (partitions !== 1) {
       throw new EngineError(

@@ -1,7 +1,9 @@
 /** Loads librdkafka's binding and wraps what it does by callback. Main thread only: the binding crashes in worker threads. */
 import { isMainThread } from 'node:worker_threads';
+import { type KafkaAccess, securityText } from '../../../config/kafka-access.ts';
 import type { Pause } from '../../core/clock.ts';
 import { assert, EngineError, messageOf } from '../../core/errors.ts';
+import { greetBrokers } from '../../kafka-direct/greeting.ts';
 import {
   type ConnectOptions,
   type Metadata,
@@ -57,17 +59,54 @@ interface OpenConsumer {
   disconnect(done: () => void): void;
 }
 
+/** A list of brokers alone is spoken to in the clear. */
+export type AccessOrList = KafkaAccess | string;
+
+/** Where the brokers are and how to get in, as librdkafka has it: part of the settings of every client. */
+export function connectionSettings(to: AccessOrList): RdkafkaSettings {
+  const access = toAccess(to);
+  const { tls, sasl } = access.security ?? {};
+  return {
+    'metadata.broker.list': access.brokers,
+    ...(tls || sasl ? { 'security.protocol': `${sasl ? 'sasl_' : ''}${tls ? 'ssl' : 'plaintext'}` } : {}),
+    ...(tls?.ca === undefined ? {} : { 'ssl.ca.pem': tls.ca }),
+    ...(sasl ? { 'sasl.mechanisms': sasl.mechanism, 'sasl.username': sasl.username, 'sasl.password': sasl.password() } : {}),
+  };
+}
+
+export function toAccess(to: AccessOrList): KafkaAccess {
+  return typeof to === 'string' ? { brokers: to } : to;
+}
+
+/**
+ * Asks the brokers whether they let this engine in, and the binding whether it can do what they want, so that what will not pass is told at once:
+ * librdkafka would try again for as long as it may, and only say that nobody answers. Brokers that are away are left to it.
+ * @throws EngineError KAFKA_REFUSED, KAFKA_SECURITY, KAFKA_UNAVAILABLE
+ */
+export async function greetAccess({ features }: Pick<Rdkafka, 'features'>, access: KafkaAccess): Promise<void> {
+  const { tls, sasl } = access.security ?? {};
+  const needed = [...(tls ? ['ssl'] : []), ...(sasl ? [sasl.mechanism === 'PLAIN' ? 'sasl_plain' : 'sasl_scram'] : [])];
+  const missing = needed.filter((feature) => features?.includes(feature) === false);
+  if (missing.length > 0) {
+    const text = `node-rdkafka was built without ${missing.join(' and ')}, which ${securityText(access)} needs`;
+    throw new EngineError('KAFKA_UNAVAILABLE', `${text}: install the headers of OpenSSL (libssl-dev), then run npm rebuild node-rdkafka`);
+  }
+  await greetBrokers(access);
+}
+
 /**
  * Connects a client and waits for the first metadata, that of all topics.
- * @throws EngineError KAFKA_UNREACHABLE (retryable) when no broker answers in time
+ * @throws EngineError KAFKA_UNREACHABLE (retryable) when no broker answers in time; KAFKA_REFUSED, KAFKA_SECURITY
  */
-export function connectClient(client: Connectable, brokers: string, timeoutMs: number): Promise<Metadata> {
-  return new Promise((resolve, reject) => {
-    client.connect({ timeout: timeoutMs, allTopics: true }, (error, metadata) => {
-      if (error) reject(unreachable(brokers, timeoutMs, error));
-      else resolve(metadata);
-    });
+export async function connectClient(client: Connectable, to: AccessOrList, timeoutMs: number): Promise<Metadata> {
+  const access = toAccess(to);
+  const { error, metadata } = await new Promise<{ error: Error | null; metadata: Metadata }>((resolve) => {
+    client.connect({ timeout: timeoutMs, allTopics: true }, (failure, found) => resolve({ error: failure, metadata: found }));
   });
+  if (!error) return metadata;
+  // The client only says that nobody answered.
+  if (access.security) await greetBrokers(access);
+  throw unreachable(access.security ? `${access.brokers} (${securityText(access)})` : access.brokers, timeoutMs, error);
 }
 
 /**
@@ -114,9 +153,9 @@ export async function disconnectConsumerWithin(client: OpenConsumer, timeoutMs: 
  * Settings of every producer of the engine: acknowledged by all replicas, idempotent, in order, never given up by time. A failure that
  * would leave a gap stops the producer, so that nothing behind the gap is delivered before it.
  */
-export function producerSettings(brokers: string, lingerMs: number): RdkafkaSettings {
+export function producerSettings(to: AccessOrList, lingerMs: number): RdkafkaSettings {
   return {
-    'metadata.broker.list': brokers,
+    ...connectionSettings(to),
     'client.id': 'tickwright',
     'enable.idempotence': true,
     'enable.gapless.guarantee': true,
@@ -136,9 +175,9 @@ export function producerSettings(brokers: string, lingerMs: number): RdkafkaSett
  * the pool meanwhile, so that is less than librdkafka's minute. It may also miss that its coordinator came back, and waits without a limit for
  * any connection to change (librdkafka issue 5456); that idle ones are closed is such a change. No delivery reports: the commit answers for every message.
  */
-export function transactionalSettings(brokers: string, transactionalId: string, lingerMs: number): RdkafkaSettings {
+export function transactionalSettings(to: AccessOrList, transactionalId: string, lingerMs: number): RdkafkaSettings {
   return {
-    'metadata.broker.list': brokers,
+    ...connectionSettings(to),
     'client.id': 'tickwright',
     'transactional.id': transactionalId,
     'transaction.timeout.ms': 60_000,

@@ -5,6 +5,7 @@
  * Every failure that does not pass ends the producer, so that the transactor opens another one: that initialises the id, which ends what was
  * open, and asks the markers what came through.
  */
+import { accessOf, type KafkaAccess } from '../../../config/kafka-access.ts';
 import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
 import { batchBytesOf } from '../../kafka-direct/batch-limits.ts';
@@ -38,8 +39,7 @@ const BATCH_BYTES_UNKNOWN = 1_000_000;
 const LOOK_UP_MS = 2000;
 const NO_METADATA: Metadata = { topics: [], brokers: [] };
 
-export interface DirectLaneOptions {
-  readonly brokers: string;
+export interface DirectLaneOptions extends KafkaAccess {
   readonly prefix: string;
   readonly symbols: SymbolDictionary;
   readonly timeframes: readonly Timeframe[];
@@ -73,7 +73,7 @@ export function createDirectLane(options: DirectLaneOptions): TransactionLane {
 }
 
 function clusterOf({ options, pause }: LaneParts): Cluster {
-  return createCluster({ clientId: CLIENT_ID, brokers: options.brokers, apis: PRODUCE_APIS, clock: options.clock, pause });
+  return createCluster({ clientId: CLIENT_ID, ...accessOf(options), apis: PRODUCE_APIS, clock: options.clock, pause });
 }
 
 function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }: ProducerRequest): TransactionalProducer {

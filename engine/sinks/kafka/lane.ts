@@ -2,7 +2,7 @@
  * What a transactor needs of a Kafka client, whichever lane it is of: librdkafka's, message by message, or the direct one, which takes bars as
  * the committed ring holds them.
  */
-import { PRODUCER_TOPIC_SETTINGS, transactionalSettings } from './client.ts';
+import { type AccessOrList, connectionSettings, PRODUCER_TOPIC_SETTINGS, transactionalSettings } from './client.ts';
 import type { Metadata, Producer, Rdkafka, RdkafkaError, TopicPartition } from './rdkafka.ts';
 
 /** What a transactional call failed by. */
@@ -54,14 +54,14 @@ export interface TransactionLane {
   counts?(): Readonly<Record<string, number>>;
 }
 
-export function rdkafkaLane(library: Pick<Rdkafka, 'Producer' | 'KafkaConsumer'>, brokers: string): TransactionLane {
+export function rdkafkaLane(library: Pick<Rdkafka, 'Producer' | 'KafkaConsumer'>, to: AccessOrList): TransactionLane {
   return {
     createProducer: ({ transactionalId, lingerMs }) =>
-      new library.Producer(transactionalSettings(brokers, transactionalId, lingerMs), PRODUCER_TOPIC_SETTINGS),
+      new library.Producer(transactionalSettings(to, transactionalId, lingerMs), PRODUCER_TOPIC_SETTINGS),
     createMarkerClient: (group) =>
       new library.KafkaConsumer(
         {
-          'metadata.broker.list': brokers,
+          ...connectionSettings(to),
           'client.id': 'tickwright-marker',
           'group.id': group,
           'enable.auto.commit': false,

@@ -3,7 +3,7 @@
  * transaction that publishes, so it tells after any crash whether that transaction was committed.
  */
 import { EngineError } from '../../core/errors.ts';
-import { connectClient } from './client.ts';
+import { type AccessOrList, connectClient } from './client.ts';
 import type { MarkerClient, TransactionLane } from './lane.ts';
 import type { TopicPartition } from './rdkafka.ts';
 
@@ -46,9 +46,9 @@ export function transactionalIdOf({ prefix, schema, source }: MarkerIdentity, to
  * A client of the marker group. It never joins: it lends its group to transactions and reads what they committed.
  * @throws EngineError KAFKA_UNREACHABLE (retryable)
  */
-export async function openMarkerClient(lane: TransactionLane, brokers: string, group: string): Promise<MarkerClient> {
+export async function openMarkerClient(lane: TransactionLane, to: AccessOrList, group: string): Promise<MarkerClient> {
   const client = lane.createMarkerClient(group);
-  await connectClient(client, brokers, CONNECT_TIMEOUT_MS);
+  await connectClient(client, to, CONNECT_TIMEOUT_MS);
   return client;
 }
 

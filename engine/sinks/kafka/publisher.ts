@@ -6,6 +6,7 @@
  * Readers of what is committed see each bar once, whoever stops where; bars of a symbol go to one partition in the order of the ring. On
  * the embedded cluster the same calls are made, but nothing there hides what an aborted transaction has sent.
  */
+import type { KafkaAccess } from '../../../config/kafka-access.ts';
 import * as L from '../../../schemas/layout.gen.ts';
 import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError } from '../../core/errors.ts';
@@ -29,9 +30,8 @@ const DRAIN_REST_MS = 1;
 /** A transaction that does not go on for this long means that the brokers are away, whatever the client says of them. */
 const STALL_MS = 3000;
 
-export interface BarPublisherOptions {
+export interface BarPublisherOptions extends KafkaAccess {
   readonly library: Rdkafka;
-  readonly brokers: string;
   readonly prefix: string;
   /** Ring of `bar` records that the Postgres writer fills after each commit; the publisher is its only consumer. */
   readonly committedRing: SharedArrayBuffer;

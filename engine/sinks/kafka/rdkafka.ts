@@ -144,6 +144,8 @@ export interface Rdkafka {
   readonly KafkaConsumer: new (settings: RdkafkaSettings, topicSettings: RdkafkaSettings) => Consumer;
   readonly AdminClient: { create(settings: RdkafkaSettings): Admin };
   readonly librdkafkaVersion: string;
+  /** What it was built with, as librdkafka names it: `ssl`, `sasl_scram` and so on. */
+  readonly features?: readonly string[];
 }
 
 /** Codes of librdkafka that the engine tells apart. Negative ones are the library's own, positive ones the broker's. */

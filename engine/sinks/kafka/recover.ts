@@ -2,6 +2,7 @@
  * Brings publication to where the database is, before a session begins: whoever published these lanes before is fenced, the markers tell how
  * far the lanes are published, and what the outbox holds above them is published. Cut off anywhere and run again, it gives each message once.
  */
+import type { KafkaAccess } from '../../../config/kafka-access.ts';
 import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError } from '../../core/errors.ts';
 import type { OutboxRow } from '../messages.ts';
@@ -25,9 +26,8 @@ const MEMBERS: Readonly<Record<OutboxRow['kind'], readonly string[]>> = {
   fills: ['symbol', 'fill_id'],
 };
 
-export interface RecoveryOptions {
+export interface RecoveryOptions extends KafkaAccess {
   readonly library: Rdkafka;
-  readonly brokers: string;
   readonly prefix: string;
   readonly clock: Clock;
   /** As in `TransactorOptions`. */

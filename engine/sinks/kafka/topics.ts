@@ -1,7 +1,7 @@
 /** The topics of the contract: their names, partitions and retention, and how they come into being. */
 import type { Config } from '../../../config/knobs.ts';
 import { EngineError } from '../../core/errors.ts';
-import { connectClient, disconnectProducer, topicMetadata } from './client.ts';
+import { type AccessOrList, connectClient, connectionSettings, disconnectProducer, topicMetadata } from './client.ts';
 import { type Admin, type NewTopic, RDKAFKA_ERROR, type Rdkafka, type RdkafkaError } from './rdkafka.ts';
 
 const CONNECT_TIMEOUT_MS = 15_000;
@@ -101,10 +101,11 @@ export function planTopics(config: TopicConfig, timeframes: readonly string[]): 
  * Creates what is missing and leaves what is there. Run again, it changes nothing.
  * @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_TOPIC
  */
-export async function ensureTopics(library: Rdkafka, brokers: string, plans: readonly TopicPlan[]): Promise<EnsuredTopics> {
-  const client = new library.Producer({ 'metadata.broker.list': brokers, 'client.id': 'tickwright-topics' }, {});
-  const present = new Set((await connectClient(client, brokers, CONNECT_TIMEOUT_MS)).topics.map((topic) => topic.name));
-  const admin = library.AdminClient.create({ 'metadata.broker.list': brokers, 'client.id': 'tickwright-topics' });
+export async function ensureTopics(library: Rdkafka, to: AccessOrList, plans: readonly TopicPlan[]): Promise<EnsuredTopics> {
+  const settings = { ...connectionSettings(to), 'client.id': 'tickwright-topics' };
+  const client = new library.Producer(settings, {});
+  const present = new Set((await connectClient(client, to, CONNECT_TIMEOUT_MS)).topics.map((topic) => topic.name));
+  const admin = library.AdminClient.create(settings);
   try {
     const missing = plans.filter((plan) => !present.has(plan.topic));
     await Promise.all(missing.map((plan) => createTopic(admin, plan)));
@@ -126,9 +127,9 @@ export async function ensureTopics(library: Rdkafka, brokers: string, plans: rea
  * Brings the topics of a mock cluster into being: it knows no administration, and makes a topic when its metadata is first asked for.
  * @throws EngineError KAFKA_UNREACHABLE (retryable)
  */
-export async function touchTopics(library: Rdkafka, brokers: string, plans: readonly TopicPlan[]): Promise<void> {
-  const client = new library.Producer({ 'metadata.broker.list': brokers, 'client.id': 'tickwright-topics' }, {});
-  await connectClient(client, brokers, CONNECT_TIMEOUT_MS);
+export async function touchTopics(library: Rdkafka, to: AccessOrList, plans: readonly TopicPlan[]): Promise<void> {
+  const client = new library.Producer({ ...connectionSettings(to), 'client.id': 'tickwright-topics' }, {});
+  await connectClient(client, to, CONNECT_TIMEOUT_MS);
   try {
     for (const plan of plans) await topicMetadata(client, plan.topic, METADATA_TIMEOUT_MS);
   } finally {

@@ -13,6 +13,7 @@
  * Fencing alone does not say that somebody else owns the lanes: brokers also fence who left a transaction open beyond its timeout, as in a
  * long outage. The database knows, and is asked each time the id was initialised.
  */
+import type { KafkaAccess } from '../../../config/kafka-access.ts';
 import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
 import { clientTrouble, connectClient, disconnectConsumerWithin, disconnectProducer } from './client.ts';
@@ -48,9 +49,8 @@ export interface Publication {
   send(outlet: Outlet): Promise<void>;
 }
 
-export interface TransactorOptions {
+export interface TransactorOptions extends KafkaAccess {
   readonly library: Rdkafka;
-  readonly brokers: string;
   readonly clock: Clock;
   /** By default the timers of the thread. */
   readonly pause?: Pause;
@@ -93,8 +93,8 @@ export interface Transactor {
 type Stage = 'none' | 'sending' | 'committing';
 
 export function createTransactor(options: TransactorOptions): Transactor {
-  const { brokers, clock, transactions, retryFirstMs = RETRY_FIRST_MS, pause = SYSTEM_PAUSE } = options;
-  const lane = options.lane ?? rdkafkaLane(options.library, brokers);
+  const { clock, transactions, retryFirstMs = RETRY_FIRST_MS, pause = SYSTEM_PAUSE } = options;
+  const lane = options.lane ?? rdkafkaLane(options.library, options);
   const failed = new Map<string, number>();
   const closing = new AbortController();
   let producer: TransactionalProducer | undefined;
@@ -159,14 +159,14 @@ export function createTransactor(options: TransactorOptions): Transactor {
       // Between transactions connections also end because nothing was sent for a while.
       if (producer === next && stage !== 'none' && clientTrouble(error) === 'allDown') setHealth(false, error.message);
     });
-    await connectClient(next, brokers, CONNECT_TIMEOUT_MS);
+    await connectClient(next, options, CONNECT_TIMEOUT_MS);
     producer = next;
     return next;
   };
 
   const open = async (): Promise<void> => {
     try {
-      markerClient ??= await openMarkerClient(lane, brokers, transactions.markerGroup);
+      markerClient ??= await openMarkerClient(lane, options, transactions.markerGroup);
       const next = await connect();
       await call((done) => next.initTransactions(CALL_TIMEOUT_MS, done)).catch((error: unknown) => {
         throw error instanceof EngineError ? error : notInitialised(transactions, error);
@@ -312,12 +312,12 @@ export function createTransactor(options: TransactorOptions): Transactor {
  * @throws EngineError KAFKA_UNREACHABLE (retryable)
  */
 export async function fenceTransactionalId(
-  { library, brokers, pause = SYSTEM_PAUSE }: Pick<TransactorOptions, 'library' | 'brokers' | 'pause'>,
+  { library, pause = SYSTEM_PAUSE, ...access }: KafkaAccess & Pick<TransactorOptions, 'library' | 'pause'>,
   transactionalId: string,
   timeoutMs: number,
 ): Promise<void> {
-  const producer = rdkafkaLane(library, brokers).createProducer({ transactionalId, markerGroup: '', lingerMs: 0 });
-  await connectClient(producer, brokers, CONNECT_TIMEOUT_MS);
+  const producer = rdkafkaLane(library, access).createProducer({ transactionalId, markerGroup: '', lingerMs: 0 });
+  await connectClient(producer, access, CONNECT_TIMEOUT_MS);
   const cause = await answered((done) => producer.initTransactions(timeoutMs, done), timeoutMs + CALL_SILENCE_MS, pause).catch(
     (error: unknown) => error,
   );
