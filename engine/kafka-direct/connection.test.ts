@@ -5,6 +5,8 @@ import { sendAnswer, startWireServer, type WireCall, type WireServer, wireBytes 
 
 const TIMEOUT_MS = 200;
 const ECHO = 1;
+const SASL_HANDSHAKE = 17;
+const SASL_AUTHENTICATE = 36;
 const VERSIONS = [[ECHO, 4, 12]] as const;
 
 const closing: (() => Promise<void>)[] = [];
@@ -98,6 +100,73 @@ describe('a broker connection', () => {
       code: 'KAFKA_UNREACHABLE',
       message: /connecting: no answer in 200 ms/,
     });
+  });
+});
+
+/** Of a broker that takes any password. `proofs` says for how long each, ms; a handshake is answered when `answerHandshake` says so. */
+async function openWithUser(proofs: number[]) {
+  let onHandshake: (call: WireCall) => void = answerHandshake;
+  const answer = (call: WireCall): Uint8Array | undefined => {
+    if (call.apiKey === SASL_AUTHENTICATE) return proofFor(proofs.shift() ?? 0);
+    if (call.apiKey !== SASL_HANDSHAKE) return call.body;
+    onHandshake(call);
+    return undefined;
+  };
+  const server = await startWireServer([...VERSIONS, [SASL_HANDSHAKE, 0, 1], [SASL_AUTHENTICATE, 0, 2]], answer);
+  closing.push(() => server.close());
+  const sasl = { mechanism: 'PLAIN', username: 'u', password: () => 'p' } as const;
+  const broker = await connectBroker(server.address, { clientId: 'test', timeoutMs: 5000, inFlightMax: 3, security: { sasl } });
+  closing.unshift(() => broker.close());
+  const nextHandshake = new Promise<WireCall>((resolve) => {
+    onHandshake = resolve;
+  });
+  return { server, broker, nextHandshake };
+}
+
+/** No error, and one mechanism. */
+function answerHandshake(call: WireCall): void {
+  const count = wireBytes((writer) => {
+    writer.int16(0);
+    writer.int32(1);
+    writer.int16('PLAIN'.length);
+  });
+  sendAnswer(call, Buffer.concat([count, Buffer.from('PLAIN')]), false);
+}
+
+function proofFor(lifetimeMs: number): Uint8Array {
+  return wireBytes((writer) => {
+    writer.int16(0);
+    writer.compactString(null);
+    writer.compactCount(0);
+    writer.int64(BigInt(lifetimeMs));
+    writer.noTags();
+  });
+}
+
+describe('a proof that grows old', () => {
+  afterEach(async () => {
+    for (const close of closing.splice(0)) await close();
+  });
+
+  it('is given anew on the line in use, while everything else waits its turn', async () => {
+    const { server, broker, nextHandshake } = await openWithUser([50]);
+    const handshake = await nextHandshake;
+    const answers = Promise.all([1, 2, 3, 4, 5, 6, 7].map((value) => broker.ask(echo(value))));
+    // Whatever were sent before this is answered would be there by now: the line keeps the order.
+    answerHandshake(handshake);
+    expect(await answers).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    const keys = server.calls.map(({ apiKey }) => apiKey);
+    expect(keys.slice(keys.lastIndexOf(SASL_HANDSHAKE))).toEqual([SASL_HANDSHAKE, SASL_AUTHENTICATE, ...Array(7).fill(ECHO)]);
+    expect(broker.isOpen).toBe(true);
+  });
+
+  it('that is not taken ends the line, and with it what waits', async () => {
+    const { broker, nextHandshake } = await openWithUser([50]);
+    const handshake = await nextHandshake;
+    const answers = [1, 2, 3, 4].map((value) => broker.ask(echo(value)));
+    handshake.socket.destroy();
+    for (const answer of answers) await expect(answer).rejects.toMatchObject({ code: 'KAFKA_UNREACHABLE' });
+    expect(broker.isOpen).toBe(false);
   });
 });
 

@@ -72,6 +72,8 @@ export interface BrokerConnection {
 
 const CLIENT_SOFTWARE = 'tickwright';
 const SOFTWARE_VERSION = '0.1.0';
+const SASL_HANDSHAKE_KEY = 17;
+const SASL_AUTHENTICATE_KEY = 36;
 
 /**
  * Connects, proves who it is, and asks which APIs the broker has.
@@ -88,6 +90,7 @@ export async function connectBroker(address: BrokerAddress, options: BrokerOptio
     ...(security.tls ? { tls: security.tls, tlsServerName: isIP(address.host) === 0 } : {}),
     ...(security.sasl ? { sasl: security.sasl } : {}),
   });
+  if (security.sasl) holdWhileProving(connection);
   const line = createLine(connection, address, { timeoutMs, security });
   await line.within('connecting', Promise.resolve(connection.connect(address.host, address.port)));
   const versions = new Map<number, ApiRange>();
@@ -137,6 +140,32 @@ export function parseBrokers(list: string): BrokerAddress[] {
       throw new EngineError('KAFKA_BROKER_INVALID', `broker '${text}': expected host:port, port 1 to 65535`);
     }
     return { host, port: Number(port) };
+  });
+}
+
+/**
+ * Where brokers let a user's proof grow old, the library proves it again in time, on the line that is in use. Between its beginning and its end
+ * they take nothing else, so that other requests wait here meanwhile, in order.
+ */
+function holdWhileProving(connection: Connection): void {
+  const send = connection.send.bind(connection);
+  let held: (() => void)[] | undefined;
+  const goOn = (): void => {
+    const waiting = held ?? [];
+    held = undefined;
+    for (const request of waiting) request();
+  };
+  connection.send = (...request) => {
+    const [apiKey] = request;
+    if (apiKey === SASL_HANDSHAKE_KEY) held ??= [];
+    if (held && apiKey !== SASL_HANDSHAKE_KEY && apiKey !== SASL_AUTHENTICATE_KEY) held.push(() => send(...request));
+    else send(...request);
+  };
+  for (const event of ['sasl:authentication', 'sasl:authentication:extended', 'error']) connection.on(event, goOn);
+  connection.on('close', () => {
+    goOn();
+    // Also ends the timer of the next proof.
+    void connection.close();
   });
 }
 
