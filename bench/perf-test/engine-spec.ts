@@ -33,6 +33,7 @@ export function engineSpec(parts: RuntimeParts, args: readonly string[] = [], ro
     environment: {
       ...commonEnvironment(parts),
       SOURCE: 'kafka',
+      ...(options.kafkaLane === undefined ? {} : { KAFKA_LANE: options.kafkaLane }),
       QUEUE: String(options.queue),
       FLUSH_MS: String(options.flushMs),
       STATE_DIR: join(folder, 'state'),

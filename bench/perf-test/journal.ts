@@ -103,11 +103,13 @@ function settingsOf({
   seed,
   peers,
   backlogTicks,
+  kafkaLane,
 }: PerfOptions): Settings {
   return {
     ...{ scenario, workers: [...workers], loads: [...loads], repeats, stageSec, warmupSec, sampleSec },
     ...{ baseTps, encoding, seed, peers: [...peers] },
     ...(scenario === 'pipeline' ? {} : { backlogTicks }),
+    ...(kafkaLane === undefined ? {} : { kafkaLane }),
   };
 }
 

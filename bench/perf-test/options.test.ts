@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { loadConfig } from '../../config/load.ts';
 import { readPerfOptions } from './options.ts';
 
 it('takes the names of the contract from the environment, and its own settings where nothing is said', () => {
@@ -38,6 +39,13 @@ it('gives a scenario that is a load of its own that load, unless told otherwise'
   expect(readPerfOptions(['--scenario', 'ingest-kafka'], {})).toMatchObject(load);
   expect(readPerfOptions([], { PERF_SCENARIO: 'ingest-kafka', PERF_ENCODING: 'packed' })).toMatchObject({ ...load, encoding: 'packed' });
   expect(readPerfOptions([], {})).toMatchObject({ loads: [50, 200, 500], baseTps: 10, encoding: 'json' });
+});
+
+it('records the lane of the engine, where there is Kafka', () => {
+  expect(readPerfOptions([], {}).kafkaLane).toBe(loadConfig({ environment: {} }).config.KAFKA_LANE);
+  expect(readPerfOptions([], { KAFKA_LANE: 'direct' }).kafkaLane).toBe('direct');
+  expect(readPerfOptions(['--scenario', 'kernel'], { KAFKA_LANE: 'direct' }).kafkaLane).toBeUndefined();
+  expect(() => readPerfOptions([], { KAFKA_LANE: 'quick' })).toThrow(/KAFKA_LANE: expected one of librdkafka, direct, auto/);
 });
 
 it('takes commands of single stages by the variables of the contract, and then runs them as one more runtime', () => {

@@ -2,10 +2,11 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { loadConfig } from '../../config/load.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import { isLocal } from './local/local-plan.ts';
-import type { Settings } from './report-model.ts';
+import { KAFKA_LANE, type Settings } from './report-model.ts';
 import { STAGES } from './runtime-names.ts';
 
 export const SCENARIOS = ['pipeline', 'catch-up', 'ingest-kafka', 'kernel', 'matcher'] as const;
@@ -46,6 +47,9 @@ export type StageCommands = Readonly<Partial<Record<NamedStage, string>>>;
  */
 const SABOTAGE_FALLBACKS: Readonly<Record<string, string>> = { SAMPLE_SEC: '4' };
 
+/** The knob's own. */
+const LANE_FALLBACK = loadConfig({ environment: {} }).config.KAFKA_LANE;
+
 interface Setting {
   readonly name: string;
   readonly fallback: string;
@@ -64,6 +68,7 @@ export const PERF_SETTINGS: readonly Setting[] = [
   { name: 'SIM_BASE_TPS', fallback: '10', doc: 'ticks a second of each symbol' },
   { name: 'QUEUE', fallback: '65536', doc: 'slots of each tick ring, or order ring' },
   { name: 'FLUSH_MS', fallback: '100', doc: 'interval between barriers' },
+  { name: 'KAFKA_LANE', fallback: LANE_FALLBACK, doc: 'of the engine: librdkafka, direct or auto' },
   { name: 'PERF_ENCODING', fallback: 'json', doc: 'json, packed or both: how ticks stand in their topic' },
   { name: 'PERF_SEED', fallback: '1', doc: 'of ticks and of the order of cells' },
   { name: 'PERF_P99_MS', fallback: '1000', doc: 'of a search: largest p99 of bar end to commit' },
@@ -115,6 +120,7 @@ const ENVIRONMENT = z.object({
   SIM_BASE_TPS: number('SIM_BASE_TPS', 0.01, 1e6),
   QUEUE: whole('QUEUE', 1024, 1_048_576),
   FLUSH_MS: whole('FLUSH_MS', 10, 60_000),
+  KAFKA_LANE: z.enum(KAFKA_LANE.options, { error: `KAFKA_LANE: expected one of ${KAFKA_LANE.options.join(', ')}` }),
   PERF_ENCODING: z.enum(['json', 'packed', 'both'], { error: 'PERF_ENCODING: expected json, packed or both' }),
   PERF_SEED: whole('PERF_SEED', 0, 2 ** 31 - 1),
   PERF_P99_MS: number('PERF_P99_MS', 1, 60_000),
@@ -155,6 +161,7 @@ export function readPerfOptions(args: readonly string[], environment: Readonly<R
     baseTps: data.SIM_BASE_TPS,
     encoding: data.PERF_ENCODING,
     seed: data.PERF_SEED,
+    ...(isLocal(data.PERF_SCENARIO) ? {} : { kafkaLane: data.KAFKA_LANE }),
     peers: [...peerCommands.map(({ name }) => name), ...(Object.keys(stageCommands).length > 0 ? [STAGES] : [])],
     queue: data.QUEUE,
     flushMs: data.FLUSH_MS,

@@ -3,6 +3,7 @@
  * stand as they do there, in snake case; a value that was not measured is null, never a stand-in.
  */
 import { z } from 'zod';
+import type { Config } from '../../config/knobs.ts';
 
 /** Of an HDR histogram, in microseconds; `hdr` is the histogram itself, compressed and in base 64, as HdrHistogram tools read it. */
 export const LATENCY = z.strictObject({
@@ -19,6 +20,9 @@ export type Latency = z.infer<typeof LATENCY>;
 /** How ticks stand in their topic. */
 export const ENCODING = z.enum(['json', 'packed']);
 export type Encoding = z.infer<typeof ENCODING>;
+
+/** As the knob has it. */
+export const KAFKA_LANE = z.enum(['librdkafka', 'direct', 'auto'] satisfies Config['KAFKA_LANE'][]);
 
 /** What is measured in one cell. */
 export const CELL_PLAN = z.strictObject({
@@ -146,6 +150,8 @@ export const SETTINGS = z.strictObject({
   peers: z.array(z.string()),
   /** Ticks or orders that are there before a stage begins; absent where all are paced, and in runs of before there was such a setting. */
   backlogTicks: z.int().optional(),
+  /** KAFKA_LANE of the engine; absent where there is no Kafka, and in runs of before it was recorded. */
+  kafkaLane: KAFKA_LANE.optional(),
 });
 export type Settings = z.infer<typeof SETTINGS>;
 

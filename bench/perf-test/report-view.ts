@@ -101,6 +101,7 @@ function factsOf(manifest: PerfManifest): [string, string][] {
       `${settings.loads.join(', ')} symbols, ${settings.baseTps} ticks/s each when live, ${settings.encoding === 'both' ? 'json and packed' : settings.encoding}`,
     ],
     ['engine', describeEngine(cells)],
+    ...(settings.kafkaLane === undefined ? [] : ([['Kafka lane', settings.kafkaLane]] satisfies [string, string][])),
     [
       'cells',
       `${formatCount(settings.repeats, 'repeat')}; stage ${settings.stageSec} s, warm-up ${settings.warmupSec} s, a sample each ${settings.sampleSec} s`,

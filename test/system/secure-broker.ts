@@ -88,7 +88,7 @@ function settingsOf(port: number, keyStore: string): string[] {
     `listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=${SCRAM_MODULE}`,
     `listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=${SCRAM_MODULE}`,
     // Users are to prove themselves anew every so often, on connections that are in use.
-    'listener.name.sasl_ssl.connections.max.reauth.ms=3000',
+    'listener.name.sasl_ssl.connections.max.reauth.ms=10000',
     'listener.name.sasl_plaintext.sasl.enabled.mechanisms=SCRAM-SHA-256',
     `listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=${SCRAM_MODULE}`,
     ...['ssl.keystore.type=PKCS12', `ssl.keystore.location=${keyStore}`, `ssl.keystore.password=${STORE_PASSWORD}`],
