@@ -2,6 +2,7 @@
  * What a transactor needs of a Kafka client, whichever lane it is of: librdkafka's, message by message, or the direct one, which takes bars as
  * the committed ring holds them.
  */
+import type { Compression } from '../../kafka-direct/produce-batch.ts';
 import { PRODUCER_TOPIC_SETTINGS, transactionalSettings } from './client.ts';
 import type { Metadata, Producer, Rdkafka, RdkafkaError, TopicPartition } from './rdkafka.ts';
 
@@ -54,10 +55,17 @@ export interface TransactionLane {
   counts?(): Readonly<Record<string, number>>;
 }
 
-export function rdkafkaLane(library: Pick<Rdkafka, 'Producer' | 'KafkaConsumer'>, brokers: string): TransactionLane {
+export function rdkafkaLane(
+  library: Pick<Rdkafka, 'Producer' | 'KafkaConsumer'>,
+  brokers: string,
+  compression: Compression = 'lz4',
+): TransactionLane {
   return {
     createProducer: ({ transactionalId, lingerMs }) =>
-      new library.Producer(transactionalSettings(brokers, transactionalId, lingerMs), PRODUCER_TOPIC_SETTINGS),
+      new library.Producer(
+        { ...transactionalSettings(brokers, transactionalId, lingerMs), 'compression.codec': compression },
+        PRODUCER_TOPIC_SETTINGS,
+      ),
     createMarkerClient: (group) =>
       new library.KafkaConsumer(
         {
