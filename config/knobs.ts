@@ -305,6 +305,14 @@ export const KNOBS = [
     doc: 'what becomes of a partition whose next offset the topic no longer holds (retention, deleted records): `stop`: the session ends with KAFKA_OFFSET_GONE; `earliest`, `latest`: on from the first offset there is, or from the end; each such jump is logged, counted by partition and in the summary',
   },
   {
+    name: 'KAFKA_COMPRESSION',
+    kind: 'choice',
+    fallback: 'auto',
+    choices: ['auto', 'none', 'lz4'],
+    group: 'Kafka',
+    doc: 'codec of published bars and dead letters: `auto`: lz4 by librdkafka, none on the direct lane. lz4 makes them a fraction as large for the brokers, and costs the main thread time on the direct lane',
+  },
+  {
     name: 'KAFKA_LINGER_MS',
     kind: 'integer',
     fallback: 5,

@@ -12,14 +12,15 @@
 import { BAR_INSTRUMENT_KIND, BAR_SIZE, BAR_TIMEFRAME_INDEX, INSTRUMENT_KIND_TRADE, LAYOUT_HASH } from "../schemas/layout.gen";
 import { placeCrc32c } from "./lib/crc32c";
 import { NAME_HASH, nameOf, openPayloads } from "./lib/encode-payload";
-import { BATCH_HEADER_BYTES, closeBatch, writeRecord } from "./lib/produce-batch";
+import { BATCH_HEADER_BYTES, closeBatch, packBatch, writeRecord } from "./lib/produce-batch";
 
 export {
   ESCAPED_BYTES, FRAGMENT_BYTES, FRAGMENTS, FRAME_BYTES, FRAME_COUNT, FRAME_TEXT, FRAMES, NAME_BYTES, NAME_ESCAPED_LENGTH, NAME_HASH,
   NAME_LENGTH, POWERS, POWERS_FIRST, POWERS_LAST, SLACK_BYTES,
 } from "./lib/encode-payload";
 export { BATCH_HEADER_BYTES, RECORD_BYTES_MAX } from "./lib/produce-batch";
-export { setProducer } from "./lib/produce-batch";
+export { setPacking, setProducer } from "./lib/produce-batch";
+export { LZ4_SLACK_BYTES, LZ4_TABLE_BYTES, placeLz4, writeLz4 } from "./lib/lz4-write";
 export { CRC32C_BYTES } from "./lib/crc32c";
 
 export const ROUTE_BYTES: i32 = 8;
@@ -112,6 +113,7 @@ export function encode(input: usize, output: usize, timestampMs: i64): i32 {
         records += 1;
         next = load<i32>(chain + (<usize>next << 2));
       }
+      p = packBatch(start, p);
       const sequence = load<i32>(slot, SLOT_SEQUENCE);
       closeBatch(start, <i32>(p - start), records, sequence, timestampMs);
       store<i32>(slot, (sequence + records) & SEQUENCE_MASK, SLOT_SEQUENCE);

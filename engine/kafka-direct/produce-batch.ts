@@ -2,7 +2,9 @@
  * Kafka's record batch, format 2, in readable TypeScript, for messages that are few: dead letters, and the twin of the produce kernel. The
  * bytes are drawn in kernels/lib/produce-batch.ts.
  */
+import { CODEC } from './codecs.ts';
 import { crc32c } from './crc32c.ts';
+import { compressLz4 } from './lz4-write-twin.ts';
 
 export const BATCH_HEADER_BYTES = 61;
 const FORMAT = 2;
@@ -27,23 +29,32 @@ export interface ProducerIdentity {
   readonly isTransactional: boolean;
 }
 
+/** `lz4`: where that makes the records of a batch shorter. */
+export type Compression = 'none' | 'lz4';
+
+/** Records of more bytes than this are not compressed. */
+export const PACKED_BYTES_MAX = 1_048_576;
+
 export interface BatchOptions {
   readonly identity: ProducerIdentity;
   /** Of the first record, 0 to 2^31 - 1. */
   readonly sequence: number;
   /** Of every record, ms since the Unix epoch. */
   readonly timestampMs: number;
+  /** `none` unless given. */
+  readonly compression?: Compression;
 }
 
 /** A batch of at least one record. */
 export function encodeRecordBatch(records: readonly BatchRecord[], options: BatchOptions): Buffer {
-  const parts = records.map((record, index) => encodeRecord(record, index));
-  const batch = Buffer.concat([Buffer.alloc(BATCH_HEADER_BYTES), ...parts]);
+  const plain = Buffer.concat(records.map((record, index) => encodeRecord(record, index)));
+  const packed = options.compression === 'lz4' && plain.length <= PACKED_BYTES_MAX ? compressLz4(plain) : undefined;
+  const batch = Buffer.concat([Buffer.alloc(BATCH_HEADER_BYTES), packed ?? plain]);
   const timestamp = BigInt(options.timestampMs);
   batch.writeInt32BE(batch.length - 12, 8);
   batch.writeInt32BE(-1, 12);
   batch.writeInt8(FORMAT, 16);
-  batch.writeInt16BE(options.identity.isTransactional ? TRANSACTIONAL : 0, 21);
+  batch.writeInt16BE((options.identity.isTransactional ? TRANSACTIONAL : 0) | (packed ? CODEC.lz4 : CODEC.none), 21);
   batch.writeInt32BE(records.length - 1, 23);
   batch.writeBigInt64BE(timestamp, 27);
   batch.writeBigInt64BE(timestamp, 35);

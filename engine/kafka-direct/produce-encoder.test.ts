@@ -5,7 +5,7 @@ import { createBarEncoder } from '../kernel/encode.ts';
 import type { BarInput } from '../kernel/encode-twin.ts';
 import { allocateSymbols, openSymbols } from '../market/instruments.ts';
 import { crc32c } from './crc32c.ts';
-import type { ProducerIdentity } from './produce-batch.ts';
+import type { Compression, ProducerIdentity } from './produce-batch.ts';
 import { BATCH_INPUT_CAPACITY, type BarRoute, createBatchEncoder, type EncodedBatch } from './produce-encoder.ts';
 import { createTwinBatches } from './produce-twin.ts';
 
@@ -77,6 +77,8 @@ const anyRoutes = fc.array(
   { minLength: BAR_TIMEFRAMES.length, maxLength: BAR_TIMEFRAMES.length },
 );
 
+const anyCompression = fc.constantFrom<Compression>('none', 'lz4');
+
 describe('produce kernel', () => {
   it('writes batches byte for byte as the twin does, call after call', () => {
     const { encoder, nameOf } = setUp();
@@ -87,11 +89,11 @@ describe('produce kernel', () => {
     });
     const anyCalls = fc.array(fc.array(anyBar, { maxLength: 40 }), { maxLength: 3 });
     fc.assert(
-      fc.property(anyIdentity, anyRoutes, anyCalls, (identity, routes, calls) => {
-        encoder.begin(identity, routes);
+      fc.property(anyIdentity, anyRoutes, anyCalls, anyCompression, (identity, routes, calls, compression) => {
+        encoder.begin(identity, routes, compression);
         const input = inputOf(calls.reduce((longest, bars) => (bars.length > longest.length ? bars : longest), []));
         const twin = createTwinBatches(input, BAR_TIMEFRAMES, nameOf);
-        twin.begin(identity, routes);
+        twin.begin(identity, routes, compression);
         for (const bars of calls) {
           for (const [i, bar] of bars.entries()) putBar(input, i, bar);
           expect(encoder.encode(input.i32, 0, bars.length, NOW_MS)).toEqual(twin.encode(bars.length, NOW_MS));

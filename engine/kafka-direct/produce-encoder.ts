@@ -10,7 +10,7 @@ import { assert, EngineError } from '../core/errors.ts';
 import { ESCAPED_STRIDE, NAME_STRIDE, openPayloadTables, type PayloadKernel, TABLES_BYTES } from '../kernel/encode-tables.ts';
 import { createMemory, loadKernel } from '../kernel/host.ts';
 import type { SymbolDictionary } from '../market/instruments.ts';
-import type { ProducerIdentity } from './produce-batch.ts';
+import { type Compression, PACKED_BYTES_MAX, type ProducerIdentity } from './produce-batch.ts';
 
 /** Bars that one call takes. */
 export const BATCH_INPUT_CAPACITY = 16_384;
@@ -21,6 +21,8 @@ const FIRST_ADDRESS = 1024;
 const BAR_WORDS = BAR_SIZE >> 2;
 const SLOT_WORDS = 4;
 const BATCH_WORDS = 4;
+const LZ4_TABLE_BYTES = 16_384;
+const LZ4_SLACK_BYTES = 66_560;
 
 /** Where the bars of a timeframe go. */
 export interface BarRoute {
@@ -39,10 +41,11 @@ export interface EncodedBatch {
 
 export interface BatchEncoder {
   /**
-   * Takes a producer's identity and where bars go, by timeframe; sequences begin at 0.
+   * Takes a producer's identity and where bars go, by timeframe; sequences begin at 0. Batches are split by what they are before compression,
+   * `none` unless given.
    * @throws EngineError KAFKA_PARTITIONS
    */
-  begin(identity: ProducerIdentity, routes: readonly BarRoute[]): void;
+  begin(identity: ProducerIdentity, routes: readonly BarRoute[], compression?: Compression): void;
   /**
    * Batches of the trade bars among `count` bar records from word `wordIndex` on, at most BATCH_INPUT_CAPACITY; those of a symbol in their order.
    * @throws EngineError SYMBOL_UNREGISTERED, SYMBOL_NAME, KAFKA_MESSAGE
@@ -50,10 +53,20 @@ export interface BatchEncoder {
   encode(words: Int32Array, wordIndex: number, count: number, timestampMs: number): EncodedBatch[];
 }
 
-type Constant = 'ROUTE_BYTES' | 'SLOT_BYTES' | 'BATCH_BYTES' | 'BATCH_HEADER_BYTES' | 'RECORD_BYTES_MAX' | 'CRC32C_BYTES';
+type Constant =
+  | 'ROUTE_BYTES'
+  | 'SLOT_BYTES'
+  | 'BATCH_BYTES'
+  | 'BATCH_HEADER_BYTES'
+  | 'RECORD_BYTES_MAX'
+  | 'CRC32C_BYTES'
+  | 'LZ4_TABLE_BYTES'
+  | 'LZ4_SLACK_BYTES';
 
 type ProduceKernel = PayloadKernel & { readonly [K in Constant]: { readonly value: number } } & {
   setAreas(routes: number, slots: number, chain: number, touched: number, batches: number, crc: number): void;
+  placeLz4(table: number): void;
+  setPacking(packed: number, bytesMax: number): void;
   setProducer(producerId: bigint, epoch: number, isTransactional: number): void;
   plan(input: number, count: number): number;
   encode(input: number, output: number, timestampMs: bigint): number;
@@ -82,6 +95,8 @@ function mapAreas(symbolCapacity: number) {
     touched: take(SLOT_CAPACITY * 4),
     batches: take(BATCH_INPUT_CAPACITY * BATCH_WORDS * 4),
     crc: take(8192),
+    lz4: take(LZ4_TABLE_BYTES),
+    packed: take(PACKED_BYTES_MAX + LZ4_SLACK_BYTES),
     input: take(BATCH_INPUT_CAPACITY * BAR_SIZE),
     output: take(BATCH_INPUT_CAPACITY * 896 + NAME_STRIDE),
     sizeBytes: next,
@@ -93,6 +108,7 @@ function assertFits(kernel: ProduceKernel): void {
   assert(kernel.BATCH_HEADER_BYTES.value + kernel.RECORD_BYTES_MAX.value <= 896, 'produce output fits');
   assert(kernel.ROUTE_BYTES.value === 8 && kernel.SLOT_BYTES.value === SLOT_WORDS * 4, 'produce routes and slots agree');
   assert(kernel.BATCH_BYTES.value === BATCH_WORDS * 4 && kernel.CRC32C_BYTES.value <= 8192, 'produce batches and tables agree');
+  assert(kernel.LZ4_TABLE_BYTES.value === LZ4_TABLE_BYTES && kernel.LZ4_SLACK_BYTES.value === LZ4_SLACK_BYTES, 'lz4 areas fit');
   assert(kernel.SLACK_BYTES.value <= NAME_STRIDE, 'produce slack fits');
 }
 
@@ -108,6 +124,7 @@ export function createBatchEncoder(symbols: SymbolDictionary, timeframeNames: re
   assertFits(kernel);
   const tables = openPayloadTables(kernel, memory, areas, { symbols, timeframeNames });
   kernel.setAreas(areas.routes, areas.slots, areas.chain, areas.touched, areas.batches, areas.crc);
+  kernel.placeLz4(areas.lz4);
   const bytes = new Uint8Array(memory.buffer);
   const i32 = new Int32Array(memory.buffer);
   const input = areas.input >> 2;
@@ -120,7 +137,7 @@ export function createBatchEncoder(symbols: SymbolDictionary, timeframeNames: re
   };
 
   return {
-    begin(identity, routes) {
+    begin(identity, routes, compression = 'none') {
       assert(routes.length === timeframeNames.length, `${routes.length} routes for ${timeframeNames.length} timeframes`);
       kernel.plan(areas.input, 0);
       slots = slotsOf(routes);
@@ -132,6 +149,7 @@ export function createBatchEncoder(symbols: SymbolDictionary, timeframeNames: re
       for (const [index, { batchBytesMax }] of slots.entries()) {
         i32.set([0, batchBytesMax, -1, -1], (areas.slots >> 2) + index * SLOT_WORDS);
       }
+      kernel.setPacking(compression === 'lz4' ? areas.packed : 0, PACKED_BYTES_MAX);
       kernel.setProducer(identity.producerId, identity.epoch, identity.isTransactional ? 1 : 0);
     },
     encode(words, wordIndex, count, timestampMs) {

@@ -2,14 +2,14 @@
 import * as L from '../../schemas/layout.gen.ts';
 import { type BarInput, createTwinEncoder } from '../kernel/encode-twin.ts';
 import { murmur2Part } from '../market/murmur2.ts';
-import { type BatchRecord, encodeRecordBatch, type ProducerIdentity } from './produce-batch.ts';
+import { type BatchRecord, type Compression, encodeRecordBatch, type ProducerIdentity } from './produce-batch.ts';
 import type { BarRoute, EncodedBatch } from './produce-encoder.ts';
 
 const WORDS = L.BAR_SIZE >> 2;
 const SEQUENCES = 2 ** 31;
 
 export interface TwinBatches {
-  begin(identity: ProducerIdentity, routes: readonly BarRoute[]): void;
+  begin(identity: ProducerIdentity, routes: readonly BarRoute[], compression?: Compression): void;
   /** Batches of the first `count` input bars. */
   encode(count: number, timestampMs: number): EncodedBatch[];
 }
@@ -26,6 +26,7 @@ export function createTwinBatches(input: BarInput, timeframeNames: readonly stri
   const sequences = new Map<string, number>();
   let identity: ProducerIdentity = { producerId: -1n, epoch: -1, isTransactional: false };
   let routes: readonly BarRoute[] = [];
+  let compression: Compression = 'none';
 
   const chainsOf = (count: number): Chain[] => {
     const chains = new Map<string, Chain>();
@@ -52,7 +53,8 @@ export function createTwinBatches(input: BarInput, timeframeNames: readonly stri
   };
 
   return {
-    begin(nextIdentity, nextRoutes) {
+    begin(nextIdentity, nextRoutes, nextCompression = 'none') {
+      compression = nextCompression;
       identity = nextIdentity;
       routes = nextRoutes;
       sequences.clear();
@@ -63,7 +65,7 @@ export function createTwinBatches(input: BarInput, timeframeNames: readonly stri
         for (let start = 0; start < records.length; ) {
           const size = fitting(records.slice(start), routes[timeframeIndex]?.batchBytesMax ?? 0);
           const sequence = sequences.get(`${timeframeIndex} ${partition}`) ?? 0;
-          const bytes = encodeRecordBatch(records.slice(start, start + size), { identity, sequence, timestampMs });
+          const bytes = encodeRecordBatch(records.slice(start, start + size), { identity, sequence, timestampMs, compression });
           batches.push({ timeframeIndex, partition, recordCount: size, bytes });
           sequences.set(`${timeframeIndex} ${partition}`, (sequence + size) % SEQUENCES);
           start += size;

@@ -23,7 +23,8 @@ import { allocateSymbols, openSymbols, type SymbolDictionary } from '../market/i
 import type { Timeframe } from '../market/timeframes.ts';
 import { SHARD_HEADER_ADDRESS } from '../memory/region.ts';
 import { allocateRing } from '../memory/ring.ts';
-import { createDirectLane } from '../sinks/kafka/direct-lane.ts';
+import { createDirectLane, type DirectLaneOptions } from '../sinks/kafka/direct-lane.ts';
+import { rdkafkaLane, type TransactionLane } from '../sinks/kafka/lane.ts';
 import type { TransactionOptions } from '../sinks/kafka/marker.ts';
 import { type BarPublisher, createBarPublisher } from '../sinks/kafka/publisher.ts';
 import type { FromWriter, ToWriter, WriterStart } from '../sinks/messages.ts';
@@ -34,7 +35,7 @@ import { type BuilderParts, openTickBuilder } from './builder.ts';
 import { createEngine, type Engine } from './engine.ts';
 import type { Letters } from './letters.ts';
 import { makeRegions, type RegionPlace } from './regions.ts';
-import type { Servers } from './servers.ts';
+import type { KafkaServer, Servers } from './servers.ts';
 import { stageOf } from './stage.ts';
 import { createTurnWatch } from './turn-watch.ts';
 import { createWatchdog, type Heartbeat, untilReady } from './watchdog.ts';
@@ -114,9 +115,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
           isLive: source.isLive,
           lingerMs: config.KAFKA_LINGER_MS,
           transactions: options.transactions,
-          ...(servers.kafka.produceLane === 'direct'
-            ? { lane: createDirectLane({ ...accessOf(servers.kafka), prefix: config.TOPIC_PREFIX, symbols, timeframes, clock, pause }) }
-            : {}),
+          lane: laneOf(config, servers.kafka, { symbols, timeframes, clock, pause }),
         })
       : undefined;
   await publisher?.connect();
@@ -223,6 +222,18 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
       await Promise.all([...shards, writer].map((worker) => worker.terminate()));
     },
   };
+}
+
+/** The client that publishes bars, with its codec. */
+function laneOf(
+  { TOPIC_PREFIX: prefix, KAFKA_COMPRESSION: codec }: Config,
+  kafka: KafkaServer,
+  parts: Pick<DirectLaneOptions, 'symbols' | 'timeframes' | 'clock' | 'pause'>,
+): TransactionLane {
+  const access = accessOf(kafka);
+  if (kafka.produceLane === 'direct')
+    return createDirectLane({ ...parts, ...access, prefix, compression: codec === 'auto' ? 'none' : codec });
+  return rdkafkaLane(kafka.library, access, codec === 'auto' ? 'lz4' : codec);
 }
 
 function shardBeat(shard: WorkerHandle<never>, memory: WebAssembly.Memory): Heartbeat {

@@ -4,6 +4,7 @@
 //   23 last offset delta 4 │ 27 first timestamp 8 │ 35 last timestamp 8 │ 43 producer id 8 │ 51 producer epoch 2 │ 53 sequence 4 │ 57 records 4
 //   61 records: length, attributes 1, timestamp delta, offset delta, key length, key, value length, value, count of headers
 import { crc32c } from "./crc32c";
+import { writeLz4 } from "./lz4-write";
 import { NAME_LENGTH, PAYLOAD_BYTES_MAX, writePayload } from "./encode-payload";
 
 export const BATCH_HEADER_BYTES: i32 = 61;
@@ -12,18 +13,41 @@ export const RECORD_BYTES_MAX: i32 = PAYLOAD_BYTES_MAX + 64;
 
 const FORMAT: u8 = 2;
 const CRC_FROM: usize = 21;
-/** Attribute of a batch that belongs to a transaction, big-endian. */
+/** Attributes of a batch that belongs to a transaction, and of one whose records are compressed by LZ4; big-endian. */
 const TRANSACTIONAL: u16 = 0x1000;
+const LZ4: u16 = 0x0300;
 
 let producerId: i64 = -1;
 let producerEpoch: i32 = -1;
 let attributes: u16 = 0;
+/** Where records are compressed; 0: they are not. */
+let packed: usize = 0;
+let packedMax: u32 = 0;
 
 /** Says whose batches the next ones are. */
 export function setProducer(id: i64, epoch: i32, isTransactional: i32): void {
   producerId = id;
   producerEpoch = epoch;
   attributes = isTransactional != 0 ? TRANSACTIONAL : 0;
+}
+
+/** From now on records of at most `bytesMax` bytes are compressed where that makes them shorter, by way of `at`. At 0 none are. */
+export function setPacking(at: usize, bytesMax: u32): void {
+  packed = at;
+  packedMax = bytesMax;
+}
+
+/** Compresses the records of the batch at `start` that end at `end`, where that makes them shorter; returns where they end then. */
+export function packBatch(start: usize, end: usize): usize {
+  const records = start + <usize>BATCH_HEADER_BYTES;
+  const length = <u32>(end - records);
+  store<u16>(start, attributes, 21);
+  if (packed == 0 || length > packedMax) return end;
+  const written = writeLz4(records, length, packed);
+  if (written == 0) return end;
+  memory.copy(records, packed, <usize>written);
+  store<u16>(start, attributes | LZ4, 21);
+  return records + <usize>written;
 }
 
 /** A number of two bytes as a varint: 64 to 8191, as are the lengths of every payload and of every record. */
@@ -63,14 +87,13 @@ export function writeRecord(start: usize, name: usize, bar: usize, offsetDelta: 
   return p;
 }
 
-/** Writes the header of a batch of `bytes` bytes at `start`, whose records stand behind it already. */
+/** Writes the header of a batch of `bytes` bytes at `start`, whose records and attributes are there already. */
 export function closeBatch(start: usize, bytes: i32, records: i32, sequence: i32, timestampMs: i64): void {
   const timestamp = bswap<u64>(<u64>timestampMs);
   store<u64>(start, 0);
   store<u32>(start, bswap<u32>(<u32>(bytes - 12)), 8);
   store<i32>(start, -1, 12);
   store<u8>(start, FORMAT, 16);
-  store<u16>(start, attributes, 21);
   store<u32>(start, bswap<u32>(<u32>(records - 1)), 23);
   store<u64>(start, timestamp, 27);
   store<u64>(start, timestamp, 35);

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../engine/core/clock.ts';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import { type Cluster, createCluster } from '../../engine/kafka-direct/cluster.ts';
-import { type BatchRecord, encodeRecordBatch, type ProducerIdentity } from '../../engine/kafka-direct/produce-batch.ts';
+import { type BatchRecord, type Compression, encodeRecordBatch, type ProducerIdentity } from '../../engine/kafka-direct/produce-batch.ts';
 import { createProduceClient, type ProduceClient, readGroupOffsets } from '../../engine/kafka-direct/produce-client.ts';
 import { createBatchEncoder } from '../../engine/kafka-direct/produce-encoder.ts';
 import { PRODUCE_APIS } from '../../engine/kafka-direct/produce-requests.ts';
@@ -51,11 +51,11 @@ describe.skipIf(REAL_BROKER === undefined)(`the direct producer${REAL_BROKER ===
     return { client, identity: await client.init() };
   };
   /** Produces seeded bars of 1 s in two calls of the kernel. */
-  const produceBars = async (topic: string, transactionalId: string | null) => {
+  const produceBars = async (topic: string, transactionalId: string | null, compression: Compression = 'none') => {
     const { client, identity } = await openClient(transactionalId);
     const { words, symbols, expected } = anyBars(SEED, BARS);
     const encoder = createBatchEncoder(symbols, ['1s']);
-    encoder.begin(identity, [{ partitions: cluster.partitionsOf(topic), batchBytesMax: 100_000 }]);
+    encoder.begin(identity, [{ partitions: cluster.partitionsOf(topic), batchBytesMax: 100_000 }], compression);
     if (transactionalId !== null) client.begin();
     for (const from of [0, BARS / 2]) {
       for (const { partition, recordCount, bytes } of encoder.encode(words, from * 32, BARS / 2, Math.floor(SYSTEM_CLOCK.wallMs()))) {
@@ -75,6 +75,32 @@ describe.skipIf(REAL_BROKER === undefined)(`the direct producer${REAL_BROKER ===
     expect(messages.every(({ key, partition }) => murmur2Part(Buffer.from(String(key)), PARTITIONS) === partition)).toBe(true);
   });
 
+  it('stores bars compressed by LZ4 that librdkafka reads as they were, in less than half the bytes', async () => {
+    const plainTopic = await openTopic('unpacked');
+    const { client: plain } = await produceBars(plainTopic, `${plainTopic}.id`);
+    await plain.commit();
+    const topic = await openTopic('packed');
+    const { client, expected } = await produceBars(topic, `${topic}.id`, 'lz4');
+    await client.commit();
+    expect(byKey(await readCommitted(broker, topic))).toEqual(byKey(expected));
+    expect(client.counts.bytes).toBeLessThan(plain.counts.bytes / 2);
+  });
+
+  it('stores messages compressed outside of the kernel, with headers, that librdkafka reads as they were', async () => {
+    const topic = await openTopic('letters');
+    const { client, identity } = await openClient(null);
+    const value = Buffer.from('{"reason":"malformed","raw":"'.repeat(4000));
+    const records = [1, 2, 3].map((index) => ({ key: Buffer.from(`k${index}`), value, headers: [{ name: 'h', value: Buffer.from('v') }] }));
+    const bytes = encodeRecordBatch(records, { identity, sequence: 0, timestampMs: 1_700_000_000_000, compression: 'lz4' });
+    expect(bytes.length).toBeLessThan(value.length / 10);
+    client.add({ topic, partition: 1, recordCount: records.length, bytes });
+    await client.flush();
+    const read = await readCommitted(broker, topic);
+    expect(read.map((message) => [String(message.key), message.value?.equals(value), message.headers])).toEqual(
+      records.map(({ key }) => [String(key), true, [{ h: Buffer.from('v') }]]),
+    );
+  });
+
   it('stores without transactions too, each message once', async () => {
     const topic = await openTopic('plain');
     const { client, expected } = await produceBars(topic, null);
@@ -84,18 +110,22 @@ describe.skipIf(REAL_BROKER === undefined)(`the direct producer${REAL_BROKER ===
 
   const noJava = whyNoConsole();
   it.skipIf(noJava !== undefined)(`stores bars that Kafka's own consumer reads${noJava === undefined ? '' : ` (${noJava})`}`, async () => {
-    const topic = await openTopic('java');
-    const { client, expected } = await produceBars(topic, `${topic}.id`);
-    await client.commit();
-    expect(byKey(await readByJava(topic, BARS))).toEqual(byKey(expected));
+    for (const compression of ['none', 'lz4'] as const) {
+      const topic = await openTopic(`java.${compression}`);
+      const { client, expected } = await produceBars(topic, `${topic}.id`, compression);
+      await client.commit();
+      expect(byKey(await readByJava(topic, BARS))).toEqual(byKey(expected));
+    }
   });
 
   const noPython = whyNoPython();
   it.skipIf(noPython !== undefined)(`stores bars that a Python client reads${noPython === undefined ? '' : ` (${noPython})`}`, async () => {
-    const topic = await openTopic('python');
-    const { client, expected } = await produceBars(topic, `${topic}.id`);
-    await client.commit();
-    expect(byKey(await readByPython(topic, BARS))).toEqual(byKey(expected));
+    for (const compression of ['none', 'lz4'] as const) {
+      const topic = await openTopic(`python.${compression}`);
+      const { client, expected } = await produceBars(topic, `${topic}.id`, compression);
+      await client.commit();
+      expect(byKey(await readByPython(topic, BARS))).toEqual(byKey(expected));
+    }
   });
 
   it('shows nothing of a transaction that was aborted, and all of the next one under the same id', async () => {

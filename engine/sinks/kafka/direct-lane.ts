@@ -11,6 +11,7 @@ import { EngineError, messageOf } from '../../core/errors.ts';
 import { batchBytesOf } from '../../kafka-direct/batch-limits.ts';
 import { ProducerLost } from '../../kafka-direct/broker-errors.ts';
 import { type Cluster, createCluster } from '../../kafka-direct/cluster.ts';
+import type { Compression } from '../../kafka-direct/produce-batch.ts';
 import {
   createProduceClient,
   noProduceCounts,
@@ -45,6 +46,8 @@ export interface DirectLaneOptions extends KafkaAccess {
   readonly timeframes: readonly Timeframe[];
   readonly clock: Clock;
   readonly pause?: Pause;
+  /** `none` unless given. */
+  readonly compression?: Compression;
 }
 
 interface LaneParts {
@@ -78,7 +81,7 @@ function clusterOf({ options, pause }: LaneParts): Cluster {
 
 function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }: ProducerRequest): TransactionalProducer {
   const { options, pause, encoder, topics } = parts;
-  const { clock } = options;
+  const { clock, compression = 'none' } = options;
   const cluster = clusterOf(parts);
   const client: ProduceClient = createProduceClient(cluster, {
     transactionalId,
@@ -117,8 +120,8 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
       partitions: cluster.partitionsOf(topic),
       batchBytesMax: limits.get(topic) ?? BATCH_BYTES_UNKNOWN,
     }));
-    encoder.begin(identity, routes);
-    letters = createLetterBatches(identity, (batch) => client.add(batch));
+    encoder.begin(identity, routes, compression);
+    letters = createLetterBatches({ identity, compression }, (batch) => client.add(batch));
   };
   const flushLetters = (): void => letters?.flush(nowMs());
 

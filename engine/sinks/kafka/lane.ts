@@ -2,6 +2,7 @@
  * What a transactor needs of a Kafka client, whichever lane it is of: librdkafka's, message by message, or the direct one, which takes bars as
  * the committed ring holds them.
  */
+import type { Compression } from '../../kafka-direct/produce-batch.ts';
 import { type AccessOrList, connectionSettings, PRODUCER_TOPIC_SETTINGS, transactionalSettings } from './client.ts';
 import type { Metadata, Producer, Rdkafka, RdkafkaError, TopicPartition } from './rdkafka.ts';
 
@@ -54,10 +55,17 @@ export interface TransactionLane {
   counts?(): Readonly<Record<string, number>>;
 }
 
-export function rdkafkaLane(library: Pick<Rdkafka, 'Producer' | 'KafkaConsumer'>, to: AccessOrList): TransactionLane {
+export function rdkafkaLane(
+  library: Pick<Rdkafka, 'Producer' | 'KafkaConsumer'>,
+  to: AccessOrList,
+  compression: Compression = 'lz4',
+): TransactionLane {
   return {
     createProducer: ({ transactionalId, lingerMs }) =>
-      new library.Producer(transactionalSettings(to, transactionalId, lingerMs), PRODUCER_TOPIC_SETTINGS),
+      new library.Producer(
+        { ...transactionalSettings(to, transactionalId, lingerMs), 'compression.codec': compression },
+        PRODUCER_TOPIC_SETTINGS,
+      ),
     createMarkerClient: (group) =>
       new library.KafkaConsumer(
         {

@@ -2,9 +2,9 @@
 import { EngineError } from '../../core/errors.ts';
 import {
   BATCH_HEADER_BYTES,
+  type BatchOptions,
   type BatchRecord,
   encodeRecordBatch,
-  type ProducerIdentity,
   recordBytesMax,
 } from '../../kafka-direct/produce-batch.ts';
 import type { Batch } from '../../kafka-direct/produce-queue.ts';
@@ -34,7 +34,7 @@ interface Line {
 }
 
 /** @param send takes each batch, those of a partition in their order */
-export function createLetterBatches(identity: ProducerIdentity, send: (batch: Batch) => void): LetterBatches {
+export function createLetterBatches(how: Pick<BatchOptions, 'identity' | 'compression'>, send: (batch: Batch) => void): LetterBatches {
   const lines = new Map<string, Line>();
 
   const lineOf = (topic: string, partition: number): Line => {
@@ -48,7 +48,7 @@ export function createLetterBatches(identity: ProducerIdentity, send: (batch: Ba
   const sendLine = (line: Line, timestampMs: number): void => {
     const { topic, partition, records, sequence } = line;
     if (records.length === 0) return;
-    send({ topic, partition, recordCount: records.length, bytes: encodeRecordBatch(records, { identity, sequence, timestampMs }) });
+    send({ topic, partition, recordCount: records.length, bytes: encodeRecordBatch(records, { ...how, sequence, timestampMs }) });
     line.sequence = (sequence + records.length) % SEQUENCES;
     line.records = [];
     line.bytes = BATCH_HEADER_BYTES;
