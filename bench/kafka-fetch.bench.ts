@@ -3,15 +3,14 @@
  * consume, which parses nothing. Both check CRC32C. Needs a broker that KAFKA_BROKER names; makes a topic of its own and deletes it.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { SYSTEM_CLOCK } from '../engine/core/clock.ts';
+import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../engine/core/clock.ts';
 import { EngineError } from '../engine/core/errors.ts';
 import { createIngestKernel, type IngestKernel, STAGING_CAPACITY } from '../engine/ingest/port-kernel.ts';
 import { createTickProducer, type TickProducer } from '../engine/ingest/tick-producer.ts';
 import { createCluster } from '../engine/kafka-direct/cluster.ts';
 import { type LibraryCodecs, loadCodecs } from '../engine/kafka-direct/codecs.ts';
-import { parseBrokers } from '../engine/kafka-direct/connection.ts';
 import { createFetchKernel } from '../engine/kafka-direct/fetch-kernel.ts';
-import { createFetcher } from '../engine/kafka-direct/fetcher.ts';
+import { createFetcher, FETCH_APIS } from '../engine/kafka-direct/fetcher.ts';
 import { createRecordDecoder, type RecordDecoder } from '../engine/kafka-direct/record-decoder.ts';
 import { connectClient, disconnectConsumer, requireRdkafka } from '../engine/sinks/kafka/client.ts';
 import type { Message, NewTopic, Rdkafka } from '../engine/sinks/kafka/rdkafka.ts';
@@ -120,11 +119,11 @@ async function fill({ library, brokers, topic, messages, stored }: Topic): Promi
 
 /** Reads everything and decodes it in place; messages a second. */
 async function readDirect({ brokers, topic, messages }: Topic, codecs: LibraryCodecs): Promise<number> {
-  const cluster = createCluster({ bootstrap: parseBrokers(brokers), topic, clientId: 'bench', timeoutMs: CONNECT_TIMEOUT_MS });
+  const cluster = createCluster({ clientId: 'bench', brokers, apis: FETCH_APIS, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE });
   const fetcher = createFetcher({ cluster, topic, clock: SYSTEM_CLOCK, isCommittedOnly: true, onOffsetGone: 'stop' });
   const ingest = createTickKernel();
   const decoder = createRecordDecoder({ kernel: createFetchKernel(ingest.memory), codecs, isChecked: true });
-  await cluster.refresh();
+  await cluster.look([topic]);
   const startUs = SYSTEM_CLOCK.monotonicUs();
   fetcher.begin(new Map(Array.from({ length: PARTITIONS }, (_, partition) => [partition, 0])));
   let decoded = 0;

@@ -5,9 +5,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../engine/core/clock.ts';
 import { EngineError } from '../engine/core/errors.ts';
+import { createCluster } from '../engine/kafka-direct/cluster.ts';
 import { createProduceClient } from '../engine/kafka-direct/produce-client.ts';
-import { createCluster } from '../engine/kafka-direct/produce-cluster.ts';
 import { createBatchEncoder } from '../engine/kafka-direct/produce-encoder.ts';
+import { PRODUCE_APIS } from '../engine/kafka-direct/produce-requests.ts';
 import { parseTimeframes } from '../engine/market/timeframes.ts';
 import { allocateRing, createRing } from '../engine/memory/ring.ts';
 import {
@@ -122,7 +123,7 @@ async function storedIn(library: Rdkafka, brokers: string, topic: string): Promi
 /** From records to acknowledgements; returns microseconds, without connecting. */
 async function produceDirect({ brokers, bars, count, stopwatch }: Parts, prefix: string): Promise<number> {
   const topic = `${prefix}bars.1s`;
-  const cluster = createCluster({ clientId: 'bench', brokers, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE });
+  const cluster = createCluster({ clientId: 'bench', brokers, apis: PRODUCE_APIS, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE });
   await cluster.lookUp([topic], TIMEOUT_MS);
   const options = { transactionalId: null, transactionTimeoutMs: 60_000, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE };
   const client = createProduceClient(cluster, options);

@@ -297,6 +297,14 @@ export const KNOBS = [
     doc: 'how bars and dead letters get to Kafka, and topics are read: `librdkafka`, message by message; `direct`, whole batches by kernels, needs KAFKA_BROKER; `auto`: direct where the brokers have the APIs for it. Groups, orders and fills go by librdkafka',
   },
   {
+    name: 'KAFKA_OFFSET_GONE',
+    kind: 'choice',
+    fallback: 'stop',
+    choices: ['stop', 'earliest', 'latest'],
+    group: 'Kafka',
+    doc: 'what becomes of a partition whose next offset the topic no longer holds (retention, deleted records): `stop`: the session ends with KAFKA_OFFSET_GONE; `earliest`, `latest`: on from the first offset there is, or from the end; each such jump is logged, counted by partition and in the summary',
+  },
+  {
     name: 'KAFKA_LINGER_MS',
     kind: 'integer',
     fallback: 5,

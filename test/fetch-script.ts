@@ -1,11 +1,12 @@
 /** Brokers in the process that answer a fetcher as a script says, and a reader of what it fetches; for tests. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createManualClock, type ManualClock } from '../engine/core/clock.ts';
+import { createManualClock, type ManualClock, SYSTEM_PAUSE } from '../engine/core/clock.ts';
 import { createCluster } from '../engine/kafka-direct/cluster.ts';
 import { loadCodecs } from '../engine/kafka-direct/codecs.ts';
 import { createFetchKernel } from '../engine/kafka-direct/fetch-kernel.ts';
 import { FETCH } from '../engine/kafka-direct/fetch-request.ts';
-import { createFetcher, type Fetcher, type FetcherOptions } from '../engine/kafka-direct/fetcher.ts';
+import { createFetcher, FETCH_APIS, type Fetcher, type FetcherOptions } from '../engine/kafka-direct/fetcher.ts';
+import type { HeldOffsets } from '../engine/kafka-direct/offset-jumps.ts';
 import { LIST_OFFSETS } from '../engine/kafka-direct/offsets-request.ts';
 import { createRecordDecoder, type RecordDecoder } from '../engine/kafka-direct/record-decoder.ts';
 import { readEntry } from '../engine/kafka-direct/record-view.ts';
@@ -43,6 +44,8 @@ export interface Script {
   /** Node that leads each partition. */
   leaders: number[];
   answer: (asked: Asked) => Answer;
+  /** What every partition holds, where it is asked for. */
+  held?: HeldOffsets;
 }
 
 /** Batches of three records from each offset that is a multiple of three, up to `end`. */
@@ -72,6 +75,10 @@ export interface Bench {
   readonly servers: readonly WireServer[];
   /** Reads until `isDone`; offsets by partition, in the order in which they came. */
   read(isDone: (read: ReadonlyMap<number, number[]>) => boolean): Promise<Map<number, number[]>>;
+  /** Lets time pass without reading, until `isDone`. */
+  wait(isDone: () => boolean): Promise<void>;
+  /** Offsets behind what has been read, by partition. */
+  readonly nextOffsets: ReadonlyMap<number, number>;
   /** Whether everything of the partition has been read. */
   isAtEnd(partition: number): boolean;
 }
@@ -90,18 +97,31 @@ export async function setUp(script: Script, nodes: number, options: Partial<Fetc
   for (let node = 0; node < nodes; node += 1) {
     servers.push(
       await startWireServer(VERSIONS, (call) =>
-        call.apiKey === METADATA ? metadata(servers, script) : fetched(node, call, asked, script),
+        call.apiKey === METADATA
+          ? metadata(servers, script)
+          : call.apiKey === LIST_OFFSETS.key
+            ? listed(call, script)
+            : fetched(node, call, asked, script),
       ),
     );
   }
   const clock = createManualClock(1_000_000);
-  const bootstrap = servers.map(({ address }) => address);
-  const cluster = createCluster({ bootstrap, topic: TOPIC, clientId: 'test', timeoutMs: 2000 });
+  const brokers = servers.map(({ address }) => `${address.host}:${address.port}`).join();
+  const cluster = createCluster({ clientId: 'test', brokers, apis: FETCH_APIS, timeoutMs: 2000, clock, pause: SYSTEM_PAUSE });
   const fetcher = createFetcher({ cluster, topic: TOPIC, clock, isCommittedOnly: true, onOffsetGone: 'stop', ...options });
   const decoder = createRecordDecoder({ kernel: createFetchKernel(), codecs: await loadCodecs(), isChecked: true });
   closing.push(() => fetcher.close(), ...servers.map((server) => () => server.close()));
   const read = new Map<number, number[]>();
   const nextOffsets = new Map<number, number>();
+  const turn = async (act: () => boolean): Promise<void> => {
+    for (let turns = 0; turns < TURNS_MAX; turns += 1) {
+      if (act()) return;
+      clock.advanceMs(10);
+      fetcher.pump();
+      await sleep(1);
+    }
+    throw new Error(`not in ${TURNS_MAX} turns; trouble '${fetcher.trouble}', read ${JSON.stringify([...read])}`);
+  };
   return {
     isAtEnd: (partition) => fetcher.isAtEnd(partition, nextOffsets.get(partition)),
     script,
@@ -110,15 +130,15 @@ export async function setUp(script: Script, nodes: number, options: Partial<Fetc
     clock,
     asked,
     servers,
+    nextOffsets,
+    wait: turn,
     async read(isDone) {
-      for (let turn = 0; turn < TURNS_MAX; turn += 1) {
-        if (isDone(read)) return read;
+      await turn(() => {
+        if (isDone(read)) return true;
         readHead(fetcher, decoder, { read, nextOffsets });
-        clock.advanceMs(10);
-        fetcher.pump();
-        await sleep(1);
-      }
-      throw new Error(`not in ${TURNS_MAX} turns; trouble '${fetcher.trouble}', read ${JSON.stringify([...read])}`);
+        return false;
+      });
+      return read;
     },
   };
 }
@@ -177,6 +197,37 @@ function fetched(node: number, call: WireCall, asked: Asked[], script: Script): 
   const answer = script.answer(request);
   if (answer === 'hang up') call.socket.destroy();
   return typeof answer === 'string' ? undefined : fetchBody(answer);
+}
+
+/** ListOffsets: times of -2 and -1 ask for the first offset and for the one behind the last. */
+function listed({ body }: WireCall, { held = { lowOffset: 0, highOffset: 0 } }: Script): Uint8Array {
+  const reader = createWireReader([body], 'a request');
+  reader.skip(5);
+  reader.compactCount();
+  reader.compactString();
+  const wanted = Array.from({ length: reader.compactCount() }, () => {
+    const partition = reader.int32();
+    reader.int32();
+    const offset = reader.int64() === -2n ? held.lowOffset : held.highOffset;
+    reader.skipTags();
+    return { partition, offset };
+  });
+  return wireBytes((writer) => {
+    writer.int32(0);
+    writer.compactCount(1);
+    writer.compactString(TOPIC);
+    writer.compactCount(wanted.length);
+    for (const { partition, offset } of wanted) {
+      writer.int32(partition);
+      writer.int16(0);
+      writer.int64(-1n);
+      writer.int64(BigInt(offset));
+      writer.int32(-1);
+      writer.noTags();
+    }
+    writer.noTags();
+    writer.noTags();
+  });
 }
 
 function parseFetch(node: number, body: Buffer): Asked {

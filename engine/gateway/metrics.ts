@@ -28,6 +28,8 @@ export interface MetricsSnapshot {
   readonly lossWindowMs: number;
   /** Ticks that this process writes to the ticks topic, where it does. */
   readonly feed: FeedSnapshot | undefined;
+  /** What reading from Kafka counts, where the source does. */
+  readonly fetch?: FetchSnapshot | undefined;
   /** What the exchange counts, by name; undefined where there is none. */
   readonly exchange: ReadonlyMap<string, number> | undefined;
   readonly health: readonly HealthPart[];
@@ -38,6 +40,13 @@ export interface FeedSnapshot {
   readonly acknowledged: number;
   readonly dropped: number;
   readonly failedDeliveries: number;
+}
+
+export interface FetchSnapshot {
+  /** By name; empty where librdkafka reads. */
+  readonly counts: ReadonlyMap<string, number>;
+  /** By partition: jumps over offsets that the topic no longer held, and how many offsets those were. */
+  readonly jumps: ReadonlyMap<number, { readonly jumps: number; readonly offsets: number }>;
 }
 
 export interface TimeframeSnapshot {
@@ -204,6 +213,22 @@ function fillCounters(registry: Registry, snapshot: MetricsSnapshot): void {
     count('tickwright_feed_ticks_acknowledged_total', 'those that Kafka has acknowledged', acknowledged);
     count('tickwright_feed_deliveries_failed_total', 'messages that a producer could not deliver; they were sent again', failedDeliveries);
     count('tickwright_ticks_beside_dropped_total', 'ticks that were to be published beside and were not: the queue was full', dropped);
+  }
+  if (snapshot.fetch) {
+    const jumps = [...snapshot.fetch.jumps].map(([partition, count]) => [String(partition), count] as const);
+    countLabelled('tickwright_fetch_total', 'what the direct lane counts while it reads', 'what', snapshot.fetch.counts);
+    countLabelled(
+      'tickwright_offset_jumps_total',
+      'jumps over offsets that the topic no longer held',
+      'partition',
+      jumps.map(([partition, count]) => [partition, count.jumps]),
+    );
+    countLabelled(
+      'tickwright_offsets_skipped_total',
+      'offsets passed over by those jumps',
+      'partition',
+      jumps.map(([partition, count]) => [partition, count.offsets]),
+    );
   }
   if (snapshot.exchange) labelled('tickwright_exchange', 'what the exchange counts', 'what', snapshot.exchange);
   count('tickwright_sessions_total', 'sessions begun: the first, and one after each rebalance or failure', snapshot.sessions);

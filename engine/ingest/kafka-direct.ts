@@ -56,10 +56,10 @@ export function createDirectSource(options: DirectSourceOptions): Source {
     return true;
   };
   const finishSet = (list: Listing, partition: number): void => {
-    const { nextOffset, cutBytes, trouble } = list.decoder;
+    const { nextOffset, cutBytes, trouble, batches, records } = list.decoder;
     forget(list);
     if (!ended.has(partition)) nextOffsets.set(partition, BigInt(nextOffset));
-    fetcher.finish(nextOffset, { cutBytes, trouble });
+    fetcher.finish(nextOffset, { cutBytes, trouble, batches, records });
   };
   /** Passes over the rest of the listed records when the next one lies at the partition's end or behind it. */
   const isBeyond = (list: Listing, partition: number): boolean => {

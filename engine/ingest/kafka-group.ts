@@ -79,17 +79,13 @@ function isOutOfDate(read: ReadUnderWay | undefined, { generation }: ReaderState
   return read !== undefined && read.generation !== generation;
 }
 
-/**
- * Reads the assigned partitions from the given offsets; those without one begin at the group's committed offset, else at the earliest. A
- * fetcher wants all of them given.
- */
+/** Reads the assigned partitions from the given offsets; all of them are given. */
 export function beginReading({ options, state, consumer }: ReaderContext, offsets: SourcePosition['offsets']): void {
   assert(!state.isReading && !isOutOfDate(state.read, state), 'reading begins once the reading before it has ended');
-  const list = (state.assigned ?? []).map((partition): TopicPartition => {
-    const offset = offsets.get(partition);
-    return offset === undefined ? { topic: options.topic, partition } : { topic: options.topic, partition, offset: Number(offset) };
-  });
+  const numbers = new Map([...offsets].map(([partition, offset]) => [partition, Number(offset)]));
+  const list = [...numbers].map(([partition, offset]): TopicPartition => ({ topic: options.topic, partition, offset }));
   state.readOffsets.clear();
+  for (const [partition, offset] of numbers) state.readOffsets.set(partition, offset);
   state.ends.clear();
   state.isPaused = options.fetcher !== undefined;
   state.isReading = true;
@@ -98,7 +94,7 @@ export function beginReading({ options, state, consumer }: ReaderContext, offset
   if (options.fetcher === undefined) return;
   // The member keeps its assignment, commits and heartbeats; what librdkafka has fetched until it takes note is thrown away.
   consumer.pause(list);
-  options.fetcher.begin(new Map([...offsets].map(([partition, offset]) => [partition, Number(offset)])));
+  options.fetcher.begin(numbers, state.policy);
 }
 
 /**
@@ -109,6 +105,7 @@ export function endReading({ options, state, queue, consumer }: ReaderContext): 
   const wasReading = state.isReading;
   options.fetcher?.end();
   queue.clear();
+  state.jumped.clear();
   state.generation += 1;
   state.isReading = false;
   if (state.isRevoked) state.assigned = undefined;

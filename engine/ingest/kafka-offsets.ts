@@ -1,25 +1,28 @@
 /** What is asked of the brokers about offsets. */
 import { EngineError } from '../core/errors.ts';
+import { jumpOf, type OffsetJump, type OffsetPolicy } from '../kafka-direct/offset-jumps.ts';
 import type { Consumer, WatermarkOffsets } from '../sinks/kafka/rdkafka.ts';
 import type { SourcePosition } from './source.ts';
 
 const QUERY_TIMEOUT_MS = 5000;
 
+export interface OffsetCheck {
+  readonly topic: string;
+  readonly offsets: SourcePosition['offsets'];
+  readonly policy: OffsetPolicy;
+}
+
 /**
- * Checks that a partition can be read from where it is to begin.
- * @throws EngineError KAFKA_OFFSET_GONE when the topic no longer holds the offset or never did, KAFKA_UNREACHABLE (retryable)
+ * Checks that partitions can be read from these offsets; the jumps of those that go on elsewhere.
+ * @throws EngineError KAFKA_OFFSET_GONE by the policy, or where the topic never held the offset; KAFKA_UNREACHABLE (retryable)
  */
-export async function checkOffsets(consumer: Consumer, topic: string, offsets: SourcePosition['offsets']): Promise<void> {
+export async function checkOffsets(consumer: Consumer, { topic, offsets, policy }: OffsetCheck): Promise<OffsetJump[]> {
+  const jumps: OffsetJump[] = [];
   for (const [partition, offset] of offsets) {
-    const { lowOffset, highOffset } = await queryOffsets(consumer, topic, partition);
-    if (offset < lowOffset || offset > highOffset) {
-      const why = offset < lowOffset ? 'older messages have been deleted' : 'the topic is not the one that was read before';
-      throw new EngineError(
-        'KAFKA_OFFSET_GONE',
-        `topic ${topic} partition ${partition}: offset ${offset}, expected ${lowOffset} to ${highOffset}: ${why}`,
-      );
-    }
+    const jump = jumpOf({ topic, partition, offset: Number(offset) }, await queryOffsets(consumer, topic, partition), policy);
+    if (jump) jumps.push(jump);
   }
+  return jumps;
 }
 
 /**
@@ -33,7 +36,7 @@ export async function highOffsets(consumer: Consumer, topic: string, partitions:
 }
 
 /**
- * Where partitions are begun that nobody says it of: at the group's committed offset where the topic holds it, else at the earliest.
+ * Where partitions are begun that nobody says it of: at the group's committed offset, else at the earliest.
  * @throws EngineError KAFKA_UNREACHABLE (retryable)
  */
 export async function groupOffsets(consumer: Consumer, topic: string, partitions: readonly number[]): Promise<Map<number, bigint>> {
@@ -41,9 +44,9 @@ export async function groupOffsets(consumer: Consumer, topic: string, partitions
   const committed = await committedOffsets(consumer, topic, partitions);
   const offsets = new Map<number, bigint>();
   for (const partition of partitions) {
-    const { lowOffset, highOffset } = await queryOffsets(consumer, topic, partition);
-    const offset = committed.get(partition);
-    offsets.set(partition, BigInt(offset !== undefined && offset >= lowOffset && offset <= highOffset ? offset : lowOffset));
+    const offset = committed.get(partition) ?? -1;
+    const isKnown = offset >= 0;
+    offsets.set(partition, BigInt(isKnown ? offset : (await queryOffsets(consumer, topic, partition)).lowOffset));
   }
   return offsets;
 }

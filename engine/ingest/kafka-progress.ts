@@ -15,6 +15,8 @@ export interface KafkaProgress {
    * @throws EngineError KAFKA_ASSIGNMENT_CHANGED (retryable) when that is not what the source is for, and those of the reader
    */
   begin(from: SourcePosition | undefined): Promise<void>;
+  /** Takes partitions over offsets that are gone, once everything before has been handed over, so that the next checkpoint stands behind them. */
+  passJumps(): void;
   /** The members of a source that are the same on either lane. */
   readonly members: Pick<Source, 'name' | 'isReplayable' | 'isLive' | 'isCaughtUp' | 'position' | 'failure' | 'committed'>;
   isEnded(): boolean;
@@ -29,6 +31,12 @@ export function createProgress(options: KafkaSourceOptions): KafkaProgress {
     const next = nextOffsets.get(partition) ?? 0n;
     return next >= end || ended.has(partition) || reader.isAtEnd(partition, Number(next));
   };
+  const passJumps = (): void => {
+    for (const [partition, to] of reader.takeJumps()) {
+      const next = nextOffsets.get(partition) ?? 0n;
+      if (BigInt(to) > next) nextOffsets.set(partition, BigInt(to));
+    }
+  };
   return {
     nextOffsets,
     ended,
@@ -42,8 +50,11 @@ export function createProgress(options: KafkaSourceOptions): KafkaProgress {
         const text = `partitions ${options.partitions.join(', ')} were to be read, the group has given out ${assigned.join(', ')}`;
         throw new EngineError('KAFKA_ASSIGNMENT_CHANGED', text, { retryable: true });
       }
-      await reader.begin(from?.offsets ?? new Map());
+      // What is read again to build open buckets has to be there: without it they would lack what was counted.
+      await reader.begin(from?.offsets ?? new Map(), options.until === undefined ? undefined : 'stop');
+      passJumps();
     },
+    passJumps,
     isEnded() {
       if (options.until === undefined) return options.feed?.isEnded(reader.partitions, nextOffsets) ?? false;
       return hasBegun && [...options.until].every(([partition, end]) => hasEnded(partition, end));

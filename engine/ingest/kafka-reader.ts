@@ -2,13 +2,16 @@
  * Reads a topic by consumer group into a bounded queue. librdkafka reads in its own threads; here one read at a time is under way, which
  * waits in a thread of the pool and never on main.
  */
-import { messageOf } from '../core/errors.ts';
+import { EngineError, messageOf } from '../core/errors.ts';
 import type { Fetcher } from '../kafka-direct/fetcher.ts';
+import type { OffsetPolicy } from '../kafka-direct/offset-jumps.ts';
 import { clientTrouble, connectClient, disconnectConsumer, topicMetadata } from '../sinks/kafka/client.ts';
 import type { Message, RdkafkaError } from '../sinks/kafka/rdkafka.ts';
+import { createGapWatch, isOffsetGone } from './kafka-gone.ts';
 import { beginReading, createRebalance, endReading, staleReadEnds, waitForAssignment } from './kafka-group.ts';
 import { leave } from './kafka-leave.ts';
-import { checkOffsets, groupOffsets, highOffsets } from './kafka-offsets.ts';
+import { checkOffsets, groupOffsets } from './kafka-offsets.ts';
+import { createProbe } from './kafka-probe.ts';
 import { createMessageQueue, type MessageQueue } from './kafka-queue.ts';
 import { createRescue } from './kafka-rescue.ts';
 import {
@@ -31,7 +34,6 @@ const READ_BATCH = 1024;
 /** A queue full for this long pauses the partitions, so that the member can still answer its group. */
 const PAUSE_AFTER_MS = 1000;
 const RETRY_MS = 500;
-const PROBE_MS = 1000;
 const CONNECT_TIMEOUT_MS = 15_000;
 
 export interface ReaderHealth {
@@ -52,10 +54,13 @@ export interface KafkaReader {
    */
   assignment(): Promise<readonly number[]>;
   /**
-   * Begins to read what is assigned. Partitions in `offsets` begin there, others at the group's committed offset, else at the earliest.
+   * Begins to read what is assigned. Partitions in `offsets` begin there, others at the group's committed offset, else at the earliest. The
+   * policy for offsets that are gone is that of the options unless given.
    * @throws EngineError KAFKA_OFFSET_GONE, KAFKA_UNREACHABLE and KAFKA_ASSIGNMENT_CHANGED (both retryable)
    */
-  begin(offsets: SourcePosition['offsets']): Promise<void>;
+  begin(offsets: SourcePosition['offsets'], policy?: OffsetPolicy): Promise<void>;
+  /** Where partitions went on that jumped over offsets since the last call, and of which nothing from before is left in the queue. */
+  takeJumps(): ReadonlyMap<number, number>;
   /** Keeps reading where there is room. Call it often; it returns at once. */
   pump(): void;
   /** What the group has given this member, read or not; undefined while it has given nothing or taken it back. */
@@ -119,25 +124,35 @@ export function createKafkaReader(options: ReaderOptions): KafkaReader {
       pump();
       return await waitForAssignment(member.context);
     },
-    async begin(offsets) {
+    async begin(offsets, policy = options.onOffsetGone ?? 'stop') {
       const { context } = member;
       const { state, consumer } = context;
       const before = state.assigned;
       const assigned = new Map([...offsets].filter(([partition]) => before?.includes(partition)));
-      await checkOffsets(consumer, topic, assigned);
+      const others = (before ?? []).filter((partition) => !assigned.has(partition));
+      for (const [partition, offset] of await groupOffsets(consumer, topic, others)) assigned.set(partition, offset);
+      const jumps = await checkOffsets(consumer, { topic, offsets: assigned, policy });
       // A session that builds open buckets again reads twice.
       if (state.isReading) endReading(context);
       await staleReadEnds(context);
-      if (options.fetcher) {
-        const others = (before ?? []).filter((partition) => !assigned.has(partition));
-        for (const [partition, offset] of await groupOffsets(consumer, topic, others)) assigned.set(partition, offset);
-      }
       // Nobody reads yet, so what the group took back meanwhile is given back already, and what it gives out next is another session's.
       if (before === undefined || member.context.state.assigned !== before) {
         throw assignmentChanged(options, before, member.context.state.assigned);
       }
+      state.policy = policy;
+      for (const jump of jumps) {
+        assigned.set(jump.partition, BigInt(jump.to));
+        state.jumped.set(jump.partition, jump.to);
+        options.onJump?.(jump);
+      }
       beginReading(context, assigned);
       pump();
+    },
+    takeJumps() {
+      const { jumped } = member.context.state;
+      const taken = new Map([...jumped].filter(([partition]) => queue.countOf(partition) === 0));
+      for (const partition of taken.keys()) jumped.delete(partition);
+      return taken;
     },
     get assigned() {
       return member.context.state.assigned;
@@ -229,7 +244,7 @@ function createContext(options: ReaderOptions, queue: MessageQueue): ReaderConte
     state.commitFailures += 1;
   };
   const settings = consumerSettings(options, { onRebalance: createRebalance(() => context), onCommitFailure });
-  const consumer = new options.library.KafkaConsumer(settings, { 'auto.offset.reset': 'earliest' });
+  const consumer = new options.library.KafkaConsumer(settings, { 'auto.offset.reset': 'error' });
   const context: ReaderContext = {
     options,
     state,
@@ -251,32 +266,10 @@ function createContext(options: ReaderOptions, queue: MessageQueue): ReaderConte
   return context;
 }
 
-/** After a lost connection ends of partitions are not announced anew, so they are asked for until the brokers answer. */
-function createProbe({ options, state, consumer }: ReaderContext): (trouble: string) => void {
-  let isProbing = false;
-  const ask = async (): Promise<void> => {
-    if (state.isStopped) return;
-    try {
-      for (const [partition, high] of await highOffsets(consumer, options.topic, state.assigned ?? [])) state.ends.set(partition, high);
-      isProbing = false;
-      if (!state.isStopped) state.trouble = '';
-    } catch (error) {
-      if (state.isStopped) return;
-      state.trouble = messageOf(error);
-      setTimeout(ask, PROBE_MS).unref();
-    }
-  };
-  return (trouble) => {
-    state.trouble = trouble;
-    if (isProbing) return;
-    isProbing = true;
-    setTimeout(ask, PROBE_MS).unref();
-  };
-}
-
 function createPump(context: ReaderContext): () => void {
   const { options, state, queue, consumer, fail } = context;
   const isHeldBack = createBackPressure(context);
+  const gaps = createGapWatch(context);
   let isReading = false;
   /** True while reads bring something: then they do not wait, and take batches. */
   let isBusy = false;
@@ -286,13 +279,32 @@ function createPump(context: ReaderContext): () => void {
       fail(fatal(options, error));
       return;
     }
-    state.trouble = error.message;
     isBusy = false;
+    if (!isOffsetGone(error)) rest(error.message, resume);
+    // A fetcher has offsets of its own.
+    else if (options.fetcher) resume();
+    else look();
+  };
+  const resume = (): void => {
+    isReading = false;
+    pump();
+  };
+  /** Waits because of a trouble that may pass. */
+  const rest = (trouble: string, then: () => void): void => {
+    state.trouble = trouble;
     setTimeout(() => {
-      isReading = false;
       state.trouble = '';
-      pump();
+      then();
     }, RETRY_MS).unref();
+  };
+  /** Looks for offsets that are gone, until the brokers answer; nothing is read meanwhile. */
+  const look = (): void => {
+    if (state.isStopped) return;
+    gaps.look().then(resume, (error: unknown) => {
+      if (state.isStopped) return;
+      if (error instanceof EngineError && error.retryable) rest(error.message, look);
+      else fail(error instanceof Error ? error : new Error(messageOf(error)));
+    });
   };
 
   const onMessages = (messages: readonly Message[]): void => {
@@ -312,6 +324,10 @@ function createPump(context: ReaderContext): () => void {
   const pump = (): void => {
     if (isReading || state.isStopped || state.isRevoked || isHeldBack()) return;
     isReading = true;
+    if (!options.fetcher && gaps.isDue()) {
+      look();
+      return;
+    }
     const { generation } = state;
     let end = (): void => undefined;
     const done = new Promise<void>((resolve) => {

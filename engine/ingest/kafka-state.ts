@@ -3,6 +3,7 @@ import type { KafkaAccess } from '../../config/kafka-access.ts';
 import type { Clock, Pause } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Fetcher } from '../kafka-direct/fetcher.ts';
+import type { OffsetJump, OffsetPolicy } from '../kafka-direct/offset-jumps.ts';
 import { connectionSettings } from '../sinks/kafka/client.ts';
 import type { Consumer, Message, Rdkafka, RdkafkaError, RdkafkaSettings, TopicPartition } from '../sinks/kafka/rdkafka.ts';
 import type { MessageQueue } from './kafka-queue.ts';
@@ -23,6 +24,10 @@ export interface ReaderOptions extends KafkaAccess {
   readonly pause?: Pause;
   /** Fetches what is assigned, in the place of librdkafka, which then is the member of the group and nothing else. */
   readonly fetcher?: Fetcher;
+  /** What becomes of a partition whose next offset the topic no longer holds; `stop` unless given. */
+  readonly onOffsetGone?: OffsetPolicy;
+  /** Told of each jump over offsets that are gone. */
+  readonly onJump?: (jump: OffsetJump) => void;
 }
 
 export interface ReaderState {
@@ -36,8 +41,12 @@ export interface ReaderState {
   isAnswered: boolean;
   /** Offset at which a partition ended when last asked. */
   readonly ends: Map<number, number>;
-  /** Offset after the last message read, by partition. */
+  /** Offset after the last message read, by partition; where it begins before the first. */
   readonly readOffsets: Map<number, number>;
+  /** What becomes of offsets that are gone, in this reading. */
+  policy: OffsetPolicy;
+  /** Where partitions go on that jumped, until their source is told. */
+  readonly jumped: Map<number, number>;
   /** Moves on when reading ends: what a read under way then brings is out of date. */
   generation: number;
   /** The read that is under way; there is one at a time. */
@@ -73,6 +82,8 @@ export function createState(): ReaderState {
     isAnswered: true,
     ends: new Map(),
     readOffsets: new Map(),
+    policy: 'stop',
+    jumped: new Map(),
     generation: 0,
     read: undefined,
     isPaused: false,

@@ -99,6 +99,7 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
     poll(budget) {
       if (!port || isStopped) return 0;
       const before = offered;
+      progress.passJumps();
       while (offered - before < budget && port.room() > 0) {
         const first = reader.queue.at(0);
         if (!first) break;

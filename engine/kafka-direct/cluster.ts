@@ -1,123 +1,122 @@
-/** The brokers of a cluster as one topic sees them: who leads each of its partitions, and a connection to each of those. */
-import { EngineError } from '../core/errors.ts';
-import { type BrokerAddress, type BrokerConnection, type BrokerOptions, connectBroker, textOf } from './connection.ts';
+/**
+ * A client of a cluster, for a fetcher as for a producer: its brokers, who leads which partition, who coordinates what. Metadata is asked for
+ * again when somebody said that it is stale.
+ */
+import type { Clock, Pause } from '../core/clock.ts';
+import { EngineError, messageOf } from '../core/errors.ts';
+import { KAFKA_CODE, nameOfCode } from './broker-errors.ts';
+import { type Brokers, type BrokersOptions, createBrokers } from './brokers.ts';
+import { type Coordinate, createCoordinators } from './coordinators.ts';
+import { type Leader, METADATA, metadataRequest, type TopicLeaders } from './metadata.ts';
 
-export interface Leader {
-  readonly nodeId: number;
-  readonly epoch: number;
-}
+/** Between two looks at metadata. */
+const REFRESH_REST_MS = 50;
 
-export interface ClusterOptions extends BrokerOptions {
-  /** Brokers to ask first. */
-  readonly bootstrap: readonly BrokerAddress[];
-  readonly topic: string;
+export interface ClusterOptions extends BrokersOptions {
+  readonly clock: Clock;
+  readonly pause: Pause;
 }
 
 export interface Cluster {
-  /** As last heard of; undefined where there is none now. */
-  leaderOf(partition: number): Leader | undefined;
-  readonly partitionCount: number;
+  readonly brokers: Brokers;
   /**
-   * Asks one of the brokers that are known who leads what.
-   * @throws EngineError KAFKA_UNREACHABLE (retryable) when none answers, KAFKA_TOPIC_MISSING, KAFKA_REFUSED
+   * Looks topics up once, and makes none.
+   * @throws EngineError KAFKA_UNREACHABLE (retryable) when no broker answers, KAFKA_TOPIC_MISSING, KAFKA_API_MISSING, KAFKA_REFUSED, KAFKA_CLOSED
    */
+  look(topics: readonly string[]): Promise<void>;
+  /**
+   * Looks topics up until each has a leader for every partition; brokers that make topics by themselves make a missing one.
+   * @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_API_MISSING, KAFKA_REFUSED, KAFKA_CLOSED
+   */
+  lookUp(topics: readonly string[], patienceMs: number): Promise<void>;
+  /** Looks the known topics up again, once. One look at a time; never rejects. */
   refresh(): Promise<void>;
-  /** @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_REFUSED, KAFKA_PROTOCOL */
-  connectionTo(nodeId: number): Promise<BrokerConnection>;
+  /** As last heard of; undefined where there is none now. */
+  leaderOf(topic: string, partition: number): Leader | undefined;
+  /** Partitions of a topic that was looked up; 0 for another. */
+  partitionsOf(topic: string): number;
+  /**
+   * Asks a coordinator until it answers something that is not passing. What `isSafeAgain` says no to is not asked again once it may have been taken.
+   * @throws EngineError KAFKA_CLOSED; KAFKA_UNREACHABLE (retryable) where it may not be asked again
+   */
+  readonly coordinate: Coordinate;
   close(): Promise<void>;
 }
 
-/** Error codes of Kafka that the lane knows. */
-export const KAFKA_ERROR = {
-  offsetOutOfRange: 1,
-  corruptMessage: 2,
-  unknownTopicOrPartition: 3,
-  topicAuthorizationFailed: 29,
-  groupAuthorizationFailed: 30,
-  clusterAuthorizationFailed: 31,
-} as const;
-
 export function createCluster(options: ClusterOptions): Cluster {
-  const { topic } = options;
-  const addresses = new Map<number, BrokerAddress>();
-  const connections = new Map<string, Promise<BrokerConnection>>();
-  let leaders = new Map<number, Leader>();
-  let partitionCount = 0;
-  let isClosed = false;
+  const { clock, pause } = options;
+  const brokers = createBrokers({ ...options, apis: { Metadata: METADATA, ...options.apis } });
+  const topics = new Map<string, TopicLeaders['leaders']>();
+  let refreshing: Promise<void> | undefined;
 
-  /** The connection to an address: the one that is open or being made, or another. */
-  const connectionAt = async (address: BrokerAddress): Promise<BrokerConnection> => {
-    if (isClosed) throw new EngineError('KAFKA_UNREACHABLE', `broker ${textOf(address)}: this client is closed`, { retryable: true });
-    const name = textOf(address);
-    const known = connections.get(name);
-    if (known) {
-      const connection = await known;
-      if (connection.isOpen) return connection;
-      if (connections.get(name) === known) connections.delete(name);
-      return connectionAt(address);
+  const ask = async (names: readonly string[], isCreating: boolean): Promise<readonly TopicLeaders[]> => {
+    const metadata = await brokers.askAny((connection) => connection.ask(metadataRequest(names, isCreating)));
+    brokers.learn(metadata.brokers);
+    for (const { name, leaders } of metadata.topics) {
+      // A topic that is unknown for a moment keeps its partitions: keys would move otherwise.
+      topics.set(name, leaders.length > 0 ? leaders : (topics.get(name) ?? []).map(() => undefined));
     }
-    const made = connectBroker(address, options);
-    connections.set(name, made);
-    try {
-      return await made;
-    } catch (error) {
-      connections.delete(name);
-      throw error;
-    }
+    const missing = metadata.topics.find((topic) => topic.code !== KAFKA_CODE.none);
+    if (missing) brokers.trouble = `topic ${missing.name}: ${nameOfCode(missing.code)}`;
+    return metadata.topics;
   };
-
-  const refreshFrom = async (address: BrokerAddress): Promise<void> => {
-    const connection = await connectionAt(address);
-    const { metadataV9 } = await import('@platformatic/kafka');
-    const { brokers, topics } = await connection.call(`Metadata of ${topic}`, metadataV9.api, [topic], false);
-    const entry = topics.find(({ name }) => name === topic);
-    if (entry && entry.errorCode === KAFKA_ERROR.topicAuthorizationFailed) {
-      throw new EngineError('KAFKA_REFUSED', `topic ${topic}: this client may not see it`);
+  const isLed = (name: string): boolean => {
+    const leaders = topics.get(name);
+    return leaders !== undefined && leaders.length > 0 && !leaders.includes(undefined);
+  };
+  /** Asks once; false when nobody answers. */
+  const isAnswered = async (names: readonly string[]): Promise<boolean> => {
+    try {
+      await ask(names, true);
+      return true;
+    } catch (error) {
+      if (!(error instanceof EngineError) || !error.retryable) throw error;
+      brokers.trouble = messageOf(error);
+      return false;
     }
-    if (!entry || entry.errorCode === KAFKA_ERROR.unknownTopicOrPartition || entry.partitions.length === 0) {
-      throw new EngineError('KAFKA_TOPIC_MISSING', `topic ${topic}: broker ${textOf(address)} has no such topic`);
-    }
-    for (const { nodeId, host, port } of brokers) addresses.set(nodeId, { host, port });
-    leaders = new Map(
-      entry.partitions
-        .filter(({ leaderId }) => leaderId >= 0)
-        .map(({ partitionIndex, leaderId, leaderEpoch }) => [partitionIndex, { nodeId: leaderId, epoch: leaderEpoch }]),
-    );
-    partitionCount = entry.partitions.length;
   };
 
   return {
-    leaderOf: (partition) => leaders.get(partition),
-    get partitionCount() {
-      return partitionCount;
-    },
-    async refresh() {
-      let last: unknown;
-      for (const address of distinct([...addresses.values(), ...options.bootstrap])) {
-        try {
-          await refreshFrom(address);
-          return;
-        } catch (error) {
-          if (!(error instanceof EngineError) || error.code !== 'KAFKA_UNREACHABLE') throw error;
-          last = error;
+    brokers,
+    async look(names) {
+      for (const { name, code, leaders } of await ask(names, false)) {
+        if (code === KAFKA_CODE.topicAuthorizationFailed)
+          throw new EngineError('KAFKA_REFUSED', `topic ${name}: this client may not see it`);
+        if (code === KAFKA_CODE.unknownTopicOrPartition || leaders.length === 0) {
+          throw new EngineError('KAFKA_TOPIC_MISSING', `topic ${name}: the brokers at ${options.brokers} have no such topic`);
         }
       }
-      throw last;
     },
-    async connectionTo(nodeId) {
-      const address = addresses.get(nodeId);
-      if (!address) throw new EngineError('KAFKA_UNREACHABLE', `broker ${nodeId}: no address is known of it`, { retryable: true });
-      return connectionAt(address);
+    async lookUp(names, patienceMs) {
+      const endUs = clock.monotonicUs() + patienceMs * 1000;
+      for (;;) {
+        const hasAnswer = await isAnswered(names);
+        const missing = names.filter((name) => !isLed(name));
+        if (hasAnswer && missing.length === 0) return;
+        if (clock.monotonicUs() >= endUs) {
+          const what = hasAnswer
+            ? `topics ${missing.join(', ')}: not all partitions have a leader`
+            : `brokers ${options.brokers}: no answer`;
+          throw new EngineError('KAFKA_UNREACHABLE', `${what} after ${patienceMs} ms: ${brokers.trouble}`, { retryable: true });
+        }
+        await pause(REFRESH_REST_MS, brokers.closing).catch(() => undefined);
+      }
     },
-    async close() {
-      isClosed = true;
-      const open = await Promise.allSettled(connections.values());
-      await Promise.all(open.map((made) => (made.status === 'fulfilled' ? made.value.close() : undefined)));
-      connections.clear();
+    refresh() {
+      refreshing ??= ask([...topics.keys()], true)
+        .catch((error: unknown) => {
+          brokers.trouble = messageOf(error);
+        })
+        .then(() => pause(REFRESH_REST_MS, brokers.closing))
+        .catch(() => undefined)
+        .then(() => {
+          refreshing = undefined;
+        });
+      return refreshing;
     },
+    leaderOf: (topic, partition) => topics.get(topic)?.[partition],
+    partitionsOf: (topic) => topics.get(topic)?.length ?? 0,
+    coordinate: createCoordinators({ brokers, pause, look: () => ask([], false) }),
+    close: () => brokers.close(),
   };
-}
-
-function distinct(list: readonly BrokerAddress[]): BrokerAddress[] {
-  return [...new Map(list.map((address) => [textOf(address), address])).values()];
 }

@@ -12,8 +12,6 @@ import type { Security } from '../../config/kafka-access.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { createWireReader, type WireReader } from './wire.ts';
 
-export type { Security } from '../../config/kafka-access.ts';
-
 export interface BrokerAddress {
   readonly host: string;
   readonly port: number;

@@ -1,11 +1,14 @@
 /** What the fetcher knows of each partition and of each broker. */
 import type { Clock } from '../core/clock.ts';
+import type { OffsetJump } from './offset-jumps.ts';
 import type { RecordSet } from './record-decoder.ts';
 
 /** Records of a partition, as an answer brought them. */
 export interface FetchedSet extends RecordSet {
   readonly partition: number;
   readonly bytes: number;
+  /** Of a set without records, which stands where offsets were passed over: it takes its reader there. */
+  readonly jump?: OffsetJump;
 }
 
 export interface PartitionState {
@@ -20,6 +23,8 @@ export interface PartitionState {
   bytesMax: number;
   /** Where a batch could not be read the first time; -1: nowhere. */
   troubledAt: number;
+  /** Who led it when last asked; -1: not known. */
+  leaderId: number;
   /** Which answer with records of it was the last: the longer ago, the sooner it is its turn. */
   servedAt: number;
   readonly retry: Retry;

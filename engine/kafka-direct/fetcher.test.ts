@@ -2,6 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { closeAll, holding, readHead, recordsFrom, type Script, setUp } from '../../test/fetch-script.ts';
+import { KAFKA_CODE } from './broker-errors.ts';
+import type { OffsetJump } from './offset-jumps.ts';
 
 afterEach(closeAll);
 
@@ -44,7 +46,7 @@ describe('the fetcher', () => {
     bench.fetcher.begin(new Map([[0, 0]]));
     const read = await bench.read(() => bench.isAtEnd(0));
     expect(read.get(0)).toEqual(upTo(12));
-    expect(bench.fetcher.counts.refetches).toBe(1);
+    expect(bench.fetcher.counts).toMatchObject({ refetches: 1, batches: 4, records: 12 });
     expect(bench.fetcher.stopped.size).toBe(0);
   });
 
@@ -94,6 +96,7 @@ describe('the fetcher', () => {
     const read = await bench.read(() => bench.isAtEnd(0));
     expect(read.get(0)).toEqual(upTo(30));
     expect(bench.asked.some(({ node }) => node === 1)).toBe(true);
+    expect(bench.fetcher.counts.leaderChanges).toBe(1);
   });
 
   it('goes on with the others while a broker hangs up, and with that one when it is back', async () => {
@@ -162,6 +165,51 @@ describe('the fetcher', () => {
     expect(bounded.asked.length).toBe(1);
   });
 
+  /** A broker that holds offsets `low` to `end` of its one partition, as long as the script says so. */
+  const holdingFrom = (script: { low: number; end: number }): Script => ({
+    leaders: [0],
+    get held() {
+      return { lowOffset: script.low, highOffset: script.end };
+    },
+    answer: (asked) =>
+      asked.partitions.some(({ offset }) => offset < script.low)
+        ? { told: asked.partitions.map(({ partition }) => ({ partition, error: KAFKA_CODE.offsetOutOfRange })) }
+        : holding(script.end)(asked),
+  });
+
+  it('goes on behind deleted offsets by policy, says so once everything before has been read, and takes its reader there', async () => {
+    for (const [policy, to] of [
+      ['earliest', 21],
+      ['latest', 30],
+    ] as const) {
+      const held = { low: 0, end: 30 };
+      const jumps: OffsetJump[] = [];
+      const bench = await setUp(holdingFrom(held), 1, { onOffsetGone: policy, onJump: (jump) => jumps.push(jump) });
+      bench.fetcher.begin(new Map([[0, 0]]));
+      // Two answers wait for the reader when the topic loses what follows them.
+      await bench.wait(() => bench.asked.length === 2 && bench.fetcher.counts.requests === 2);
+      held.low = 21;
+      const read = await bench.read((sofar) => {
+        if ((sofar.get(0)?.length ?? 0) < 12) expect(jumps).toEqual([]);
+        return bench.isAtEnd(0);
+      });
+      expect(read.get(0)).toEqual([...upTo(12), ...upTo(30).slice(to)]);
+      expect(jumps).toEqual([{ topic: 'ticks', partition: 0, from: 12, to }]);
+      expect(bench.nextOffsets.get(0)).toBe(30);
+    }
+  });
+
+  it('ends where offsets are gone and its reader is not to jump, whatever its policy is otherwise', async () => {
+    const bench = await setUp(holdingFrom({ low: 21, end: 30 }), 1, { onOffsetGone: 'earliest' });
+    bench.fetcher.begin(new Map([[0, 5]]), 'stop');
+    let failure: Error | undefined;
+    await bench.wait(() => {
+      failure ??= bench.fetcher.takeFailure();
+      return failure !== undefined;
+    });
+    expect(failure).toMatchObject({ code: 'KAFKA_OFFSET_GONE', message: /offset 5, expected 21 to 30: older messages have been deleted/ });
+  });
+
   it('leaves a broker alone for as long as it asks to be', async () => {
     let isThrottled = true;
     const script: Script = {
@@ -179,7 +227,7 @@ describe('the fetcher', () => {
     const read = await bench.read(() => bench.isAtEnd(0));
     expect(read.get(0)).toEqual(upTo(30));
     expect(bench.clock.wallMs() - startMs).toBeGreaterThanOrEqual(4900);
-    expect(bench.fetcher.counts.throttles).toBe(1);
+    expect(bench.fetcher.counts).toMatchObject({ throttles: 1, throttledMs: 5000 });
   });
 
   it('asks for more at once when not one batch comes whole', async () => {

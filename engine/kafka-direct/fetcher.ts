@@ -7,21 +7,28 @@
  */
 import type { Clock } from '../core/clock.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
-import { type Cluster, KAFKA_ERROR } from './cluster.ts';
-import { assertApi } from './connection.ts';
+import { KAFKA_CODE } from './broker-errors.ts';
+import type { Cluster } from './cluster.ts';
 import { FETCH, type FetchAnswer, type FetchedPartition, fetchRequest } from './fetch-request.ts';
 import { createRetry, createSetQueue, type FetchedSet, type NodeState, type PartitionState } from './fetch-state.ts';
-import { earliestRequest, LIST_OFFSETS } from './offsets-request.ts';
-import type { BatchTrouble } from './record-decoder.ts';
+import { jumpOf, type OffsetJump, type OffsetPolicy } from './offset-jumps.ts';
+import { LIST_OFFSETS, offsetsRequest } from './offsets-request.ts';
+import type { BatchTrouble, RecordDecoder } from './record-decoder.ts';
 import { behindLastBatch } from './set-walk.ts';
 
+/** What brokers must have. */
+export const FETCH_APIS = { Fetch: FETCH, ListOffsets: LIST_OFFSETS } as const;
+
 export interface FetcherOptions {
+  /** With FETCH_APIS; the fetcher closes it. */
   readonly cluster: Cluster;
   readonly topic: string;
   readonly clock: Clock;
   readonly isCommittedOnly: boolean;
-  /** A partition that no longer has the offset wanted: end with a failure, or go on with the earliest there is and count what is missing. */
-  readonly onOffsetGone: 'stop' | 'earliest';
+  /** What becomes of a partition that no longer has the offset wanted. */
+  readonly onOffsetGone: OffsetPolicy;
+  /** Told of each jump once the reader has everything before it. */
+  readonly onJump?: (jump: OffsetJump) => void;
   /** By default those below. */
   readonly limits?: Partial<FetchLimits>;
 }
@@ -45,20 +52,29 @@ const SHORT_WAIT_MS = 10;
 /** A partition's share of an answer grows up to this when not one batch comes whole. */
 const PARTITION_BYTES_MAX = 1 << 26;
 
+/** Since it was made. */
 export interface FetchCounts {
-  readonly fetches: number;
+  /** Fetch requests that were answered. */
+  readonly requests: number;
   readonly bytes: number;
-  /** Times a broker asked to be left alone. */
+  /** Batches and records of what its reader has finished with. */
+  readonly batches: number;
+  readonly records: number;
+  /** Times a broker asked to be left alone, and for how long together. */
   readonly throttles: number;
+  readonly throttledMs: number;
   /** Batches fetched again since they could not be read. */
   readonly refetches: number;
-  /** Offsets that were gone before they were read. */
-  readonly offsetsGone: number;
+  /** Times somebody else led a partition. */
+  readonly leaderChanges: number;
 }
 
+/** What became of a set, as its decoder tells. */
+export type FinishedSet = Pick<RecordDecoder, 'cutBytes' | 'trouble' | 'batches' | 'records'>;
+
 export interface Fetcher {
-  /** Begins with these partitions at these offsets; what it had before is forgotten. */
-  begin(offsets: ReadonlyMap<number, number>): void;
+  /** Begins with these partitions at these offsets; what it had before is forgotten. The policy is that of the options unless given. */
+  begin(offsets: ReadonlyMap<number, number>, policy?: OffsetPolicy): void;
   /** Asks for nothing more until it begins again; what it has stays. */
   hold(): void;
   /** Forgets everything; the connections stay. */
@@ -68,7 +84,7 @@ export interface Fetcher {
   /** The oldest set that nobody has finished with. */
   readonly head: FetchedSet | undefined;
   /** The head has been read up to an offset, to its end or as far as it can be. */
-  finish(nextOffset: number, ended: { readonly cutBytes: number; readonly trouble: BatchTrouble | undefined }): void;
+  finish(nextOffset: number, ended: FinishedSet): void;
   /** True when nothing of the partition waits, and it ended at `nextOffset` when last asked. */
   isAtEnd(partition: number, nextOffset: number | undefined): boolean;
   /** What is wrong now and may pass; empty when nothing is. */
@@ -86,7 +102,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const limits = { ...LIMITS, ...options.limits };
   const nodes = new Map<number, NodeState>();
   const stopped = new Map<number, string>();
-  const counts = { fetches: 0, bytes: 0, throttles: 0, refetches: 0, offsetsGone: 0 };
+  const counts = { requests: 0, bytes: 0, batches: 0, records: 0, throttles: 0, throttledMs: 0, refetches: 0, leaderChanges: 0 };
   const sets = createSetQueue();
   const metadata = createRetry(clock, 'not connected yet');
   let partitions = new Map<number, PartitionState>();
@@ -98,6 +114,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   let isStale = true;
   let isRefreshing = false;
   let failure: EngineError | undefined;
+  let policy = options.onOffsetGone;
 
   const fail = (error: unknown): void => {
     failure ??= error instanceof EngineError ? error : new EngineError('KAFKA_FATAL', messageOf(error), { cause: error });
@@ -108,16 +125,21 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     nodes.set(nodeId, known);
     return known;
   };
-  const leaderOf = ({ partition }: PartitionState): number | undefined => cluster.leaderOf(partition)?.nodeId;
+  const leaderOf = ({ partition }: PartitionState): number | undefined => cluster.leaderOf(topic, partition)?.nodeId;
 
   const refresh = async (): Promise<void> => {
     isRefreshing = true;
     try {
-      await cluster.refresh();
+      await cluster.look([topic]);
       isStale = false;
       metadata.wentWell();
       for (const state of partitions.values()) {
-        if (leaderOf(state) !== undefined) continue;
+        const leaderId = leaderOf(state);
+        if (leaderId !== undefined) {
+          if (state.leaderId !== -1 && state.leaderId !== leaderId) counts.leaderChanges += 1;
+          state.leaderId = leaderId;
+          continue;
+        }
         isStale = true;
         state.retry.later(`topic ${topic} partition ${state.partition}: it has no leader`);
         metadata.later(state.retry.trouble);
@@ -140,23 +162,23 @@ export function createFetcher(options: FetcherOptions): Fetcher {
 
   const ask = async (nodeId: number, node: NodeState): Promise<void> => {
     const asked = generation;
-    const connection = await cluster.connectionTo(nodeId);
-    assertApi(connection, FETCH, 'Fetch');
+    const connection = await cluster.brokers.connectionTo(nodeId);
     const { wanted, areAll } = wantedOf(nodeId);
     if (asked !== generation || wanted.length === 0) return;
     const request = fetchRequest({
       topic,
       partitions: wanted.map(({ partition, offset, bytesMax }) => {
-        return { partition, offset, bytesMax, leaderEpoch: cluster.leaderOf(partition)?.epoch ?? -1 };
+        return { partition, offset, bytesMax, leaderEpoch: cluster.leaderOf(topic, partition)?.epoch ?? -1 };
       }),
       waitMs: areAll ? WAIT_MS : SHORT_WAIT_MS,
       bytesMax: limits.answerBytes,
       isCommittedOnly: options.isCommittedOnly,
     });
     const answer = await connection.ask(request);
-    counts.fetches += 1;
+    counts.requests += 1;
     if (answer.throttleMs > 0) {
       counts.throttles += 1;
+      counts.throttledMs += answer.throttleMs;
       node.notBeforeMs = clock.wallMs() + answer.throttleMs;
     }
     if (asked === generation && !isClosed) await take(answer, nodeId);
@@ -174,8 +196,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       const state = partitions.get(fetched.partition);
       if (!state) continue;
       if (fetched.error === 0) keep(state, fetched);
-      else if (fetched.error === KAFKA_ERROR.offsetOutOfRange) gone.push(state);
-      else if (fetched.error === KAFKA_ERROR.topicAuthorizationFailed) {
+      else if (fetched.error === KAFKA_CODE.offsetOutOfRange) gone.push(state);
+      else if (fetched.error === KAFKA_CODE.topicAuthorizationFailed) {
         fail(new EngineError('KAFKA_REFUSED', `topic ${topic}: this client may not read it`));
       } else {
         isStale = true;
@@ -192,38 +214,37 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     if (bytes === 0) return;
     counts.bytes += bytes;
     state.waiting += 1;
-    state.servedAt = counts.fetches;
+    state.servedAt = counts.requests;
     // An answer of an earlier leader may bring again what another has brought: the decoder leaves out what lies before this offset.
     sets.push({ partition, chunks, aborted, fromOffset: state.offset, bytes });
     // Where not one batch is whole the reader will say so, and then more is asked for.
     state.offset = Math.max(state.offset, behindLastBatch(chunks) ?? state.offset);
   };
 
-  /** The topic no longer has these offsets, or not yet: by the policy a failure, or the earliest there are. */
+  /** The topic no longer has these offsets, or not yet: by the policy a failure, or a jump. */
   const replaceOffsets = async (gone: readonly PartitionState[], nodeId: number): Promise<void> => {
     const asked = generation;
-    const connection = await cluster.connectionTo(nodeId);
-    assertApi(connection, LIST_OFFSETS, 'ListOffsets');
+    const connection = await cluster.brokers.connectionTo(nodeId);
     const wanted = gone.map(({ partition }) => partition);
-    const listed = await connection.ask(earliestRequest(topic, wanted));
+    const lows = await connection.ask(offsetsRequest(topic, wanted, 'earliest'));
+    const highs = await connection.ask(offsetsRequest(topic, wanted, 'latest'));
     if (asked !== generation) return;
     for (const state of gone) {
-      const where = `topic ${topic} partition ${state.partition}`;
-      const earliest = listed.find(({ partition, error }) => partition === state.partition && error === 0)?.offset;
-      if (earliest === undefined) {
-        state.retry.later(`${where}: where it begins is not known`);
+      const { partition, offset } = state;
+      const offsetIn = (list: typeof lows) => list.find((one) => one.partition === partition && one.error === 0)?.offset;
+      const [lowOffset, highOffset] = [offsetIn(lows), offsetIn(highs)];
+      if (lowOffset === undefined || highOffset === undefined) {
+        state.retry.later(`topic ${topic} partition ${partition}: where it begins and ends is not known`);
         continue;
       }
-      const isBehind = state.offset < earliest;
-      if (options.onOffsetGone === 'stop' || !isBehind) {
-        const why = isBehind
-          ? `older messages have been deleted, it begins at ${earliest}`
-          : 'the topic is not the one that was read before';
-        fail(new EngineError('KAFKA_OFFSET_GONE', `${where}: offset ${state.offset}: ${why}`));
-        continue;
-      }
-      counts.offsetsGone += earliest - state.offset;
-      state.offset = earliest;
+      const jump = jumpOf({ topic, partition, offset }, { lowOffset, highOffset }, policy);
+      // Between the two answers it came to hold the offset after all.
+      if (!jump) continue;
+      // In its turn among what waits, so that the reader's offsets and counts follow what it has handed over.
+      sets.push({ partition, chunks: [], aborted: [], fromOffset: jump.to, bytes: 0, jump });
+      state.waiting += 1;
+      state.offset = jump.to;
+      state.end = -1;
     }
   };
 
@@ -281,14 +302,25 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     hold() {
       isHeld = true;
     },
-    begin(offsets) {
+    begin(offsets, nextPolicy = options.onOffsetGone) {
       generation += 1;
+      policy = nextPolicy;
       isHeld = false;
       sets.drop();
       stopped.clear();
       const states = [...offsets].map(([partition, offset]): PartitionState => {
         const retry = createRetry(clock);
-        return { partition, offset, end: -1, waiting: 0, bytesMax: limits.partitionBytes, troubledAt: -1, servedAt: 0, retry };
+        return {
+          partition,
+          offset,
+          end: -1,
+          waiting: 0,
+          bytesMax: limits.partitionBytes,
+          troubledAt: -1,
+          leaderId: -1,
+          servedAt: 0,
+          retry,
+        };
       });
       partitions = new Map(states.map((state) => [state.partition, state]));
       pump();
@@ -301,12 +333,15 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     get head() {
       return sets.head;
     },
-    finish(nextOffset, { cutBytes, trouble }) {
+    finish(nextOffset, { cutBytes, trouble, batches, records }) {
       const set = sets.shift();
       const state = set && partitions.get(set.partition);
       if (!set || !state) return;
       state.waiting -= 1;
-      if (trouble) onTrouble(state, nextOffset, trouble);
+      counts.batches += batches;
+      counts.records += records;
+      if (set.jump) options.onJump?.(set.jump);
+      else if (trouble) onTrouble(state, nextOffset, trouble);
       else if (cutBytes === set.bytes) {
         state.bytesMax = Math.min(PARTITION_BYTES_MAX, state.bytesMax * 2);
         askAgain(state, nextOffset);

@@ -1,4 +1,4 @@
-/** The ListOffsets API, version 6: where partitions begin. */
+/** The ListOffsets API, version 6: where partitions begin and end. */
 import type { WireRequest } from './connection.ts';
 import { createWireWriter, type WireReader } from './wire.ts';
 
@@ -12,11 +12,11 @@ export interface ListedOffset {
 }
 
 const READER = -1;
-/** A time that stands for the first offset there is. */
-const EARLIEST = -2n;
+/** Times that stand for the first offset there is, and for the one behind the last. */
+const TIMES = { earliest: -2n, latest: -1n } as const;
 
-/** Asks for the first offset of each partition. */
-export function earliestRequest(topic: string, partitions: readonly number[]): WireRequest<ListedOffset[]> {
+/** Asks for the first offset of each partition, or the one behind its last. */
+export function offsetsRequest(topic: string, partitions: readonly number[], which: keyof typeof TIMES): WireRequest<ListedOffset[]> {
   const writer = createWireWriter();
   writer.int32(READER);
   writer.int8(0);
@@ -26,7 +26,7 @@ export function earliestRequest(topic: string, partitions: readonly number[]): W
   for (const partition of partitions) {
     writer.int32(partition);
     writer.int32(-1);
-    writer.int64(EARLIEST);
+    writer.int64(TIMES[which]);
     writer.noTags();
   }
   writer.noTags();

@@ -10,10 +10,11 @@
  */
 import type { Clock, Pause } from '../core/clock.ts';
 import { assert, EngineError, messageOf } from '../core/errors.ts';
+import { KAFKA_CODE, lostBy, nameOfCode, ProducerLost } from './broker-errors.ts';
+import type { Cluster } from './cluster.ts';
 import type { BrokerConnection } from './connection.ts';
+import type { CoordinatorKind } from './coordinators.ts';
 import type { ProducerIdentity } from './produce-batch.ts';
-import type { Cluster, CoordinatorKind } from './produce-cluster.ts';
-import { KAFKA_CODE, lostBy, nameOfCode, ProducerLost } from './produce-errors.ts';
 import { type Batch, createProduceQueue, type ProduceRequest } from './produce-queue.ts';
 import {
   addOffsetsRequest,
@@ -33,10 +34,28 @@ import {
 const REPLICATION_TIMEOUT_MS = 5000;
 const CONNECT_REST_MS = 50;
 
+/** What producers count together; those that come after a failure go on with it. */
+export interface ProduceCounts {
+  /** Produce requests that were sent. */
+  requests: number;
+  /** Bytes of their batches. */
+  bytes: number;
+  /** Batches that were sent once more. */
+  repeated: number;
+  /** Time for which brokers asked to be left alone, ms. */
+  throttledMs: number;
+}
+
+export function noProduceCounts(): ProduceCounts {
+  return { requests: 0, bytes: 0, repeated: 0, throttledMs: 0 };
+}
+
 export interface ProduceClientOptions {
   /** Null: an idempotent producer without transactions. */
   readonly transactionalId: string | null;
   readonly transactionTimeoutMs: number;
+  /** Its own unless given. */
+  readonly counts?: ProduceCounts;
   readonly clock: Clock;
   readonly pause: Pause;
 }
@@ -53,10 +72,6 @@ export interface ProduceClient {
   add(batch: Batch): void;
   /** Bytes of batches not acknowledged. */
   readonly queuedBytes: number;
-  /** Batches that were sent once more. */
-  readonly repeated: number;
-  /** Time for which brokers asked to be left alone, ms. */
-  readonly throttledMs: number;
   /** Resolves once every batch is acknowledged. @throws the failure */
   flush(): Promise<void>;
   /** Adds offsets to the transaction. @throws EngineError KAFKA_PRODUCE, KAFKA_FENCED, KAFKA_UNREACHABLE, KAFKA_CLOSED */
@@ -67,11 +82,12 @@ export interface ProduceClient {
   abort(): Promise<void>;
   /** What ended the producer. */
   readonly failure: EngineError | undefined;
+  readonly counts: Readonly<ProduceCounts>;
 }
 
 /** @param cluster whose topics were looked up; it is closed by its owner */
 export function createProduceClient(cluster: Cluster, options: ProduceClientOptions): ProduceClient {
-  const { transactionalId, clock, pause } = options;
+  const { transactionalId, clock, pause, counts = noProduceCounts() } = options;
   const queue = createProduceQueue();
   const ready = new Map<number, BrokerConnection>();
   const connecting = new Set<number>();
@@ -86,7 +102,6 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
   let isRegistering = false;
   let isRefreshing = false;
   let wakesAtMs = Number.POSITIVE_INFINITY;
-  let throttledMs = 0;
   let hasOffsets = false;
   let isAborting = false;
   /** Requests not answered. */
@@ -137,8 +152,8 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
   const connectTo = (brokerId: number): void => {
     if (connecting.has(brokerId)) return;
     connecting.add(brokerId);
-    cluster
-      .broker(brokerId)
+    cluster.brokers
+      .connectionTo(brokerId)
       .then((connection) => {
         ready.set(brokerId, connection);
       })
@@ -157,7 +172,7 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
   /** The broker that takes batches of a partition right now. Requests leave in the order of the calls, so it must be connected. */
   const brokerOf = (topic: string, partition: number): number | undefined => {
     if (isAborting || (transactionalId !== null && !registered.has(`${partition} ${topic}`))) return undefined;
-    const leader = cluster.leaderOf(topic, partition);
+    const leader = cluster.leaderOf(topic, partition)?.nodeId;
     if (leader === undefined) {
       refresh();
       return undefined;
@@ -175,6 +190,8 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
   const send = async (connection: BrokerConnection, request: ProduceRequest): Promise<void> => {
     let answer: ProduceAnswer | undefined;
     flying += 1;
+    counts.requests += 1;
+    for (const { bytes } of request.batches) counts.bytes += bytes.length;
     try {
       answer = await connection.ask(produceRequest(transactionalId, request.batches, REPLICATION_TIMEOUT_MS));
     } catch (error) {
@@ -184,11 +201,13 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
       if (flying === 0) for (const land of landings.splice(0)) land();
     }
     if (answer && answer.throttleMs > 0) {
-      throttledMs += answer.throttleMs;
+      counts.throttledMs += answer.throttleMs;
       mutedUntilMs.set(request.brokerId, nowMs() + answer.throttleMs);
     }
     const codeOf = ({ topic, partition }: Batch): number => answer?.codeOf(topic, partition) ?? KAFKA_CODE.networkException;
+    const repeatedBefore = queue.repeated;
     const { isStale, refused } = queue.settle(request, codeOf, nowMs());
+    counts.repeated += queue.repeated - repeatedBefore;
     if (refused) throw refusal(refused.batch, refused.code);
     if (isStale) refresh();
     pump();
@@ -294,12 +313,6 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
     get queuedBytes() {
       return queue.bytes;
     },
-    get repeated() {
-      return queue.repeated;
-    },
-    get throttledMs() {
-      return throttledMs;
-    },
     flush,
     async sendOffsets(offsets) {
       const { group } = offsets;
@@ -324,6 +337,7 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
     get failure() {
       return failure;
     },
+    counts,
   };
 }
 

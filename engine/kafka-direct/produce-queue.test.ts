@@ -1,7 +1,7 @@
 /** The queue of batches against a cluster that stores by sequence, as Kafka does, and fails as it is told. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { KAFKA_CODE } from './produce-errors.ts';
+import { KAFKA_CODE } from './broker-errors.ts';
 import { type Batch, createProduceQueue, IN_FLIGHT_MAX, type ProduceQueue, type ProduceRequest } from './produce-queue.ts';
 
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));

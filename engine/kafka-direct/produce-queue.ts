@@ -10,7 +10,7 @@
  * on a connection that broke is sent again as it was.
  */
 import { assert } from '../core/errors.ts';
-import { isPassing, isStale, KAFKA_CODE } from './produce-errors.ts';
+import { isPassing, isStale, KAFKA_CODE } from './broker-errors.ts';
 
 /** Requests to one broker that may be unanswered: as many batches of a partition as brokers recognise when they are repeated. */
 export const IN_FLIGHT_MAX = 5;

@@ -5,8 +5,8 @@
  * AddPartitionsToTxn is of version 3, the last that is a client's; EndTxn of 3, so that the epoch changes only when the id is initialised.
  */
 import { EngineError } from '../core/errors.ts';
+import { KAFKA_CODE } from './broker-errors.ts';
 import type { WireRequest } from './connection.ts';
-import { KAFKA_CODE } from './produce-errors.ts';
 import type { Batch } from './produce-queue.ts';
 import { createWireWriter, type WireReader, type WireWriter } from './wire.ts';
 
@@ -20,6 +20,7 @@ export const PRODUCE_APIS = {
   AddOffsetsToTxn: { key: 25, version: 3 },
   EndTxn: { key: 26, version: 3 },
   TxnOffsetCommit: { key: 28, version: 3 },
+  DescribeConfigs: { key: 32, version: 4 },
 } as const;
 
 type ApiName = keyof typeof PRODUCE_APIS;

@@ -44,6 +44,9 @@ export interface RecordDecoder {
   /** Bytes behind the last whole batch: the answer was cut there. */
   readonly cutBytes: number;
   readonly trouble: BatchTrouble | undefined;
+  /** Batches of the set that were opened, and records that were listed. */
+  readonly batches: number;
+  readonly records: number;
   /** Word of the first entry of the run, in views of the memory as large as it is now. */
   readonly entriesI32: number;
   readonly kernel: FetchKernel;
@@ -74,6 +77,8 @@ export function createRecordDecoder(options: DecoderOptions): RecordDecoder {
   let end = 0;
   let nextOffset = 0;
   let cutBytes = 0;
+  let batches = 0;
+  let records = 0;
   let trouble: BatchTrouble | undefined;
   let transactions = createTransactionFilter([]);
 
@@ -98,6 +103,7 @@ export function createRecordDecoder(options: DecoderOptions): RecordDecoder {
       fail(code, nextOffset, text);
       return false;
     }
+    batches += 1;
     const isAborted = transactions.isAborted(exports);
     if (kind === BATCH.control) transactions.control(controlType(kernel), exports.batchProducer());
     const isOut = isAborted || kind === BATCH.control || kind === BATCH.empty || exports.batchLastOffset() < nextOffset;
@@ -119,6 +125,7 @@ export function createRecordDecoder(options: DecoderOptions): RecordDecoder {
   /** Lists records of the open batch behind `count` listed ones; returns how many there are then. */
   const list = (count: number, capacity: number): number => {
     const listed = exports.listRecords(kernel.entriesAt + count * ENTRY.words * 4, capacity - count, nextOffset);
+    records += listed;
     if (listed > 0) nextOffset = offsetOf(kernel, count + listed - 1) + 1;
     if (exports.isBatchBroken())
       fail('KAFKA_BATCH_DAMAGED', exports.batchFirstOffset(), `a record behind offset ${nextOffset - 1} is damaged`);
@@ -135,6 +142,8 @@ export function createRecordDecoder(options: DecoderOptions): RecordDecoder {
       end = at + length;
       nextOffset = set.fromOffset;
       cutBytes = 0;
+      batches = 0;
+      records = 0;
       trouble = undefined;
       isOpen = false;
       transactions = createTransactionFilter(set.aborted);
@@ -161,6 +170,12 @@ export function createRecordDecoder(options: DecoderOptions): RecordDecoder {
     },
     get trouble() {
       return trouble;
+    },
+    get batches() {
+      return batches;
+    },
+    get records() {
+      return records;
     },
     get entriesI32() {
       return kernel.entriesAt >> 2;

@@ -2,9 +2,10 @@
  * For tests: brokers in the process that store by Kafka's rules and do with each request what a script says. Partitions are led by one of them, and
  * the coordinator of everything is one of them; both may move.
  */
+
+import { KAFKA_CODE } from './broker-errors.ts';
 import { crc32c } from './crc32c.ts';
-import { KAFKA_CODE } from './produce-errors.ts';
-import { METADATA_APIS } from './produce-metadata.ts';
+import { METADATA } from './metadata.ts';
 import { PRODUCE_APIS } from './produce-requests.ts';
 import { createScriptedStore, type ProducerKey, type ScriptedStore, type StoredRecord } from './scripted-store.ts';
 import { createWireReader, type WireReader } from './wire.ts';
@@ -20,16 +21,12 @@ export type WireFate = 'done' | 'lost' | 'cut' | 'moved' | 'passing' | 'fenced' 
 export const SCRIPTED_PARTITIONS = 3;
 const THROTTLE_MS = 3;
 /** What is asked about the cluster itself is always answered. */
-const PLAIN: ReadonlySet<number> = new Set([
-  METADATA_APIS.Metadata.key,
-  METADATA_APIS.DescribeConfigs.key,
-  PRODUCE_APIS.FindCoordinator.key,
-]);
+const PLAIN: ReadonlySet<number> = new Set([METADATA.key, PRODUCE_APIS.DescribeConfigs.key, PRODUCE_APIS.FindCoordinator.key]);
 /** Requests that begin with a transactional id that is initialised already. */
 const NAMED: ReadonlySet<number> = new Set(
   (['Produce', 'AddPartitionsToTxn', 'AddOffsetsToTxn', 'TxnOffsetCommit', 'EndTxn'] as const).map((name) => PRODUCE_APIS[name].key),
 );
-const VERSIONS = Object.values({ ...PRODUCE_APIS, ...METADATA_APIS }).map(({ key, version }) => [key, 0, version] as const);
+const VERSIONS = [METADATA, ...Object.values(PRODUCE_APIS)].map(({ key, version }) => [key, 0, version] as const);
 
 export interface ScriptedCluster {
   readonly brokers: string;
@@ -95,8 +92,8 @@ function answerTo(state: State, { apiKey, body }: WireCall, meeting: Meeting): U
   const reader = createWireReader([body], 'a request');
   if (meeting.fate === 'fenced' && NAMED.has(apiKey)) state.store.init(createWireReader([body], 'a request').compactString() ?? '');
   const throttleMs = meeting.fate === 'throttled' ? THROTTLE_MS : 0;
-  if (apiKey === METADATA_APIS.Metadata.key) return metadataBody(state, reader);
-  if (apiKey === METADATA_APIS.DescribeConfigs.key) return configsBody(state, reader);
+  if (apiKey === METADATA.key) return metadataBody(state, reader);
+  if (apiKey === PRODUCE_APIS.DescribeConfigs.key) return configsBody(state, reader);
   if (apiKey === PRODUCE_APIS.Produce.key) return produceBody(state, reader, meeting);
   if (apiKey === PRODUCE_APIS.FindCoordinator.key) return coordinatorBody(state);
   const refusal = refusalOf(state, meeting);

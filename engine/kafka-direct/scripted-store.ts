@@ -1,7 +1,7 @@
 /**
  * For tests: what a cluster stores of a producer, by Kafka's rules of epochs, sequences and transactions. Nothing here is on a wire.
  */
-import { KAFKA_CODE } from './produce-errors.ts';
+import { KAFKA_CODE } from './broker-errors.ts';
 
 /** Batches of a producer that a partition recognises when they come again. */
 const KNOWN_BATCHES = 5;

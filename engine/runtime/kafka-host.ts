@@ -5,6 +5,7 @@ import type { HealthPart } from '../gateway/http.ts';
 import type { KafkaFeed } from '../ingest/kafka.ts';
 import { createDirectLane, createLaneSource, type DirectLane } from '../ingest/kafka-lane.ts';
 import { createKafkaReader } from '../ingest/kafka-reader.ts';
+import { createJumpCounter, type JumpCounter } from '../kafka-direct/offset-jumps.ts';
 import { laneText } from './servers.ts';
 import { type HostParts, requireKafka, type SourceHost } from './source-host.ts';
 import { stageOf, stageTitle } from './stage.ts';
@@ -27,7 +28,9 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
   const stage = stageOf(config);
   const { topic, group, source: name } = stage;
   const kafka = requireKafka(parts, stage.name === 'all' ? 'SOURCE kafka' : `STAGES ${stage.name}`);
-  const lane = kafka.fetchLane?.name === 'direct' ? createDirectLane({ ...accessOf(kafka), topic, clock }) : undefined;
+  const jumps = createJumpCounter((jump) => parts.log.warn(jump, 'offsets that the topic no longer holds are passed over'));
+  const gone = { onOffsetGone: config.KAFKA_OFFSET_GONE, onJump: jumps.note };
+  const lane = kafka.fetchLane?.name === 'direct' ? createDirectLane({ ...accessOf(kafka), topic, clock, ...gone }) : undefined;
   const reader = createKafkaReader({
     library: kafka.library,
     ...accessOf(kafka),
@@ -37,6 +40,7 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
     sessionMs: config.KAFKA_SESSION_MS,
     clock,
     pause: parts.pause ?? SYSTEM_PAUSE,
+    ...gone,
     ...(lane ? { fetcher: lane.fetcher } : {}),
   });
   let letterCount = 0;
@@ -83,15 +87,23 @@ export function kafkaHost(parts: HostParts, feed?: KafkaFeed): KafkaHost {
     endSession: () => reader.end(),
     health: () => [health()],
     feed: () => undefined,
+    fetch: () => ({ counts: new Map(Object.entries(lane?.fetcher.counts ?? {})), jumps: jumps.byPartition }),
     requestStop: () => undefined,
     settle: async () => undefined,
     notes: () => [
       ...(letterCount > 0 ? [`${letterCount} records went to ${config.TOPIC_PREFIX}dlq`] : []),
       ...(reader.commitFailures > 0 ? [`${reader.commitFailures} times the group was not told how far it is; the database knows`] : []),
+      ...jumpNotes(topic, jumps),
       ...fetchNotes(lane),
     ],
     close: () => reader.close(),
   };
+}
+
+function jumpNotes(topic: string, { byPartition }: JumpCounter): string[] {
+  return [...byPartition].map(([partition, { jumps, offsets }]) => {
+    return `${offsets} offsets of ${topic} partition ${partition} were passed over in ${jumps} jumps: the topic no longer held them`;
+  });
 }
 
 function fetchNotes(lane: DirectLane | undefined): string[] {

@@ -1,9 +1,10 @@
 /** The servers of a run: Postgres always, Kafka where there is a client for it; embedded unless named. */
-import { type KafkaAccess, kafkaAccess, securityText } from '../../config/kafka-access.ts';
+import { accessOf, type KafkaAccess, kafkaAccess, securityText } from '../../config/kafka-access.ts';
 import type { Config } from '../../config/knobs.ts';
-import { chooseFetchLane, type FetchLane } from '../ingest/kafka-lane.ts';
+import { type ChosenLane, chooseLane } from '../kafka-direct/choose-lane.ts';
+import { FETCH_APIS } from '../kafka-direct/fetcher.ts';
+import { PRODUCE_APIS } from '../kafka-direct/produce-requests.ts';
 import type { Timeframe } from '../market/timeframes.ts';
-import { type ChosenLane, chooseProduceLane } from '../sinks/kafka/choose-lane.ts';
 import { greetAccess, loadRdkafka } from '../sinks/kafka/client.ts';
 import { startEmbeddedKafka } from '../sinks/kafka/embedded.ts';
 import type { Rdkafka } from '../sinks/kafka/rdkafka.ts';
@@ -18,7 +19,7 @@ export interface KafkaServer extends KafkaAccess {
   /** How bars are published; `librdkafka` unless given. */
   readonly produceLane?: ChosenLane['name'];
   /** How topics are read that the engine has partitions of; by librdkafka unless given. */
-  readonly fetchLane?: FetchLane;
+  readonly fetchLane?: ChosenLane;
 }
 
 export interface Servers {
@@ -74,24 +75,31 @@ async function openKafka(config: Config, timeframes: readonly Timeframe[], say: 
     const ensured = await ensureTopics(library, access, plans);
     if (ensured.created.length > 0) say(`Kafka: created ${ensured.created.length} topics`);
     for (const { topic, partitions, planned } of ensured.differing) say(`Kafka: ${topic} has ${partitions} partitions, planned ${planned}`);
-    const lane = await chooseProduceLane({ knob: config.KAFKA_LANE, ...access, isEmbedded: false });
     const server = { library, ...access, isEmbedded: false };
+    const { lane, lanes } = await chooseLanes(config, server);
     const how = access.security ? ` (${securityText(access)})` : '';
     return {
-      server: { ...server, produceLane: lane.name, fetchLane: await chooseFetchLane(config.KAFKA_LANE, server) },
+      server: { ...server, ...lanes },
       label: `${access.brokers}${how}, bars by ${laneText(lane)}`,
       close: async () => undefined,
     };
   }
-  const lane = await chooseProduceLane({ knob: config.KAFKA_LANE, brokers: '', isEmbedded: true });
+  const { lanes } = await chooseLanes(config, { brokers: '', isEmbedded: true });
   const embedded = await startEmbeddedKafka(library);
   await touchTopics(library, embedded.brokers, plans);
-  const server = { library, brokers: embedded.brokers, isEmbedded: true };
   return {
-    server: { ...server, produceLane: lane.name, fetchLane: await chooseFetchLane(config.KAFKA_LANE, server) },
+    server: { library, brokers: embedded.brokers, isEmbedded: true, ...lanes },
     label: `${embedded.brokers} (${embedded.label})`,
     close: () => embedded.close(),
   };
+}
+
+/** The lanes on which bars leave and topics are read. */
+async function chooseLanes({ KAFKA_LANE: knob }: Config, server: KafkaAccess & Pick<KafkaServer, 'isEmbedded'>) {
+  const question = { knob, ...accessOf(server), isEmbedded: server.isEmbedded };
+  const lane = await chooseLane({ ...question, apis: PRODUCE_APIS });
+  const fetchLane = await chooseLane({ ...question, apis: FETCH_APIS });
+  return { lane, lanes: { produceLane: lane.name, fetchLane } };
 }
 
 /** A lane and why it was chosen, for people. */

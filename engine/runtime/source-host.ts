@@ -4,6 +4,7 @@ import type { Clock, Pause } from '../core/clock.ts';
 import { EngineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { HealthPart } from '../gateway/http.ts';
+import type { FetchSnapshot } from '../gateway/metrics.ts';
 import type { Source } from '../ingest/source.ts';
 import type { Letters } from './letters.ts';
 import type { KafkaServer, Servers } from './servers.ts';
@@ -32,6 +33,8 @@ export interface SourceHost {
   health(): readonly HealthPart[];
   /** What this process writes to the ticks topic, where it does. */
   feed(): FeedCounts | undefined;
+  /** What reading from Kafka counts, where the source does. */
+  fetch(): FetchSnapshot | undefined;
   /** A stop was asked for: nothing more is written to the ticks topic. Returns at once. */
   requestStop(): void;
   /** Called when the sessions are over: waits, within a limit, until what was written to the ticks topic is acknowledged. */
@@ -86,6 +89,7 @@ export function singleHost(
     endSession: () => undefined,
     health: () => [],
     feed: () => undefined,
+    fetch: () => undefined,
     requestStop: () => undefined,
     settle: async () => undefined,
     close: async () => undefined,

@@ -13,6 +13,8 @@ const run = promisify(execFile);
 
 const JAVA_VERSION_MIN = 17;
 const START_TIMEOUT_MS = 90_000;
+/** Of several at once, each of which waits for the others. */
+const MEMBER_START_TIMEOUT_MS = 240_000;
 const STOP_TIMEOUT_MS = 60_000;
 const POLL_MS = 100;
 const PROGRESS_MS = 2000;
@@ -31,11 +33,22 @@ export interface LocalBroker {
   readonly libs?: string;
   /** Where it shows its own figures, by HTTP at `/metrics`; `fetchMonitor` comes first. */
   readonly monitorPort?: number;
+  /** Where it is one of several. */
+  readonly member?: ClusterMember;
   /** Lines put behind those of server.properties, which they take the place of. */
   readonly settings?: readonly string[];
   /** Further options for formatting its storage, such as users to begin with. */
   readonly formatOptions?: readonly string[];
   say(text: string): void;
+}
+
+export interface ClusterMember {
+  /** That of its fellows: 16 random bytes in URL-safe base 64, `createClusterId`. */
+  readonly clusterId: string;
+  /** Settings by name that take the place of those in server.properties. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Of memory and compiler, instead of a single broker's. */
+  readonly javaOptions: readonly string[];
 }
 
 export function addressOf({ port }: LocalBroker): string {
@@ -200,12 +213,15 @@ function writeProperties(broker: LocalBroker): void {
   const text = readFileSync(join(SOURCES, 'server.properties'), 'utf8')
     .replaceAll(`127.0.0.1:${TEMPLATE_PORT + 1}`, `127.0.0.1:${broker.port + 1}`)
     .replaceAll(`127.0.0.1:${TEMPLATE_PORT}`, `127.0.0.1:${broker.port}`);
-  writeFileSync(join(broker.folder, 'server.properties'), [text, ...(broker.settings ?? []), ''].join('\n'));
+  // Of a name that is there twice, the last counts.
+  const own = Object.entries(broker.member?.settings ?? {}).map(([name, value]) => `${name}=${value}`);
+  writeFileSync(join(broker.folder, 'server.properties'), [text, ...own, ...(broker.settings ?? []), ''].join('\n'));
 }
 
 async function formatStorage(broker: LocalBroker): Promise<void> {
   if (existsSync(join(broker.folder, 'data/meta.properties'))) return;
-  const args = ['-cp', `${libsOf(broker)}/*`, 'kafka.tools.StorageTool', 'format', '-t', clusterId(), '-c', 'server.properties'];
+  const clusterId = broker.member?.clusterId ?? createClusterId();
+  const args = ['-cp', `${libsOf(broker)}/*`, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', 'server.properties'];
   args.push(...(broker.formatOptions ?? []));
   try {
     await run('java', args, { cwd: broker.folder });
@@ -215,14 +231,15 @@ async function formatStorage(broker: LocalBroker): Promise<void> {
 }
 
 /** 16 random bytes in URL-safe base 64; a leading dash would be taken for an option. */
-function clusterId(): string {
+export function createClusterId(): string {
   const id = randomBytes(16).toString('base64url');
-  return id.startsWith('-') ? clusterId() : id;
+  return id.startsWith('-') ? createClusterId() : id;
 }
 
 async function launch(broker: LocalBroker): Promise<void> {
   const log = openSync(logPath(broker), 'w');
-  const options = ['-Xms256m', '-Xmx1g', '-XX:+UseG1GC', `-Dlog4j2.configurationFile=${join(SOURCES, 'log4j2.properties')}`];
+  const own = broker.member?.javaOptions ?? ['-Xms256m', '-Xmx1g', '-XX:+UseG1GC'];
+  const options = [...own, `-Dlog4j2.configurationFile=${join(SOURCES, 'log4j2.properties')}`];
   if (broker.monitorPort !== undefined) {
     options.push(`-javaagent:${monitorJar(broker)}=127.0.0.1:${broker.monitorPort}:${join(SOURCES, 'jmx.yaml')}`);
   }
@@ -238,10 +255,11 @@ async function launch(broker: LocalBroker): Promise<void> {
   child.unref();
   if (child.pid === undefined) throw new EngineError('KAFKA_START', 'Kafka: java could not be started');
   writeFileSync(pidPath(broker), String(child.pid));
-  const endMs = performance.now() + START_TIMEOUT_MS;
+  const timeoutMs = broker.member ? MEMBER_START_TIMEOUT_MS : START_TIMEOUT_MS;
+  const endMs = performance.now() + timeoutMs;
   while (!readFileSync(logPath(broker), 'utf8').includes(READY)) {
     if (isGone || performance.now() > endMs) {
-      const why = isGone ? 'it ended' : `not ready in ${START_TIMEOUT_MS} ms`;
+      const why = isGone ? 'it ended' : `not ready in ${timeoutMs} ms`;
       const tail = readFileSync(logPath(broker), 'utf8').trimEnd().split('\n').slice(-5).join('\n');
       throw new EngineError('KAFKA_START', `Kafka on port ${broker.port}: ${why}; the end of ${logPath(broker)}:\n${tail}`);
     }

@@ -1,19 +1,30 @@
 /**
- * `npm run sim -- [--seeds N] [--seed S] [--jobs J] [--sabotage NAME]`: simulates engines, servers and mishaps, a seed at a time, and
+ * `npm run sim -- [--help] [OPTION...]`: simulates engines, servers and mishaps, a seed at a time, and
  * compares what is left with what the ticks must come to; with J jobs in as many processes. Exits with 0 when nothing differs; with
  * `--sabotage` when something does.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { EngineError, messageOf } from '../../engine/core/errors.ts';
-import { bugsOf } from './sabotage.ts';
+import { EngineError } from '../../engine/core/errors.ts';
+import { type DriverCommand, helpText, parseDriver } from '../driver-options.ts';
+import { bugsOf, SABOTAGES } from './sabotage.ts';
 import { type SimResult, simulate } from './simulate.ts';
 
 const SEEDS = 1000;
 const SHOWN_MAX = 5;
 const SHOWN_CHARS = 900;
 const PROGRESS_SECONDS = 10;
+
+const COMMAND: DriverCommand = {
+  usage: 'npm run sim --',
+  doc: 'Whole engines on one thread, servers and mishaps simulated; what is left is compared with what must be (docs/simulation.md).',
+  options: {
+    seeds: { value: 'N', doc: `how many, ${SEEDS} unless given; 1 with SEED or --seed alone` },
+    seed: { value: 'S', doc: 'the first, 1 unless given; SEED=S is the same' },
+    jobs: { value: 'J', doc: 'in J processes, 1 unless given' },
+    sabotage: { value: 'NAME', doc: `put a bug in; exits with 0 when it is found: ${Object.keys(SABOTAGES).join(', ')}` },
+  },
+};
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -26,27 +37,25 @@ interface SimOptions {
   readonly sabotage: string | undefined;
 }
 
-/** @throws EngineError USAGE */
-function parseOptions(args: readonly string[], environment: Readonly<Record<string, string | undefined>>): SimOptions {
-  const options = { seeds: { type: 'string' }, seed: { type: 'string' }, jobs: { type: 'string' }, sabotage: { type: 'string' } } as const;
-  let values: { [Name in keyof typeof options]?: string | undefined };
-  try {
-    values = parseArgs({ args: [...args], options }).values;
-  } catch (cause) {
-    throw new EngineError('USAGE', `sim: ${messageOf(cause)}`, { cause });
-  }
+/**
+ * @returns undefined when help is asked for
+ * @throws EngineError USAGE
+ */
+function parseOptions(args: readonly string[], environment: Readonly<Record<string, string | undefined>>): SimOptions | undefined {
+  const { texts, flags } = parseDriver('sim', COMMAND, args);
+  if (flags.has('help')) return undefined;
   const whole = (name: string, text: string): number => {
     const value = Number(text);
     if (text !== '' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
     throw new EngineError('USAGE', `--${name} '${text}': expected a whole number, 0 to ${2 ** 31 - 1}`);
   };
-  const seed = values.seed ?? environment['SEED'];
-  const seeds = values.seeds ?? (seed === undefined ? String(SEEDS) : '1');
+  const seed = texts['seed'] ?? environment['SEED'];
+  const seeds = texts['seeds'] ?? (seed === undefined ? String(SEEDS) : '1');
   return {
     seeds: whole('seeds', seeds),
     first: whole('seed', seed ?? '1'),
-    jobs: Math.max(1, whole('jobs', values.jobs ?? '1')),
-    sabotage: values.sabotage,
+    jobs: Math.max(1, whole('jobs', texts['jobs'] ?? '1')),
+    sabotage: texts['sabotage'],
   };
 }
 
@@ -85,6 +94,10 @@ async function runJobs({ seeds, first, jobs }: SimOptions): Promise<number> {
 
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2), process.env);
+  if (options === undefined) {
+    print(helpText(COMMAND));
+    return 0;
+  }
   if (options.jobs > 1 && options.sabotage === undefined) return await runJobs(options);
   return await runSeeds(options);
 }

@@ -1,11 +1,11 @@
 /** Topics as librdkafka writes them, and everything of them as the direct lane reads it. */
 import { deleteRecordsV2 } from '@platformatic/kafka';
-import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
+import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../engine/core/clock.ts';
 import { createCluster } from '../../engine/kafka-direct/cluster.ts';
 import { type LibraryCodecs, loadCodecs } from '../../engine/kafka-direct/codecs.ts';
 import { connectBroker, parseBrokers } from '../../engine/kafka-direct/connection.ts';
 import { createFetchKernel } from '../../engine/kafka-direct/fetch-kernel.ts';
-import { createFetcher, type Fetcher, type FetcherOptions } from '../../engine/kafka-direct/fetcher.ts';
+import { createFetcher, FETCH_APIS, type Fetcher, type FetcherOptions } from '../../engine/kafka-direct/fetcher.ts';
 import { createRecordDecoder, type RecordDecoder } from '../../engine/kafka-direct/record-decoder.ts';
 import { type FetchedRecord, readEntry } from '../../engine/kafka-direct/record-view.ts';
 import { connectClient, disconnectProducer } from '../../engine/sinks/kafka/client.ts';
@@ -71,7 +71,7 @@ export interface DirectReader {
   close(): Promise<void>;
 }
 
-export type DirectOptions = Partial<Pick<FetcherOptions, 'limits' | 'onOffsetGone' | 'isCommittedOnly'>>;
+export type DirectOptions = Partial<Pick<FetcherOptions, 'limits' | 'onOffsetGone' | 'onJump' | 'isCommittedOnly'>>;
 
 let codecs: LibraryCodecs | undefined;
 
@@ -83,7 +83,7 @@ export async function openDirect(
   options: DirectOptions = {},
 ): Promise<DirectReader> {
   codecs ??= await loadCodecs();
-  const cluster = createCluster({ bootstrap: parseBrokers(brokers), topic, clientId: 'test', timeoutMs: 5000 });
+  const cluster = createCluster({ clientId: 'test', brokers, apis: FETCH_APIS, timeoutMs: 5000, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE });
   const fetcher = createFetcher({ cluster, topic, clock: SYSTEM_CLOCK, isCommittedOnly: true, onOffsetGone: 'stop', ...options });
   const decoder = createRecordDecoder({ kernel: createFetchKernel(), codecs, isChecked: true });
   const nextOffsets = new Map(offsets);

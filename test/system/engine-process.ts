@@ -23,6 +23,7 @@ export interface SummaryJson {
   readonly lateTicks: number;
   readonly published: number;
   readonly isConserved: boolean;
+  readonly notes: readonly string[];
   readonly bars: readonly { readonly timeframe: string; readonly final: number; readonly amended: number; readonly open: number }[];
   readonly latency: Readonly<Record<string, { readonly count: number; readonly p50Us: number; readonly p99Us: number }>>;
 }

@@ -7,10 +7,11 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../engine/core/clock.ts';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
+import { type Cluster, createCluster } from '../../engine/kafka-direct/cluster.ts';
 import { type BatchRecord, encodeRecordBatch, type ProducerIdentity } from '../../engine/kafka-direct/produce-batch.ts';
 import { createProduceClient, type ProduceClient, readGroupOffsets } from '../../engine/kafka-direct/produce-client.ts';
-import { type Cluster, createCluster } from '../../engine/kafka-direct/produce-cluster.ts';
 import { createBatchEncoder } from '../../engine/kafka-direct/produce-encoder.ts';
+import { PRODUCE_APIS } from '../../engine/kafka-direct/produce-requests.ts';
 import { murmur2Part } from '../../engine/market/murmur2.ts';
 import type { Message } from '../../engine/sinks/kafka/rdkafka.ts';
 import { anyBars } from '../seeded-bars.ts';
@@ -30,7 +31,7 @@ describe.skipIf(REAL_BROKER === undefined)(`the direct producer${REAL_BROKER ===
 
   beforeAll(async () => {
     broker = await openReal();
-    cluster = createCluster({ clientId: 'test', brokers: broker.brokers, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE });
+    cluster = createCluster({ clientId: 'test', brokers: broker.brokers, apis: PRODUCE_APIS, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE });
   });
   afterAll(async () => {
     await cluster.close();

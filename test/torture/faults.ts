@@ -1,8 +1,11 @@
 /** Does what a plan's fault says, to real processes and servers, and undoes it when its time is over. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../engine/core/errors.ts';
+import { createPrng } from '../../engine/core/prng.ts';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
 import type { EngineProcess, Engines } from './engines.ts';
-import type { OwnKafka } from './kafka-server.ts';
+import type { OwnBroker, OwnKafka } from './kafka-server.ts';
+import { COORDINATOR_TOPICS, moveLeaders } from './leaders.ts';
 import type { Fault, FaultKind } from './plan.ts';
 import type { OwnPostgres, StopMode } from './postgres-server.ts';
 import type { LineProxy } from './proxy.ts';
@@ -12,6 +15,8 @@ export interface FaultTargets {
   readonly kafka: OwnKafka;
   readonly proxy: LineProxy;
   readonly engines: Engines;
+  /** Of the round. */
+  readonly topics: readonly string[];
   note(text: string): void;
 }
 
@@ -23,6 +28,7 @@ export interface FaultRunner {
 }
 
 const ENGINES_MOST = 4;
+const LEADER_MOVES_MS = 500;
 /** An engine that was starting during an outage may give up this much later. */
 const OUTAGE_ECHO_MS = 20_000;
 
@@ -57,7 +63,7 @@ export function createFaultRunner(targets: Omit<FaultTargets, 'engines'>, engine
       const all: FaultTargets = { ...targets, engines: engines() };
       const act = ACTIONS[fault.kind];
       if (fault.kind.startsWith('pg-')) return inTurn('postgres', () => act(all, fault));
-      if (fault.kind.startsWith('kafka-')) return inTurn('kafka', () => act(all, fault));
+      if (/^(kafka|broker)-/.test(fault.kind)) return inTurn('kafka', () => act(all, fault));
       return act(all, fault);
     },
   };
@@ -165,6 +171,47 @@ const freezeKafka: Action = async ({ kafka, note }, { forMs }) => {
   kafka.thaw();
 };
 
+function brokerOf({ kafka }: FaultTargets, { engine }: Fault): { readonly broker: OwnBroker; readonly name: string } {
+  const index = engine % kafka.nodes.length;
+  return { broker: kafka.nodes[index]!, name: `broker ${index + 1}` };
+}
+
+const killBroker: Action = async (targets, fault) => {
+  const { broker, name } = brokerOf(targets, fault);
+  targets.note(`${name}: kill, start in ${fault.forMs} ms`);
+  await broker.kill();
+  await sleep(fault.forMs);
+  await broker.start();
+  targets.note(`${name}: up`);
+};
+
+const freezeBroker: Action = async (targets, fault) => {
+  const { broker, name } = brokerOf(targets, fault);
+  targets.note(`${name}: freeze for ${fault.forMs} ms`);
+  broker.freeze();
+  await sleep(fault.forMs);
+  broker.thaw();
+  targets.note(`${name}: thawed`);
+};
+
+/** Leaders move at once and every so often until the time is over, also while a broker is away: then some moves are refused. */
+const moveAllLeaders: Action = async ({ kafka, topics, note }, { atMs, forMs }) => {
+  const prng = createPrng(atMs);
+  const endMs = performance.now() + forMs;
+  for (;;) {
+    try {
+      const { asked, moved, refusals } = await moveLeaders(kafka.brokers, [...topics, ...COORDINATOR_TOPICS], prng);
+      const refused = [...refusals].map(([code, count]) => `, ${count} refused with Kafka error ${code}`).join('');
+      note(`leaders: ${moved} of ${asked} moved${refused}`);
+    } catch (error) {
+      // While every broker is away, none can be asked.
+      note(`leaders: not moved: ${messageOf(error)}`);
+    }
+    if (performance.now() + LEADER_MOVES_MS > endMs) return;
+    await sleep(LEADER_MOVES_MS);
+  }
+};
+
 const ACTIONS: Readonly<Record<FaultKind, Action>> = {
   kill,
   freeze,
@@ -179,4 +226,7 @@ const ACTIONS: Readonly<Record<FaultKind, Action>> = {
   'pg-silent': silence,
   'kafka-kill': killKafka,
   'kafka-freeze': freezeKafka,
+  'broker-kill': killBroker,
+  'broker-freeze': freezeBroker,
+  'leader-move': moveAllLeaders,
 };

@@ -24,10 +24,10 @@ const FEED_STEP_MS = 10;
 const LINGER_MS = 5;
 const POLL_MS = 20;
 
-export interface OwnKafka {
-  readonly library: Rdkafka;
-  readonly brokers: string;
-  /** Of the broker that runs. */
+/** One broker process. */
+export interface OwnBroker {
+  readonly address: string;
+  /** Of the process that runs. */
   pid(): number | undefined;
   /** Kills it without a word, and waits until it is gone. */
   kill(): Promise<void>;
@@ -36,6 +36,16 @@ export interface OwnKafka {
   thaw(): void;
   stop(): Promise<void>;
   killNow(): void;
+}
+
+/** What befalls it befalls each of its brokers. */
+export interface OwnKafka extends Omit<OwnBroker, 'address'> {
+  readonly library: Rdkafka;
+  /** Addresses with commas between. */
+  readonly brokers: string;
+  readonly nodes: readonly OwnBroker[];
+  /** Copies of each partition. */
+  readonly replication: number;
 }
 
 /** Jars are those of `npm run kafka:up`. */
@@ -51,28 +61,32 @@ export async function createKafka(folder: string, say: (text: string) => void, m
   const library = await requireRdkafka();
   // The next port is the controller's.
   const port = await freePort(FIRST_PORT + 2 * (process.pid % 200));
-  const broker: LocalBroker = { port, folder, libs: libsFolder(), say, ...(monitorPort === undefined ? {} : { monitorPort }) };
-  await startBroker(broker);
+  const broker = brokerOf({ port, folder, libs: libsFolder(), say, ...(monitorPort === undefined ? {} : { monitorPort }) });
+  await broker.start();
+  return { ...broker, library, brokers: broker.address, nodes: [broker], replication: 1 };
+}
+
+/** A broker that does not run yet. */
+export function brokerOf(local: LocalBroker): OwnBroker {
   const signal = (name: NodeJS.Signals): void => {
-    const pid = runningPid(broker);
+    const pid = runningPid(local);
     if (pid !== undefined) process.kill(pid, name);
   };
   return {
-    library,
-    brokers: addressOf(broker),
-    pid: () => runningPid(broker),
+    address: addressOf(local),
+    pid: () => runningPid(local),
     async kill() {
       signal('SIGKILL');
-      while (runningPid(broker) !== undefined) await sleep(POLL_MS);
+      while (runningPid(local) !== undefined) await sleep(POLL_MS);
     },
     async start() {
-      await startBroker(broker);
+      await startBroker(local);
     },
     freeze: () => signal('SIGSTOP'),
     thaw: () => signal('SIGCONT'),
     async stop() {
       signal('SIGCONT');
-      await stopBroker(broker);
+      await stopBroker(local);
     },
     killNow: () => signal('SIGKILL'),
   };

@@ -1,6 +1,5 @@
 /**
- * `npm run torture -- [--rounds N] [--seed S] [--only FAULT,...] [--engines 1..3] [--exchange some|all|none] [--keep] [--sabotage NAME]
- * [--scenario NAME|all [--seconds N]]`: runs real engines on a Kafka and a Postgres of its own, breaks them, and compares what comes out with
+ * `npm run torture -- [--help] [OPTION...]`: runs real engines on a Kafka and a Postgres of its own, breaks them, and compares what comes out with
  * what must. Exits with 0 when nothing differs; with `--sabotage` when something does. docs/torture.md says more.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -10,7 +9,7 @@ import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import type { Difference } from './compare.ts';
-import { parseOptions, type TortureOptions } from './options.ts';
+import { parseOptions, type TortureOptions, tortureHelp } from './options.ts';
 import { planRound, type RoundPlan, roundSeed } from './plan.ts';
 import { type RoundResult, runRound, type Stage } from './round.ts';
 import { type Sabotage, sabotagedRoot, sabotageOf } from './sabotage.ts';
@@ -128,6 +127,10 @@ async function runScenarios(scenarios: readonly Scenario[], options: TortureOpti
 
 async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args, () => Math.floor(SYSTEM_CLOCK.wallMs()));
+  if (options === undefined) {
+    print(tortureHelp());
+    return 0;
+  }
   const sabotage = options.sabotage === undefined ? undefined : sabotageOf(options.sabotage);
   // The database's own user has to get there.
   const folder = mkdtempSync(join(tmpdir(), 'tickwright-torture-'));
@@ -136,7 +139,7 @@ async function main(args: readonly string[]): Promise<number> {
 
   const what = options.scenarios ? `${options.scenarios.length} scenarios` : `${options.rounds} rounds`;
   print(`torture: seed ${options.seed}, ${what}${sabotage ? `, with a bug put in: ${sabotage.doc}` : ''}`);
-  const { stage, close } = await openStage({ root, folder, isKept: options.isKept, say: print });
+  const { stage, close } = await openStage({ root, folder, isKept: options.isKept, brokers: options.brokers, say: print });
   const totals = options.scenarios ? await runScenarios(options.scenarios, options, stage) : await runRounds(options, stage);
   const verdict = sabotage ? await judgeSabotage(sabotage, totals, { ...stage, root: PROJECT_ROOT }) : undefined;
 

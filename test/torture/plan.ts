@@ -18,7 +18,15 @@ export const FAULTS = [
   'kafka-freeze',
 ] as const;
 
-export type FaultKind = (typeof FAULTS)[number];
+/** Those of a cluster besides: the others befall all of its brokers. */
+export const CLUSTER_FAULTS = ['broker-kill', 'broker-freeze', 'leader-move'] as const;
+
+export type FaultKind = (typeof FAULTS)[number] | (typeof CLUSTER_FAULTS)[number];
+
+/** Kinds that there are with so many brokers. Those of one broker come first, and by themselves they are drawn as ever. */
+export function faultsOf(brokers: number): readonly FaultKind[] {
+  return brokers === 1 ? FAULTS : [...FAULTS, ...CLUSTER_FAULTS];
+}
 
 /** Knobs in which engines of one round may differ. */
 export interface EngineKnobs {
@@ -35,7 +43,7 @@ export interface Fault {
   readonly atMs: number;
   /** How long it lasts, or how long until what was stopped is started again. */
   readonly forMs: number;
-  /** Which engine it befalls, modulo those that run. */
+  /** Which engine or broker it befalls, modulo those that run. */
   readonly engine: number;
   /** Of the engine that comes after it. */
   readonly knobs: EngineKnobs;
@@ -77,7 +85,7 @@ export interface PlanOptions {
   readonly exchange: ExchangeShare;
 }
 
-/** Of 100 draws. A broker that is killed takes seconds to come back, so it is the rarest. */
+/** Of 100 draws with one broker, of 140 with several. A broker that is killed takes seconds to come back, so a Kafka that is gone is the rarest. */
 const WEIGHTS: Readonly<Record<FaultKind, number>> = {
   kill: 30,
   freeze: 10,
@@ -92,6 +100,9 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
   'pg-silent': 3,
   'kafka-kill': 2,
   'kafka-freeze': 4,
+  'broker-kill': 16,
+  'broker-freeze': 10,
+  'leader-move': 14,
 };
 
 /** Shortest and longest duration by kind, in ms. */
@@ -109,6 +120,10 @@ const DURATIONS_MS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   'pg-silent': [200, 3000],
   'kafka-kill': [0, 1000],
   'kafka-freeze': [1000, 8000],
+  // Shorter and longer than the cluster takes to give its partitions to others.
+  'broker-kill': [0, 10_000],
+  'broker-freeze': [500, 12_000],
+  'leader-move': [0, 3000],
 };
 
 const ROUND_SEED_STEP = 7919;

@@ -76,7 +76,7 @@ let roundsRun = 0;
 export async function runRound(stage: Stage, plan: RoundPlan): Promise<RoundResult> {
   const round = await setUp(stage, plan);
   const { note, folder } = round;
-  const faults = createFaultRunner({ ...stage, note }, () => engines);
+  const faults = createFaultRunner({ ...stage, topics: round.topics.map(({ topic }) => topic), note }, () => engines);
   const { knobs: shared, exchange } = round;
   const engines = createEngines({ root: stage.root, folder, knobs: shared, exchange, isOutage: faults.isOutage, note });
   const orders = plan.exchange && createOrderFlow(round, plan.exchange, engines);
@@ -140,6 +140,7 @@ export async function setUp(stage: Stage, plan: RoundPlan): Promise<Round> {
     POSTGRES_URL: connectionStringAt(stage.proxy.port),
     PG_SCHEMA: name,
     KAFKA_BROKER: stage.kafka.brokers,
+    RF: String(stage.kafka.replication),
     KAFKA_GROUP: name,
     KAFKA_SESSION_MS: SESSION_MS,
     TOPIC_PREFIX: prefix,

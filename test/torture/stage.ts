@@ -1,6 +1,7 @@
 /** The servers of a run, and what stands between them and the engines: started once, used by every round. */
 import { join } from 'node:path';
 import type { Engines } from './engines.ts';
+import { createKafkaCluster } from './kafka-cluster.ts';
 import { createKafka, type OwnKafka } from './kafka-server.ts';
 import { createPostgres, type OwnPostgres } from './postgres-server.ts';
 import { startProxy } from './proxy.ts';
@@ -11,6 +12,8 @@ export interface StageOptions {
   readonly root: string;
   readonly folder: string;
   readonly isKept: boolean;
+  /** One unless given. */
+  readonly brokers?: number;
   say(text: string): void;
 }
 
@@ -20,7 +23,7 @@ export interface OpenStage {
 }
 
 /** Starts a Kafka and a Postgres. Whatever ends the driver ends them too, and the engines of the round under way. */
-export async function openStage({ root, folder, isKept, say }: StageOptions): Promise<OpenStage> {
+export async function openStage({ root, folder, isKept, brokers = 1, say }: StageOptions): Promise<OpenStage> {
   let engines: Engines | undefined;
   let postgres: OwnPostgres | undefined;
   let kafka: OwnKafka | undefined;
@@ -30,8 +33,9 @@ export async function openStage({ root, folder, isKept, say }: StageOptions): Pr
     kafka?.killNow();
   };
   process.on('exit', killNow);
-  say('starting a Kafka and a Postgres of its own');
-  kafka = await createKafka(join(folder, 'kafka'), say);
+  say(`starting a Kafka${brokers === 1 ? '' : ` of ${brokers} brokers`} and a Postgres of its own`);
+  const kafkaFolder = join(folder, 'kafka');
+  kafka = brokers === 1 ? await createKafka(kafkaFolder, say) : await createKafkaCluster(kafkaFolder, say, brokers);
   postgres = await createPostgres(join(folder, 'postgres'));
   const servers = { kafka, postgres };
   const proxy = await startProxy(postgres.port);

@@ -8,10 +8,18 @@
 import { accessOf, type KafkaAccess } from '../../../config/kafka-access.ts';
 import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
-import { createProduceClient, type ProduceClient, readGroupOffsets } from '../../kafka-direct/produce-client.ts';
-import { type Cluster, createCluster } from '../../kafka-direct/produce-cluster.ts';
+import { batchBytesOf } from '../../kafka-direct/batch-limits.ts';
+import { ProducerLost } from '../../kafka-direct/broker-errors.ts';
+import { type Cluster, createCluster } from '../../kafka-direct/cluster.ts';
+import {
+  createProduceClient,
+  noProduceCounts,
+  type ProduceClient,
+  type ProduceCounts,
+  readGroupOffsets,
+} from '../../kafka-direct/produce-client.ts';
 import { type BatchEncoder, createBatchEncoder } from '../../kafka-direct/produce-encoder.ts';
-import { ProducerLost } from '../../kafka-direct/produce-errors.ts';
+import { PRODUCE_APIS } from '../../kafka-direct/produce-requests.ts';
 import type { SymbolDictionary } from '../../market/instruments.ts';
 import type { Timeframe } from '../../market/timeframes.ts';
 import type { CallDone, CallError, MarkerClient, ProducerRequest, TransactionalProducer, TransactionLane } from './lane.ts';
@@ -44,6 +52,7 @@ interface LaneParts {
   readonly pause: Pause;
   readonly encoder: BatchEncoder;
   readonly topics: readonly string[];
+  readonly counts: ProduceCounts;
 }
 
 /** @throws EngineError KERNEL_MISSING, KERNEL_LAYOUT */
@@ -54,15 +63,17 @@ export function createDirectLane(options: DirectLaneOptions): TransactionLane {
     pause: options.pause ?? SYSTEM_PAUSE,
     encoder: createBatchEncoder(options.symbols, names),
     topics: names.map((name) => barsTopic(options.prefix, name)),
+    counts: noProduceCounts(),
   };
   return {
     createProducer: (request) => createDirectProducer(parts, request),
     createMarkerClient: (group) => createMarkers(parts, group),
+    counts: () => ({ ...parts.counts }),
   };
 }
 
 function clusterOf({ options, pause }: LaneParts): Cluster {
-  return createCluster({ clientId: CLIENT_ID, ...accessOf(options), clock: options.clock, pause });
+  return createCluster({ clientId: CLIENT_ID, ...accessOf(options), apis: PRODUCE_APIS, clock: options.clock, pause });
 }
 
 function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }: ProducerRequest): TransactionalProducer {
@@ -74,9 +85,10 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
     transactionTimeoutMs: TRANSACTION_TIMEOUT_MS,
     clock,
     pause,
+    counts: parts.counts,
   });
   const nowMs = (): number => Math.floor(clock.wallMs());
-  const steps = createSteps(pause, () => cluster.trouble);
+  const steps = createSteps(pause, () => cluster.brokers.trouble);
   const lookUps = new Set<string>();
   const limits = new Map<string, number>();
   let letters: LetterBatches | undefined;
@@ -84,7 +96,7 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
   let isOpen = false;
 
   const learnLimits = async (names: readonly string[]): Promise<void> => {
-    const known = await cluster.batchBytesOf(names);
+    const known = await batchBytesOf(cluster.brokers, names);
     for (const name of names) limits.set(name, Math.min(known.get(name) ?? BATCH_BYTES_UNKNOWN, BATCH_BYTES_MAX));
   };
   /** Looks a topic up that is no bar topic; messages to it find no room until it is known. */
@@ -170,7 +182,7 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
 function createMarkers(parts: LaneParts, group: string): MarkerClient {
   const { pause } = parts;
   const cluster = clusterOf(parts);
-  const steps = createSteps(pause, () => cluster.trouble);
+  const steps = createSteps(pause, () => cluster.brokers.trouble);
   let isOpen = false;
   return {
     connect({ timeout }, done) {

@@ -3,7 +3,7 @@
  * the committed ring holds them.
  */
 import { type AccessOrList, connectionSettings, PRODUCER_TOPIC_SETTINGS, transactionalSettings } from './client.ts';
-import type { Header, Metadata, Rdkafka, RdkafkaError, TopicPartition } from './rdkafka.ts';
+import type { Metadata, Producer, Rdkafka, RdkafkaError, TopicPartition } from './rdkafka.ts';
 
 /** What a transactional call failed by. */
 export interface CallError extends Error {
@@ -20,21 +20,9 @@ interface LaneClient {
   isConnected(): boolean;
 }
 
-export interface TransactionalProducer extends LaneClient {
-  /** Copies key and value; throws an error with the code `queueFull` when it has no room. */
-  produce(
-    topic: string,
-    partition: number | null,
-    value: Buffer,
-    key: Buffer | string,
-    timestamp: number | null,
-    opaque?: unknown,
-    headers?: readonly Header[],
-  ): void;
+export interface TransactionalProducer extends LaneClient, Pick<Producer, 'produce' | 'poll' | 'disconnect'> {
   /** Copies `count` bar records from word `wordIndex` on, and publishes the trade bars among them. False: no room, come again. */
   produceBars?(words: Int32Array, wordIndex: number, count: number): boolean;
-  poll(): void;
-  disconnect(flushTimeoutMs: number, done: () => void): void;
   initTransactions(timeoutMs: number, done: CallDone): void;
   beginTransaction(done: CallDone): void;
   sendOffsetsToTransaction(offsets: readonly TopicPartition[], group: MarkerClient, timeoutMs: number, done: CallDone): void;
@@ -62,6 +50,8 @@ export interface ProducerRequest {
 export interface TransactionLane {
   createProducer(request: ProducerRequest): TransactionalProducer;
   createMarkerClient(group: string): MarkerClient;
+  /** What its producers have counted together, by name. */
+  counts?(): Readonly<Record<string, number>>;
 }
 
 export function rdkafkaLane(library: Pick<Rdkafka, 'Producer' | 'KafkaConsumer'>, to: AccessOrList): TransactionLane {

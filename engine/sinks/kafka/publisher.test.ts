@@ -1,27 +1,21 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import * as L from '../../../schemas/layout.gen.ts';
-import { OUT_KIND } from '../../../schemas/records.ts';
-import { type Pause, SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../core/clock.ts';
-import { allocateSymbols, openSymbols } from '../../market/instruments.ts';
-import { murmur2Part } from '../../market/murmur2.ts';
-import { parseTimeframes } from '../../market/timeframes.ts';
-import { allocateRing, createRing, type Ring } from '../../memory/ring.ts';
-import { type BarPublisher, createBarPublisher } from './publisher.ts';
+import { type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
+import {
+  assertEachOnce,
+  connectAtLast,
+  createPublisherRig,
+  type PublisherRig,
+  publishEpochs,
+  RIG_FIRST_EPOCH,
+  RIG_OPTIONS,
+  RIG_SYMBOLS,
+  RIG_TRANSACTIONS,
+  type RigParts,
+} from './publisher-rig.ts';
 import { recoverPublication } from './recover.ts';
-import { createScriptedBroker, type Fate, SCRIPTED_PARTITIONS, type ScriptedBroker } from './scripted-broker.ts';
+import { createScriptedBroker, type Fate, type ScriptedBroker } from './scripted-broker.ts';
 import { fenceTransactionalId } from './transactor.ts';
-
-const SYMBOLS = 5;
-const TIMEFRAMES = parseTimeframes('1s');
-const TRANSACTIONS = {
-  transactionalId: 'engine.1',
-  markerGroup: 'markers',
-  markerTopic: 'ticks',
-  lanes: [0, 3],
-  isOwner: async () => true,
-};
-const OPTIONS = { brokers: 'scripted', prefix: '', clock: SYSTEM_CLOCK, isLive: false, lingerMs: 0, retryFirstMs: 1 };
 
 const fates = fc.array(
   fc.oneof(
@@ -35,63 +29,10 @@ const fates = fc.array(
 /** Waits as long as asked, but not beyond a moment. */
 const quickly: Pause = (ms, signal) => SYSTEM_PAUSE(Math.min(ms, 20), signal);
 
-interface Rig {
-  readonly publisher: BarPublisher;
-  readonly ring: Ring;
-  putSecond(second: number): void;
-}
+const createRig = ({ library }: ScriptedBroker, capacity: number, parts: Partial<RigParts> = {}): PublisherRig =>
+  createPublisherRig({ library, capacity, ...parts });
 
-interface RigOptions {
-  readonly isOwner?: () => Promise<boolean>;
-  readonly pause?: Pause;
-}
-
-function createRig({ library }: ScriptedBroker, capacity: number, { isOwner, pause }: RigOptions = {}): Rig {
-  const committedRing = allocateRing(capacity, L.BAR_SIZE);
-  const ring = createRing(committedRing, 0);
-  const symbols = openSymbols(allocateSymbols(SYMBOLS));
-  const entry = { partition: 0, shard: 0, priceDecimals: 2, lotDecimals: 0, isQuote: false };
-  for (let index = 0; index < SYMBOLS; index += 1) symbols.write(index, { ...entry, name: `S${index}`, localIndex: index });
-  const transactions = { ...TRANSACTIONS, isOwner: isOwner ?? TRANSACTIONS.isOwner };
-  const publisher = createBarPublisher({
-    ...{ ...OPTIONS, library, committedRing, symbols, timeframes: TIMEFRAMES, transactions },
-    ...(pause ? { pause } : {}),
-  });
-  const record = new Int32Array(L.BAR_SIZE >> 2);
-  record[L.BAR_KIND_I32] = OUT_KIND.barFinal;
-  return {
-    publisher,
-    ring,
-    putSecond(second) {
-      for (let symbol = 0; symbol < SYMBOLS; symbol += 1) {
-        record[L.BAR_SYMBOL_INDEX_I32] = symbol;
-        new BigInt64Array(record.buffer)[L.BAR_TS_START_NS_I64] = BigInt(second) * 1_000_000_000n;
-        ring.publish(record, 0, 1);
-      }
-    },
-  };
-}
-
-/** Connects, as often as the script makes it fail. */
-async function connect(publisher: BarPublisher): Promise<void> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      await publisher.connect();
-      return;
-    } catch (error) {
-      if (attempt === 1000) throw error;
-    }
-  }
-}
-
-function assertEachOnce(broker: ScriptedBroker, seconds: number): void {
-  const everySecond = Array.from({ length: seconds }, (_, index) => index + 1);
-  for (let symbol = 0; symbol < SYMBOLS; symbol += 1) {
-    const home = broker.log[murmur2Part(Buffer.from(`S${symbol}`), SCRIPTED_PARTITIONS)]!;
-    const times = home.filter(({ topic, key }) => topic === 'bars.1s' && key === `S${symbol}`).map(({ value }) => JSON.parse(value).ts);
-    expect(times).toEqual(everySecond);
-  }
-}
+const barsOf = ({ log }: ScriptedBroker) => log.map((partition) => partition.filter(({ topic }) => topic === 'bars.1s'));
 
 it('commits every bar and letter once, in order by symbol, whatever fails on the way', { timeout: 120_000 }, async () => {
   const seed = Number(process.env['SEED'] ?? 20_261_121);
@@ -99,27 +40,21 @@ it('commits every bar and letter once, in order by symbol, whatever fails on the
   await fc.assert(
     fc.asyncProperty(fates, shapes, async (script, secondsByEpoch) => {
       const broker = createScriptedBroker(script);
-      const { publisher, ring, putSecond } = createRig(broker, 32);
-      await connect(publisher);
-      let second = 0;
-      for (const [index, seconds] of secondsByEpoch.entries()) {
-        for (let count = 0; count < seconds; count += 1) {
-          // An epoch of up to 60 bars, a ring of 32: the writer goes on putting before it announces.
-          while (ring.free() < SYMBOLS) await publisher.drain(1);
-          second += 1;
-          putSecond(second);
-        }
-        const letters = [{ key: `k${index}`, json: `{"letter":${index}}` }];
-        publisher.epochCommitted({ databaseEpoch: 10 + index, bars: seconds * SYMBOLS, letters });
-      }
-      expect(await publisher.drain(30_000)).toBe(0);
-      expect(publisher.failure()).toBeUndefined();
-      expect(publisher.totals()).toMatchObject({ acked: second * SYMBOLS, inFlight: 0, outstanding: 0, letters: secondsByEpoch.length });
-      expect(publisher.counters().published[0]).toBe(second * SYMBOLS);
-      expect(publisher.publishedEpoch).toBe(9 + secondsByEpoch.length);
-      expect([...broker.markers]).toEqual(TRANSACTIONS.lanes.map((lane) => [lane, 9 + secondsByEpoch.length]));
+      const rig = createRig(broker, 32);
+      const { publisher } = rig;
+      await connectAtLast(publisher);
+      const second = await publishEpochs(rig, secondsByEpoch);
+      expect(publisher.totals()).toMatchObject({
+        acked: second * RIG_SYMBOLS,
+        inFlight: 0,
+        outstanding: 0,
+        letters: secondsByEpoch.length,
+      });
+      expect(publisher.counters().published[0]).toBe(second * RIG_SYMBOLS);
+      expect(publisher.publishedEpoch).toBe(RIG_FIRST_EPOCH - 1 + secondsByEpoch.length);
+      expect([...broker.markers]).toEqual(RIG_TRANSACTIONS.lanes.map((lane) => [lane, RIG_FIRST_EPOCH - 1 + secondsByEpoch.length]));
       expect(publisher.health().isUp).toBe(true);
-      assertEachOnce(broker, second);
+      assertEachOnce(barsOf(broker), second);
       const letters = broker.log.flat().filter(({ topic }) => topic === 'dlq');
       expect(letters.map(({ key }) => key).sort()).toEqual(secondsByEpoch.map((_, index) => `k${index}`));
       await publisher.close();
@@ -142,10 +77,10 @@ it.each([
   const { publisher, putSecond } = createRig(broker, 32);
   await publisher.connect();
   putSecond(1);
-  publisher.epochCommitted({ databaseEpoch: 1, bars: SYMBOLS, letters: [] });
+  publisher.epochCommitted({ databaseEpoch: 1, bars: RIG_SYMBOLS, letters: [] });
   expect(await publisher.drain(10_000)).toBe(0);
   expect(broker.producerCount()).toBe(2);
-  expect(broker.log.flat().length).toBe(SYMBOLS);
+  expect(broker.log.flat().length).toBe(RIG_SYMBOLS);
   expect([...publisher.counters().failed]).toEqual([[`scripted: ${answers.at(-1)}`, 1]]);
   await publisher.close();
   expect(publisher.health()).toMatchObject({ isUp: false, detail: 'closed' });
@@ -161,9 +96,9 @@ it('asks for the markers with another client when the first has lost its brokers
   await publisher.connect();
   broker.loseMarkerClients();
   putSecond(1);
-  publisher.epochCommitted({ databaseEpoch: 1, bars: SYMBOLS, letters: [] });
+  publisher.epochCommitted({ databaseEpoch: 1, bars: RIG_SYMBOLS, letters: [] });
   expect(await publisher.drain(10_000)).toBe(0);
-  assertEachOnce(broker, 1);
+  assertEachOnce(barsOf(broker), 1);
   await publisher.close();
 });
 
@@ -176,9 +111,9 @@ it('leaves a producer alone that does not answer, and goes on with another', asy
   const { publisher, putSecond } = createRig(broker, 32, { pause: quickly });
   await publisher.connect();
   putSecond(1);
-  publisher.epochCommitted({ databaseEpoch: 1, bars: SYMBOLS, letters: [] });
+  publisher.epochCommitted({ databaseEpoch: 1, bars: RIG_SYMBOLS, letters: [] });
   expect(await publisher.drain(10_000)).toBe(0);
-  assertEachOnce(broker, 1);
+  assertEachOnce(barsOf(broker), 1);
   expect(broker.producerCount()).toBe(2);
   await publisher.close();
   expect(broker.openProducerCount()).toBe(1);
@@ -190,7 +125,7 @@ it('closes although its producer does not answer that the open transaction is ab
   const { publisher, putSecond } = createRig(broker, 32, { pause: quickly });
   await publisher.connect();
   putSecond(1);
-  publisher.epochCommitted({ databaseEpoch: 1, bars: SYMBOLS, letters: [] });
+  publisher.epochCommitted({ databaseEpoch: 1, bars: RIG_SYMBOLS, letters: [] });
   await publisher.close();
   expect(publisher.failure()).toMatchObject({ code: 'KAFKA_CLOSED' });
   expect(broker.openProducerCount()).toBe(1);
@@ -221,8 +156,8 @@ it('ends FENCED when its producer is fenced and the lanes belong to somebody els
   await publisher.connect();
   putSecond(1);
   isOwner = false;
-  publisher.epochCommitted({ databaseEpoch: 1, bars: SYMBOLS, letters: [] });
-  expect(await publisher.drain(10_000)).toBe(SYMBOLS);
+  publisher.epochCommitted({ databaseEpoch: 1, bars: RIG_SYMBOLS, letters: [] });
+  expect(await publisher.drain(10_000)).toBe(RIG_SYMBOLS);
   expect(publisher.failure()).toMatchObject({ code: 'FENCED', retryable: false });
   expect(publisher.health()).toMatchObject({ isUp: false, detail: expect.stringContaining('lanes 0, 3 belong to another engine') });
   expect(broker.log.flat()).toEqual([]);
@@ -243,7 +178,13 @@ it('publishes from the outbox what is above the marker of its lane, once, whatev
   await fc.assert(
     fc.asyncProperty(fates, async (script) => {
       const broker = createScriptedBroker(script);
-      const options = { ...OPTIONS, library: broker.library, transactions: TRANSACTIONS, previousTransactionalIds: ['engine.0'], outbox };
+      const options = {
+        ...RIG_OPTIONS,
+        library: broker.library,
+        transactions: RIG_TRANSACTIONS,
+        previousTransactionalIds: ['engine.0'],
+        outbox,
+      };
       for (let attempt = 0; ; attempt += 1) {
         const recovery = await recoverPublication(options).catch(() => undefined);
         if (recovery) {
@@ -270,7 +211,7 @@ it('publishes from the outbox what is above the marker of its lane, once, whatev
 it('refuses an outbox line that is no message', async () => {
   const { library } = createScriptedBroker([]);
   const outbox = [{ lane: 0, epoch: 1, kind: 'bars' as const, part: 2, lines: '{"symbol":"A"}' }];
-  const options = { ...OPTIONS, library, transactions: TRANSACTIONS, previousTransactionalIds: [], outbox };
+  const options = { ...RIG_OPTIONS, library, transactions: RIG_TRANSACTIONS, previousTransactionalIds: [], outbox };
   await expect(recoverPublication(options)).rejects.toThrow(
     'outbox lane 0, epoch 1, bars, part 2: expected JSON with symbol, tf, found {"symbol":"A"}',
   );

@@ -95,6 +95,8 @@ export interface BarPublisher {
   drain(timeoutMs: number): Promise<number>;
   counters(): PublisherCounters;
   totals(): PublisherTotals;
+  /** What the producers of its lane count, by name; nothing by librdkafka. */
+  laneCounts(): Readonly<Record<string, number>>;
   /** Bucket end to commit in microseconds, since the last call, encoded; undefined when there is none. First revisions only. */
   takeLatency(): string | undefined;
   health(): LinkHealth;
@@ -211,6 +213,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
       }
     },
     counters: () => ({ published, failed: transactor.failed }),
+    laneCounts: () => options.lane?.counts?.() ?? {},
     totals: () => ({
       acked,
       failed: [...transactor.failed.values()].reduce((sum, failures) => sum + failures, 0),

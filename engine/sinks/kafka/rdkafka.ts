@@ -82,7 +82,7 @@ interface Client {
 }
 
 export interface Producer extends Client {
-  /** Copies key and value; throws an RdkafkaError when the queue is full or the producer has failed. */
+  /** Copies key and value; throws an error with the code `queueFull` when it has no room, another when the producer has failed. */
   produce(
     topic: string,
     partition: number | null,
@@ -155,6 +155,8 @@ export const RDKAFKA_ERROR = {
   allBrokersDown: -187,
   transport: -195,
   fatal: -150,
+  offsetReset: -140,
+  logTruncation: -139,
   fenced: -144,
   assignPartitions: -175,
   revokePartitions: -174,

@@ -1,9 +1,10 @@
-/** What brokers answer a producer, and what becomes of it. */
+/** What brokers answer, and what becomes of it. */
 import { EngineError } from '../core/errors.ts';
 
-/** Error codes of Kafka's protocol that a producer meets. */
+/** Error codes of Kafka's protocol that a fetcher or a producer tells apart. */
 export const KAFKA_CODE = {
   none: 0,
+  offsetOutOfRange: 1,
   corruptMessage: 2,
   unknownTopicOrPartition: 3,
   leaderNotAvailable: 5,
@@ -19,6 +20,7 @@ export const KAFKA_CODE = {
   recordListTooLarge: 18,
   notEnoughReplicas: 19,
   notEnoughReplicasAfterAppend: 20,
+  topicAuthorizationFailed: 29,
   outOfOrderSequence: 45,
   duplicateSequence: 46,
   invalidProducerEpoch: 47,
