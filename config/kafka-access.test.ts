@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kafkaAccess, securityText } from './kafka-access.ts';
@@ -8,7 +9,9 @@ import { KnobsInvalid, loadConfig } from './load.ts';
 
 const BROKER = { KAFKA_BROKER: 'b:9092' };
 const USER = { KAFKA_SASL_MECHANISM: 'SCRAM-SHA-512', KAFKA_USERNAME: 'engine', KAFKA_PASSWORD: 'hunter2' };
-const PEM = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n';
+// Any two: those that Node.js trusts are certificates.
+const PEM = rootCertificates.slice(0, 2).join('\n');
+const BROKEN = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n';
 
 let folder = '';
 const file = (name: string): string => join(folder, name);
@@ -29,6 +32,7 @@ describe('access to Kafka', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'tickwright-access-'));
     writeFileSync(file('ca.pem'), PEM);
+    writeFileSync(file('broken.pem'), `${PEM}\n${BROKEN}`);
     writeFileSync(file('password'), ' of a file \n');
     writeFileSync(file('empty'), '\n');
   });
@@ -97,6 +101,7 @@ describe('access to Kafka', () => {
     const ssl = { ...BROKER, KAFKA_SECURITY_PROTOCOL: 'ssl' };
     expect(faultsOf({ ...ssl, KAFKA_SSL_CA: file('none') })[0]).toMatch(/^KAFKA_SSL_CA '.*none': cannot be read: ENOENT/);
     expect(faultsOf({ ...ssl, KAFKA_SSL_CA: file('password') })[0]).toMatch(/password': has no certificate; expected PEM/);
+    expect(faultsOf({ ...ssl, KAFKA_SSL_CA: file('broken.pem') })[0]).toMatch(/broken.pem': certificate 3 of 3 is none: /);
     const sasl = { ...BROKER, ...USER, KAFKA_SECURITY_PROTOCOL: 'sasl_ssl' };
     expect(faultsOf({ ...sasl, KAFKA_PASSWORD_FILE: file('password') })[0]).toMatch(/KAFKA_PASSWORD is set as well/);
     const without = { ...sasl, KAFKA_PASSWORD: '' };

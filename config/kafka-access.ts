@@ -1,4 +1,5 @@
 /** How to get to the brokers: where they are, and what they want to know of a client. Made once of the knobs, and passed down to every client. */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Config } from './knobs.ts';
 
@@ -121,12 +122,23 @@ function needlessUser(config: AccessConfig): string[] {
 }
 
 function wrongCa(file: string): string[] {
+  const fault = (text: string): string => `KAFKA_SSL_CA '${file}': ${text}`;
+  let text: string;
   try {
-    if (readFileSync(file, 'utf8').includes('-----BEGIN CERTIFICATE-----')) return [];
-    return [`KAFKA_SSL_CA '${file}': has no certificate; expected PEM, with -----BEGIN CERTIFICATE-----`];
+    text = readFileSync(file, 'utf8');
   } catch (error) {
-    return [`KAFKA_SSL_CA '${file}': cannot be read: ${messageOf(error)}`];
+    return [fault(`cannot be read: ${messageOf(error)}`)];
   }
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  if (certificates.length === 0) return [fault('has no certificate; expected PEM, with -----BEGIN CERTIFICATE-----')];
+  return certificates.flatMap((certificate, index) => {
+    try {
+      new X509Certificate(certificate);
+      return [];
+    } catch (error) {
+      return [fault(`certificate ${index + 1} of ${certificates.length} is none: ${messageOf(error)}`)];
+    }
+  });
 }
 
 function readPassword(file: string): string {
