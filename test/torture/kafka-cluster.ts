@@ -63,7 +63,8 @@ export async function createKafkaCluster(folder: string, say: (text: string) => 
     start: () => all((node) => node.start()),
     freeze: () => each((node) => node.freeze()),
     thaw: () => each((node) => node.thaw()),
-    stop: () => all((node) => node.stop()),
+    // Told to stop, the last ones would wait for a majority of controllers that is gone.
+    stop: () => all((node) => node.kill()),
     killNow: () => each((node) => node.killNow()),
   };
   try {
