@@ -23,6 +23,13 @@ it('refuses what needs servers where there are none', () => {
   expect(() => readPerfOptions(['--scenario', 'kernel', ...flags], {})).toThrow(/--search, --sabotage, --peer: not with .*'kernel'/);
 });
 
+it('refuses brokers that want TLS or a user, where there are brokers', () => {
+  const environment = { KAFKA_SECURITY_PROTOCOL: 'sasl_ssl' };
+  expect(() => readPerfOptions([], environment)).toThrow(/KAFKA_SECURITY_PROTOCOL 'sasl_ssl'.*expected plaintext/);
+  expect(readPerfOptions([], { KAFKA_SECURITY_PROTOCOL: 'plaintext' }).scenario).toBe('pipeline');
+  expect(readPerfOptions(['--scenario', 'kernel'], environment).scenario).toBe('kernel');
+});
+
 it('names everything that is wrong at once', () => {
   const wrong = { WORKERS: '0', LOADS: 'many', REPEATS: '1.5', PERF_ENCODING: 'xml', STAGE_SEC: '1' };
   expect(() => readPerfOptions([], wrong)).toThrow(/WORKERS.*\n.*LOADS.*\n.*REPEATS.*\n.*STAGE_SEC.*\n.*PERF_ENCODING/s);

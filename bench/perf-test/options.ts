@@ -148,6 +148,7 @@ export function readPerfOptions(args: readonly string[], environment: Readonly<R
   if (!read.success) throw new EngineError('USAGE', read.error.issues.map(({ message }) => message).join('\n'));
   const { data } = read;
   refuseFlags(data.PERF_SCENARIO, values);
+  refuseSecurity(environment, data.PERF_SCENARIO);
   const peerCommands = (values.peer ?? []).map(readPeer);
   const stageCommands = readStageCommands(environment, data.PERF_SCENARIO);
   return {
@@ -206,6 +207,14 @@ function refuseFlags(scenario: ScenarioName, flags: ReturnType<typeof parseFlags
       'USAGE',
       `${given.map((flag) => `--${flag}`).join(', ')}: not with PERF_SCENARIO '${scenario}', which has no servers`,
     );
+}
+
+/** The generator, the oracle's readers and the limits know of no TLS and no users, and the engine would take these from the environment. */
+function refuseSecurity(environment: Readonly<Record<string, string | undefined>>, scenario: ScenarioName): void {
+  const protocol = environment['KAFKA_SECURITY_PROTOCOL'] ?? '';
+  if (isLocal(scenario) || protocol === '' || protocol === 'plaintext') return;
+  const text = `KAFKA_SECURITY_PROTOCOL '${protocol}': perf-test speaks to brokers in the clear: expected plaintext or nothing`;
+  throw new EngineError('USAGE', `${text}; without KAFKA_BROKER it starts one of its own`);
 }
 
 function parseFlags(args: readonly string[]) {
