@@ -102,7 +102,8 @@ export async function openDirect(
         const set = fetcher.head;
         if (set) {
           decoder.load(set);
-          seen.add(Buffer.concat(set.chunks).readUInt8(ATTRIBUTES_OFFSET) & 7);
+          // A jump over offsets that are gone comes as a set without bytes.
+          if (set.chunks.length > 0) seen.add(Buffer.concat(set.chunks).readUInt8(ATTRIBUTES_OFFSET) & 7);
           for (let count = decoder.next(); count > 0; count = decoder.next()) {
             for (let index = 0; index < count; index += 1) records.get(set.partition)?.push(readEntry(decoder, index));
           }
