@@ -310,7 +310,7 @@ export const KNOBS = [
     fallback: 'auto',
     choices: ['auto', 'none', 'lz4'],
     group: 'Kafka',
-    doc: 'codec of published bars and dead letters: `auto`: lz4 by librdkafka, none on the direct lane. lz4 makes them a fraction as large for the brokers, and costs the main thread time on the direct lane',
+    doc: 'codec of published bars and dead letters: `auto`: lz4 by librdkafka, none on the direct lane; what a start finds unpublished in the outbox goes by librdkafka as lz4. lz4 makes them a fraction as large for the brokers, and costs the main thread time on the direct lane',
   },
   {
     name: 'KAFKA_LINGER_MS',

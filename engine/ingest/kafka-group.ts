@@ -103,6 +103,7 @@ export function beginReading({ options, state, consumer }: ReaderContext, offset
  */
 export function endReading({ options, state, queue, consumer }: ReaderContext): void {
   const wasReading = state.isReading;
+  const held = (state.assigned ?? []).map((partition): TopicPartition => ({ topic: options.topic, partition }));
   options.fetcher?.end();
   queue.clear();
   state.jumped.clear();
@@ -111,6 +112,8 @@ export function endReading({ options, state, queue, consumer }: ReaderContext): 
   if (state.isRevoked) state.assigned = undefined;
   state.isRevoked = false;
   if (!consumer.isConnected()) return;
+  // A pause outlives the assignment, and would hold up a partition that comes back.
+  if (wasReading && state.isPaused && options.fetcher === undefined) consumer.resume(held);
   if (wasReading) consumer.unassign();
   else if (!state.isAnswered) {
     // A session that failed before it read anything. Without an answer the client would never hear that it has been put out of its group, and

@@ -2,7 +2,6 @@
  * Reads a topic by consumer group into a bounded queue. librdkafka reads in its own threads; here one read at a time is under way, which
  * waits in a thread of the pool and never on main.
  */
-import { EngineError, messageOf } from '../core/errors.ts';
 import type { Fetcher } from '../kafka-direct/fetcher.ts';
 import type { OffsetPolicy } from '../kafka-direct/offset-jumps.ts';
 import { clientTrouble, connectClient, disconnectConsumer, topicMetadata } from '../sinks/kafka/client.ts';
@@ -280,33 +279,21 @@ function createPump(context: ReaderContext): () => void {
       return;
     }
     isBusy = false;
-    if (!isOffsetGone(error)) rest(error.message, resume);
-    // A fetcher has offsets of its own.
-    else if (options.fetcher) resume();
-    else look();
+    if (isOffsetGone(error)) {
+      gaps.report();
+      resume();
+      return;
+    }
+    state.trouble = error.message;
+    setTimeout(() => {
+      state.trouble = '';
+      resume();
+    }, RETRY_MS).unref();
   };
   const resume = (): void => {
     isReading = false;
     pump();
   };
-  /** Waits because of a trouble that may pass. */
-  const rest = (trouble: string, then: () => void): void => {
-    state.trouble = trouble;
-    setTimeout(() => {
-      state.trouble = '';
-      then();
-    }, RETRY_MS).unref();
-  };
-  /** Looks for offsets that are gone, until the brokers answer; nothing is read meanwhile. */
-  const look = (): void => {
-    if (state.isStopped) return;
-    gaps.look().then(resume, (error: unknown) => {
-      if (state.isStopped) return;
-      if (error instanceof EngineError && error.retryable) rest(error.message, look);
-      else fail(error instanceof Error ? error : new Error(messageOf(error)));
-    });
-  };
-
   const onMessages = (messages: readonly Message[]): void => {
     if (options.fetcher) return;
     for (const message of messages) {
@@ -323,11 +310,9 @@ function createPump(context: ReaderContext): () => void {
 
   const pump = (): void => {
     if (isReading || state.isStopped || state.isRevoked || isHeldBack()) return;
+    // A fetcher has offsets of its own.
+    if (!options.fetcher) gaps.step();
     isReading = true;
-    if (!options.fetcher && gaps.isDue()) {
-      look();
-      return;
-    }
     const { generation } = state;
     let end = (): void => undefined;
     const done = new Promise<void>((resolve) => {

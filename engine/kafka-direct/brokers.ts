@@ -21,7 +21,10 @@ export interface Brokers {
   knows(brokerId: number): boolean;
   /** Made or waiting. @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_API_MISSING, KAFKA_REFUSED, KAFKA_PROTOCOL, KAFKA_CLOSED */
   connectionTo(brokerId: number): Promise<BrokerConnection>;
-  /** Asks any broker that answers, each in turn: those that were learned, then those that were given. @throws as `connectionTo` */
+  /**
+   * Asks any broker that answers, each in turn: those that were learned, then those that were given.
+   * @throws as `connectionTo`; what one refuses only where none is merely away
+   */
   askAny<Answer>(question: (broker: BrokerConnection) => Promise<Answer>): Promise<Answer>;
   /** What the latest failed attempt met; for health. */
   trouble: string;
@@ -56,8 +59,9 @@ export function createBrokers(options: BrokersOptions): Brokers {
     const key = textOf(address);
     const made = connections.get(key);
     if (made) {
-      const broker = await made.catch(() => undefined);
-      if (broker?.isOpen) return broker;
+      // Who waits for an attempt has its failure, too.
+      const broker = await made;
+      if (broker.isOpen) return broker;
       if (connections.get(key) === made) connections.delete(key);
       return connectionAt(address);
     }
@@ -84,18 +88,20 @@ export function createBrokers(options: BrokersOptions): Brokers {
     async askAny(question) {
       const candidates = [...new Map([...addresses.values(), ...bootstrap].map((address) => [textOf(address), address])).values()];
       turn += 1;
-      let last: unknown;
+      let away: unknown;
+      let refusal: unknown;
       for (let index = 0; index < candidates.length; index += 1) {
         self.throwIfClosing();
         try {
           return await question(await connectionAt(candidates[(turn + index) % candidates.length]!));
         } catch (error) {
-          if (error instanceof EngineError && !error.retryable) throw error;
-          last = error;
+          // One that turns this client away, or that it does not understand, is not all of them.
+          if (error instanceof EngineError && !error.retryable) refusal ??= error;
+          else away = error;
           self.trouble = messageOf(error);
         }
       }
-      throw last;
+      throw away ?? refusal;
     },
     trouble: '',
     closing: closing.signal,
@@ -106,7 +112,7 @@ export function createBrokers(options: BrokersOptions): Brokers {
       closing.abort();
       const open = [...connections.values()];
       connections.clear();
-      for (const connection of open) await connection.then((made) => made.close()).catch(() => undefined);
+      await Promise.all(open.map((connection) => connection.then((made) => made.close()).catch(() => undefined)));
     },
   };
   return self;

@@ -12,6 +12,9 @@ import type { Security } from '../../config/kafka-access.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
 import { createWireReader, type WireReader } from './wire.ts';
 
+/** How long the other end may take to close its side, ms. */
+const CLOSE_MS = 1000;
+
 export interface BrokerAddress {
   readonly host: string;
   readonly port: number;
@@ -103,8 +106,13 @@ export async function connectBroker(address: BrokerAddress, options: BrokerOptio
     ask: (request) => line.within(request.what, sendBytes(connection, library.Writer.create(), request)),
     call: (what, api, ...parameters) => line.within(what, answerOf(what, api.async(connection, ...parameters))),
     async close() {
-      if (connection.isConnected()) await connection.close();
-      else connection.socket.destroy();
+      if (!connection.isConnected()) {
+        connection.socket.destroy();
+        return;
+      }
+      // A broker that stands still never closes its end.
+      const late = setTimeout(() => connection.socket.destroy(), CLOSE_MS);
+      await connection.close().finally(() => clearTimeout(late));
     },
   };
   const { apiKeys } = await broker.call('ApiVersions', library.apiVersionsV3.api, CLIENT_SOFTWARE, SOFTWARE_VERSION);

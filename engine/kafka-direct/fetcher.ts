@@ -52,6 +52,9 @@ const SHORT_WAIT_MS = 10;
 /** A partition's share of an answer grows up to this when not one batch comes whole. */
 const PARTITION_BYTES_MAX = 1 << 26;
 
+/** What one broker may refuse while others read on: it may have been set up anew, or be about to. */
+const TURNED_AWAY: ReadonlySet<string> = new Set(['KAFKA_REFUSED', 'KAFKA_SECURITY', 'KAFKA_API_MISSING']);
+
 /** Since it was made. */
 export interface FetchCounts {
   /** Fetch requests that were answered. */
@@ -120,6 +123,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     failure ??= error instanceof EngineError ? error : new EngineError('KAFKA_FATAL', messageOf(error), { cause: error });
   };
   const isPassing = (error: unknown): error is EngineError => error instanceof EngineError && error.retryable;
+  /** Turned away by one broker, others may be read on. */
+  const isOfOneBroker = (error: unknown): error is EngineError => error instanceof EngineError && TURNED_AWAY.has(error.code);
   const nodeOf = (nodeId: number): NodeState => {
     const known = nodes.get(nodeId) ?? { isAsking: false, notBeforeMs: 0, retry: createRetry(clock) };
     nodes.set(nodeId, known);
@@ -226,8 +231,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     const asked = generation;
     const connection = await cluster.brokers.connectionTo(nodeId);
     const wanted = gone.map(({ partition }) => partition);
-    const lows = await connection.ask(offsetsRequest(topic, wanted, 'earliest'));
-    const highs = await connection.ask(offsetsRequest(topic, wanted, 'latest'));
+    const lows = await connection.ask(offsetsRequest(options, wanted, 'earliest'));
+    const highs = await connection.ask(offsetsRequest(options, wanted, 'latest'));
     if (asked !== generation) return;
     for (const state of gone) {
       const { partition, offset } = state;
@@ -238,8 +243,10 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         continue;
       }
       const jump = jumpOf({ topic, partition, offset }, { lowOffset, highOffset }, policy);
-      // Between the two answers it came to hold the offset after all.
-      if (!jump) continue;
+      if (!jump) {
+        state.retry.later(`topic ${topic} partition ${partition}: broker ${nodeId} has offset ${offset}, and answers that it has not`);
+        continue;
+      }
       // In its turn among what waits, so that the reader's offsets and counts follow what it has handed over.
       sets.push({ partition, chunks: [], aborted: [], fromOffset: jump.to, bytes: 0, jump });
       state.waiting += 1;
@@ -256,7 +263,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     void ask(nodeId, node)
       .catch((error: unknown) => {
         if (isClosed) return;
-        if (!isPassing(error)) fail(error);
+        if (!isPassing(error) && !isOfOneBroker(error)) fail(error);
         else {
           isStale = true;
           node.retry.later(error.message);

@@ -27,7 +27,8 @@ export async function greetBrokers({ brokers, security = {} }: KafkaAccess): Pro
     }
   });
   await Promise.any(greetings).catch(() => {
-    if (failures[0]) throw failures[0];
+    // Where others are only away, they may come.
+    if (failures[0] && failures.length === greetings.length) throw failures[0];
   });
 }
 

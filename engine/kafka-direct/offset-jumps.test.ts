@@ -38,3 +38,14 @@ it('counts each offset that was passed over once, however often a reader begins 
   ]);
   expect(told).toEqual([jump(5, 20), jump(5, 30), jump(40, 50), jump(0, 2, 1)]);
 });
+
+it('counts what a reader had read and not stored, where that is gone too when it begins again', () => {
+  const told: OffsetJump[] = [];
+  const { note, byPartition } = createJumpCounter((one) => told.push(one));
+  note(jump(100, 200));
+  note(jump(300, 400));
+  note(jump(50, 400));
+  note(jump(50, 400));
+  expect(byPartition.get(3)).toMatchObject({ jumps: 3, offsets: 350 });
+  expect(told).toHaveLength(3);
+});

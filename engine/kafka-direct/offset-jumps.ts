@@ -48,23 +48,34 @@ export interface JumpCount {
 
 export interface JumpCounter {
   /**
-   * Counts a jump. A reader that had to begin again before what it jumped over was stored jumps again: what was counted is not counted
-   * twice.
+   * Counts a jump. A reader that had to begin again before what it jumped over was stored jumps again: of offsets that were counted none is
+   * counted twice.
    */
   note(jump: OffsetJump): void;
   readonly byPartition: ReadonlyMap<number, JumpCount>;
 }
 
+/** Offsets from the first on, up to and without the second. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Counts the jumps of a topic. `onJump` is told of each that passed over something new. */
 export function createJumpCounter(onJump: (jump: OffsetJump) => void): JumpCounter {
-  const byPartition = new Map<number, JumpCount & { readonly countedTo: number }>();
+  const byPartition = new Map<number, JumpCount & { readonly counted: readonly Range[] }>();
   return {
     note(jump) {
       const { partition, from, to } = jump;
-      const known = byPartition.get(partition) ?? { jumps: 0, offsets: 0, countedTo: 0 };
-      const first = Math.max(from, known.countedTo);
-      if (to <= first) return;
-      byPartition.set(partition, { jumps: known.jumps + 1, offsets: known.offsets + to - first, countedTo: to });
+      const known = byPartition.get(partition) ?? { jumps: 0, offsets: 0, counted: [] };
+      const again = known.counted.reduce((sum, range) => sum + Math.max(0, Math.min(to, range.to) - Math.max(from, range.from)), 0);
+      const fresh = to - from - again;
+      if (fresh <= 0) return;
+      const touches = (range: Range): boolean => range.from <= to && range.to >= from;
+      const joined = known.counted.filter(touches).concat({ from, to });
+      const whole = { from: Math.min(...joined.map((range) => range.from)), to: Math.max(...joined.map((range) => range.to)) };
+      const counted = [...known.counted.filter((range) => !touches(range)), whole];
+      byPartition.set(partition, { jumps: known.jumps + 1, offsets: known.offsets + fresh, counted });
       onJump(jump);
     },
     byPartition,

@@ -15,11 +15,15 @@ const READER = -1;
 /** Times that stand for the first offset there is, and for the one behind the last. */
 const TIMES = { earliest: -2n, latest: -1n } as const;
 
-/** Asks for the first offset of each partition, or the one behind its last. */
-export function offsetsRequest(topic: string, partitions: readonly number[], which: keyof typeof TIMES): WireRequest<ListedOffset[]> {
+/** Asks for the first offset of each partition, or the one behind its last; of what is committed, the last stable offset. */
+export function offsetsRequest(
+  { topic, isCommittedOnly }: { readonly topic: string; readonly isCommittedOnly: boolean },
+  partitions: readonly number[],
+  which: keyof typeof TIMES,
+): WireRequest<ListedOffset[]> {
   const writer = createWireWriter();
   writer.int32(READER);
-  writer.int8(0);
+  writer.int8(isCommittedOnly ? 1 : 0);
   writer.compactCount(1);
   writer.compactString(topic);
   writer.compactCount(partitions.length);

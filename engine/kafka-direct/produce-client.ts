@@ -144,6 +144,8 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
       .refresh()
       .then(() => {
         isRefreshing = false;
+        // Asked of a client that is closed, it answers at once, and would be asked again at once.
+        cluster.brokers.throwIfClosing();
         pump();
       })
       .catch(lose);
