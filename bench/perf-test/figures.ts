@@ -34,6 +34,9 @@ export function cellResultOf(plan: CellPlan, options: PerfOptions, measured: Mea
   const offered = isLive ? sent.due : sent.ticks;
   const achieved = isLive ? Math.max(0, sent.due - missing) : after.accepted - before.accepted;
   const isSaturated = isLive && (achieved < offered * SUSTAINED_SHARE || sent.sent < sent.due * SUSTAINED_SHARE);
+  // Where the first look came too late there is nothing to make a rate of.
+  const isTooShort = !isLive && achieved === 0 && sent.ticks > 0;
+  const perSecond = (ticks: number): number | null => (isTooShort ? null : ticks / seconds);
   const latency = latencies(measured);
   const bars = (name: string): number => counter(after.metrics, name) - counter(before.metrics, name);
   const dropped = sumOf(after.metrics, 'tickwright_ticks_dropped_total') - sumOf(before.metrics, 'tickwright_ticks_dropped_total');
@@ -41,11 +44,11 @@ export function cellResultOf(plan: CellPlan, options: PerfOptions, measured: Mea
   return {
     ...plan,
     duration_sec: seconds,
-    source_ticks_per_sec: (isLive ? sent.sent : achieved) / seconds,
+    source_ticks_per_sec: perSecond(isLive ? sent.sent : achieved),
     source_latency_p95_sec: null,
     source_dropped: dropped,
     source_queue_peak: ring.length === 0 ? null : Math.max(...ring),
-    builder_ticks_per_sec: achieved / seconds,
+    builder_ticks_per_sec: perSecond(achieved),
     builder_bars_per_sec: bars('bars_1s_written_total') / seconds,
     builder_latency_p95_sec: p95(measured),
     agg_3m_bars_per_sec: bars('bar_agg_output_3m_total') / seconds,
@@ -66,7 +69,11 @@ export function cellResultOf(plan: CellPlan, options: PerfOptions, measured: Mea
     servers: { ...countsBetween(before.database, after.database), ...brokerBetween(before.broker, after.broker) },
     othersShare: Math.max(0, othersShare(before.cpu, after.cpu) - (isLive ? sent.cpuSec / (seconds * cpus().length) : 0)),
     series: sampler.series,
-    notes: [...notesOf(plan), ...measured.notSeen],
+    notes: [
+      ...(isTooShort ? [`all ${sent.ticks} ticks were taken before the first look: no rate; PERF_BACKLOG has to be larger`] : []),
+      ...notesOf(plan),
+      ...measured.notSeen,
+    ],
   };
 }
 

@@ -108,7 +108,10 @@ function describeRun({ scenario, workers, loads, repeats, stageSec, warmupSec }:
 
 function describeCell({ scenario, verdict, isSaturated, builder_ticks_per_sec, latency, cpuUsPerTick }: CellResult): string {
   const { work, compared } = nounsOf(scenario);
-  const rate = `${Math.round(builder_ticks_per_sec ?? 0).toLocaleString('en-US')} ${work}s/s`;
+  const rate =
+    builder_ticks_per_sec === null
+      ? 'taken before it could be measured (PERF_BACKLOG is too small)'
+      : `${Math.round(builder_ticks_per_sec).toLocaleString('en-US')} ${work}s/s`;
   const seen = latency['barToConsumer'];
   const lag =
     seen && !isSaturated ? `, bar to consumer p50 ${(seen.p50Us / 1000).toFixed(0)} p99 ${(seen.p99Us / 1000).toFixed(0)} ms` : '';

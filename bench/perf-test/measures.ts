@@ -17,7 +17,8 @@ export const THROUGHPUT: Measure = {
   name: 'throughput',
   unit: 'ticks/s',
   isMoreBetter: true,
-  valueOf: (cell) => (isCounted(cell) && cell.duration_sec > 0 ? cell.achieved / cell.duration_sec : undefined),
+  valueOf: (cell) =>
+    isCounted(cell) && cell.builder_ticks_per_sec !== null && cell.duration_sec > 0 ? cell.achieved / cell.duration_sec : undefined,
 };
 
 /** Of the pipeline and its servers; the generator and the harness are left out. */

@@ -31,6 +31,12 @@ it('says what was due, not what the rate is on average, and keeps repeats in ord
   expect(group?.cells.map(({ repeat }) => repeat)).toEqual([1, 2]);
 });
 
+it('makes no rate of a backlog that was taken before it could be measured', () => {
+  const [first, second] = repeats({}, [10, 20]);
+  const [group] = summariseCells([first!, { ...second!, achieved: 0, builder_ticks_per_sec: null }]);
+  expect(group).toMatchObject({ voidCount: 0, throughput: { median: 10, count: 1 } });
+});
+
 it('has no figures where every repeat is void', () => {
   const [group] = summariseCells(repeats({ verdict: WRONG }, [10, 20, 30]));
   expect(group).toMatchObject({ voidCount: 3, throughput: undefined, cpuUsPerTick: undefined, stages: [] });
