@@ -284,4 +284,14 @@ describe('the fetcher', () => {
     });
     expect(other).toMatchObject({ code: 'KAFKA_TOPIC_MISSING' });
   });
+
+  it('waits for a topic that brokers have not heard of yet, and says so', async () => {
+    const bench = await setUp({ leaders: [], answer: holding(6) }, 1);
+    bench.fetcher.begin(new Map([[0, 0]]));
+    await bench.wait(() => bench.fetcher.trouble.includes('no such topic'));
+    bench.script.leaders.push(0);
+    const read = await bench.read(() => bench.isAtEnd(0));
+    expect(read.get(0)).toEqual(upTo(6));
+    expect(bench.fetcher.takeFailure()).toBeUndefined();
+  });
 });

@@ -42,9 +42,11 @@ export interface FetchLimits {
   readonly aheadBytes: number;
   /** Sets of one partition that may wait. */
   readonly aheadSets: number;
+  /** How long brokers may not know the topic before that is believed, ms: one that has just started, or a topic just made, is not heard of at once. */
+  readonly missingMs: number;
 }
 
-const LIMITS: FetchLimits = { partitionBytes: 1 << 20, answerBytes: 8 << 20, aheadBytes: 16 << 20, aheadSets: 2 };
+const LIMITS: FetchLimits = { partitionBytes: 1 << 20, answerBytes: 8 << 20, aheadBytes: 16 << 20, aheadSets: 2, missingMs: 5000 };
 /** The end of a partition is told by the next answer, so an answer must not wait long for more. */
 const WAIT_MS = 50;
 /** While a partition has no room it is left out, and the others' answer must not keep it waiting when it has some again. */
@@ -116,6 +118,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   /** Who leads what has to be asked again. */
   let isStale = true;
   let isRefreshing = false;
+  /** Since when brokers say that there is no such topic; undefined: they know it. */
+  let missingSinceMs: number | undefined;
   let failure: EngineError | undefined;
   let policy = options.onOffsetGone;
 
@@ -125,6 +129,12 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const isPassing = (error: unknown): error is EngineError => error instanceof EngineError && error.retryable;
   /** Turned away by one broker, others may be read on. */
   const isOfOneBroker = (error: unknown): error is EngineError => error instanceof EngineError && TURNED_AWAY.has(error.code);
+  /** There is no such topic, and it was not said for long. */
+  const isMissingYet = (error: unknown): error is EngineError => {
+    if (!(error instanceof EngineError) || error.code !== 'KAFKA_TOPIC_MISSING') return false;
+    missingSinceMs ??= clock.wallMs();
+    return clock.wallMs() - missingSinceMs < limits.missingMs;
+  };
   const nodeOf = (nodeId: number): NodeState => {
     const known = nodes.get(nodeId) ?? { isAsking: false, notBeforeMs: 0, retry: createRetry(clock) };
     nodes.set(nodeId, known);
@@ -137,6 +147,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     try {
       await cluster.look([topic]);
       isStale = false;
+      missingSinceMs = undefined;
       metadata.wentWell();
       for (const state of partitions.values()) {
         const leaderId = leaderOf(state);
@@ -150,7 +161,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         metadata.later(state.retry.trouble);
       }
     } catch (error) {
-      if (isPassing(error)) metadata.later(error.message);
+      if (isPassing(error) || isMissingYet(error)) metadata.later(error.message);
       else if (!isClosed) fail(error);
     } finally {
       isRefreshing = false;

@@ -1,11 +1,12 @@
 /** The embedded server's life: started, shared, stopped, and started over what a killed one left. */
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { withConnection } from '../../engine/sinks/postgres/connection.ts';
+import { binaries, runAs, runToEnd } from '../../engine/sinks/postgres/embedded-process.ts';
 import { openPostgres } from '../../engine/sinks/postgres/server.ts';
 import { configWith } from './postgres-harness.ts';
 
@@ -71,6 +72,21 @@ describe('the embedded server', () => {
     ]);
     expect(stdout.trim()).toBe('postgres');
     await server.stop();
+    rmSync(hidden, { recursive: true, force: true });
+  });
+
+  it.runIf(process.getuid?.() === 0)('runs for root where its programs lie below such a folder, as in a private home', async () => {
+    const hidden = mkdtempSync(join(tmpdir(), 'tickwright-hidden-'));
+    chmodSync(hidden, 0o700);
+    const { initdb } = await binaries();
+    cpSync(dirname(dirname(initdb)), join(hidden, 'native'), { recursive: true, verbatimSymlinks: true });
+    const as = await runAs(hidden);
+    const data = join(hidden, 'data');
+    mkdirSync(data, { mode: 0o700 });
+    chownSync(data, as.uid ?? -1, as.gid ?? -1);
+    // It looks for its neighbour postgres, and runs it.
+    await runToEnd(as, join(hidden, 'native/bin/initdb'), [`--pgdata=${data}`, '--auth=trust', '--locale=C', '--no-sync']);
+    expect(readFileSync(join(data, 'PG_VERSION'), 'utf8').trim()).toMatch(/^\d+$/);
     rmSync(hidden, { recursive: true, force: true });
   });
 });

@@ -110,14 +110,25 @@ async function readUpTo(consumer: Consumer, partitions: readonly TopicPartition[
     (ends.get(`${topic} ${partition}`) ?? -1) < (highs[index] ?? 0);
   while (partitions.some(isBehind)) {
     const behind = partitions.find(isBehind);
-    if (performance.now() > endMs) {
-      const text = `topic ${behind?.topic} partition ${behind?.partition}: its end cannot be read, is a transaction open?`;
-      throw new EngineError('TORTURE_READ', text);
+    if (behind && performance.now() > endMs) {
+      const high = highs[partitions.indexOf(behind)];
+      const at = ends.get(`${behind.topic} ${behind.partition}`);
+      throw await unreadable(consumer, behind, `its end ${high} was not reached (${at ?? 'none'} was)`);
     }
     messages.push(...(await readBatch()));
   }
   consumer.unassign();
   return messages;
+}
+
+/** Which of two it is: a transaction that is open hides the end, or the reader stands still before what it may read. */
+async function unreadable(consumer: Consumer, { topic, partition }: TopicPartition, what: string): Promise<EngineError> {
+  const stable = await new Promise<string>((resolve) => {
+    consumer.queryWatermarkOffsets(topic, partition, ASK_TIMEOUT_MS, (error, offsets) =>
+      resolve(error ? `not known (${error.message})` : String(offsets.highOffset)),
+    );
+  });
+  return new EngineError('TORTURE_READ', `topic ${topic} partition ${partition}: ${what}, and its last stable offset is ${stable}`);
 }
 
 /** Messages of the ticks topic by partition. */

@@ -72,8 +72,13 @@ export async function runAs(folder: string): Promise<RunAs> {
       { cause },
     );
   }
-  const privileges = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
-  return { uid, gid, identity: {}, wrap: (command, args) => ['setpriv', [...privileges, command, ...args]] };
+  return { uid, gid, identity: {}, wrap: (command, args) => ['setpriv', [...privilegesOf(uid, gid), command, ...args]] };
+}
+
+/** `no_setuid_fixup` leaves the capability in force for access(2), by which PostgreSQL's programs look for each other: access(2), Linux manual. */
+function privilegesOf(uid: number, gid: number): string[] {
+  const who = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
+  return [...who, '--securebits=+no_setuid_fixup', '--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
 }
 
 async function postgresUser(): Promise<{ uid: number; gid: number }> {
