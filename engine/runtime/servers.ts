@@ -7,6 +7,7 @@ import { PRODUCE_APIS } from '../kafka-direct/produce-requests.ts';
 import type { Timeframe } from '../market/timeframes.ts';
 import { greetAccess, loadRdkafka } from '../sinks/kafka/client.ts';
 import { startEmbeddedKafka } from '../sinks/kafka/embedded.ts';
+import { createHangingCheck, type HangingCheck } from '../sinks/kafka/hanging-check.ts';
 import type { Rdkafka } from '../sinks/kafka/rdkafka.ts';
 import { ensureTopics, planTopics, touchTopics } from '../sinks/kafka/topics.ts';
 import { migrate } from '../sinks/postgres/migrate.ts';
@@ -20,6 +21,8 @@ export interface KafkaServer extends KafkaAccess {
   readonly produceLane?: ChosenLane['name'];
   /** How topics are read that the engine has partitions of; by librdkafka unless given. */
   readonly fetchLane?: ChosenLane;
+  /** Where brokers have transactions that hide something. */
+  readonly hanging?: HangingCheck;
 }
 
 export interface Servers {
@@ -78,10 +81,12 @@ async function openKafka(config: Config, timeframes: readonly Timeframe[], say: 
     const server = { library, ...access, isEmbedded: false };
     const { lane, lanes } = await chooseLanes(config, server);
     const how = access.security ? ` (${securityText(access)})` : '';
+    const topics = plans.map(({ topic }) => topic);
+    const hanging = createHangingCheck({ ...access, topics, say });
     return {
-      server: { ...server, ...lanes },
+      server: { ...server, ...lanes, hanging },
       label: `${access.brokers}${how}, bars by ${laneText(lane)}`,
-      close: async () => undefined,
+      close: () => hanging.close(),
     };
   }
   const { lanes } = await chooseLanes(config, { brokers: '', isEmbedded: true });

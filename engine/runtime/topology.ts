@@ -115,6 +115,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
           isLive: source.isLive,
           lingerMs: config.KAFKA_LINGER_MS,
           transactions: options.transactions,
+          ...(servers.kafka.hanging ? { hanging: servers.kafka.hanging } : {}),
           lane: laneOf(config, servers.kafka, { symbols, timeframes, clock, pause }),
         })
       : undefined;

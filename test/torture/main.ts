@@ -96,7 +96,7 @@ async function runRounds(options: TortureOptions, stage: Stage): Promise<Totals>
     print(
       `  ${result.bars} bars, ${result.messages} messages, ${describeExchange(result)}${result.differences.length} differences; ` +
         `caught up in ${(result.catchUpMs / 1000).toFixed(1)} s, stopped in ${(result.stopMs / 1000).toFixed(1)} s, ` +
-        `${((performance.now() - roundMs) / 1000).toFixed(1)} s in all; about ${left} left`,
+        `${((performance.now() - roundMs) / 1000).toFixed(1)} s in all; about ${left} left${describeLeftOpen(result)}`,
     );
     printDifferences(result.differences, options.sabotage === undefined ? result : undefined);
     // A bug that was put in is found once.
@@ -153,6 +153,10 @@ async function main(args: readonly string[]): Promise<number> {
   );
   if (verdict) print(verdict.text);
   return (verdict?.isGood ?? totals.differences === 0) ? 0 : EXIT_DIFFERENT;
+}
+
+function describeLeftOpen({ leftOpen }: RoundResult): string {
+  return leftOpen === 0 ? '' : `; ${leftOpen} markers that the broker had left out were written for it (docs/checkpoint.md)`;
 }
 
 /** A bug is found when the round that differs with it does not differ without it. */

@@ -15,6 +15,7 @@ import { expectOf, type TopicMessage } from './expected.ts';
 import { createFaultRunner } from './faults.ts';
 import { makeFeed } from './feed.ts';
 import { createFeeder, deleteTopics, type OwnKafka } from './kafka-server.ts';
+import { endLeftOpen } from './left-open.ts';
 import type { RoundPlan } from './plan.ts';
 import { connectionStringAt, type OwnPostgres } from './postgres-server.ts';
 import type { LineProxy } from './proxy.ts';
@@ -37,6 +38,8 @@ export interface Stage {
 
 export interface RoundResult extends Comparison {
   readonly faults: number;
+  /** Partitions in which the broker had left a transaction open that it counts as complete. */
+  readonly leftOpen: number;
   /** Of rounds with an exchange. */
   readonly exchange: ExchangeComparison | undefined;
   readonly schema: string;
@@ -213,7 +216,15 @@ export async function waitUntilCaughtUp(
 }
 
 /** @param isWhole false where the engines stopped before the end: then what they must hold is that of the messages that they had taken */
-export async function compareRound({ stage, plan, prefix, address, topics }: Round, isWhole = true): Promise<Comparison> {
+export async function compareRound(
+  { stage, plan, prefix, address, topics, note }: Round,
+  isWhole = true,
+): Promise<Comparison & Pick<RoundResult, 'leftOpen'>> {
+  const leftOpen = await endLeftOpen(
+    stage.kafka.brokers,
+    topics.map(({ topic }) => topic),
+  );
+  if (leftOpen > 0) note(`kafka: ${leftOpen} partitions had a transaction left open that the broker counts as complete`);
   const partitions = topics.flatMap(({ topic, partitions: count }) =>
     Array.from({ length: count }, (_, partition) => ({ topic, partition })),
   );
@@ -226,11 +237,12 @@ export async function compareRound({ stage, plan, prefix, address, topics }: Rou
     amendSec: plan.feed.amendSec,
     latestNs: BigInt(Math.floor(SYSTEM_CLOCK.wallMs())) * 1_000_000n + FUTURE_NS,
   });
-  return compare(expected, {
+  const comparison = compare(expected, {
     ...tables,
     messages: barMessages(messages, prefix, address.timeframes),
     letters: letterMessages(messages, { dlq: deadLetterTopic(prefix), ticks: `${prefix}ticks` }),
   });
+  return { ...comparison, leftOpen };
 }
 
 function takenOf(sent: ReadonlyMap<number, TopicMessage[]>, { partitions }: FoundTables): Map<number, TopicMessage[]> {

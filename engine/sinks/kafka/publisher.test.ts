@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
+import { createManualClock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import {
   assertEachOnce,
   connectAtLast,
@@ -224,4 +224,42 @@ it('says what may be tried again when the brokers refuse its id at the start', a
   await publisher.connect();
   expect(publisher.health().isUp).toBe(true);
   await publisher.close();
+});
+
+it('looks for transactions that hang before it takes its id, and every 10 s between transactions, never during one', async () => {
+  const broker = createScriptedBroker([]);
+  const clock = createManualClock(1_000_000);
+  const looks: { readonly ids: readonly string[]; readonly published: number }[] = [];
+  const counts = { hangingEnded: 2, hangingRefused: 0 };
+  const hanging = {
+    counts,
+    async look(ids: readonly string[]): Promise<void> {
+      looks.push({ ids, published: barsOf(broker).flat().length });
+    },
+  };
+  const { publisher, putSecond } = createRig(broker, 32, { clock, hanging });
+  await publisher.connect();
+  expect(looks).toEqual([{ ids: [RIG_TRANSACTIONS.transactionalId], published: 0 }]);
+  for (const [epoch, laterMs] of [0, 5000, 6000, 1000].entries()) {
+    clock.advanceMs(laterMs);
+    putSecond(epoch + 1);
+    publisher.epochCommitted({ databaseEpoch: epoch + 1, bars: RIG_SYMBOLS, letters: [] });
+    expect(await publisher.drain(30_000)).toBe(0);
+  }
+  expect(looks.slice(1)).toEqual([{ ids: [RIG_TRANSACTIONS.transactionalId], published: 2 * RIG_SYMBOLS }]);
+  expect(publisher.laneCounts()).toMatchObject(counts);
+  await publisher.close();
+});
+
+it('looks for those of earlier owners before they are fenced', async () => {
+  const broker = createScriptedBroker([]);
+  const looked: string[] = [];
+  const hanging = {
+    async look(ids: readonly string[]): Promise<void> {
+      looked.push(ids.join());
+    },
+  };
+  const previousTransactionalIds = ['engine.0'];
+  await recoverPublication({ ...RIG_OPTIONS, ...broker, hanging, transactions: RIG_TRANSACTIONS, previousTransactionalIds, outbox: [] });
+  expect(looked).toEqual(['engine.0', 'engine.1']);
 });

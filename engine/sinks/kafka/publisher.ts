@@ -19,6 +19,7 @@ import { createBarHandover } from './bar-handover.ts';
 import { createCommittedBacklog } from './committed-backlog.ts';
 import type { DeadLetter } from './dlq.ts';
 import { createEpochQueue, type Epoch } from './epoch-queue.ts';
+import type { HangingCheck } from './hanging-check.ts';
 import type { TransactionLane } from './lane.ts';
 import type { TransactionOptions } from './marker.ts';
 import { type Outlet, putAll } from './outlet.ts';
@@ -48,6 +49,8 @@ export interface BarPublisherOptions extends KafkaAccess {
   readonly transactions: TransactionOptions;
   /** By default librdkafka's. */
   readonly lane?: TransactionLane;
+  /** As in `TransactorOptions`; its counts are told with the lane's. */
+  readonly hanging?: Pick<HangingCheck, 'look' | 'counts'>;
 }
 
 /** An epoch that the database holds, all of whose bars were put into the committed ring before. */
@@ -95,7 +98,7 @@ export interface BarPublisher {
   drain(timeoutMs: number): Promise<number>;
   counters(): PublisherCounters;
   totals(): PublisherTotals;
-  /** What the producers of its lane count, by name; nothing by librdkafka. */
+  /** What the producers of its lane count, by name, and transactions that hung. */
   laneCounts(): Readonly<Record<string, number>>;
   /** Bucket end to commit in microseconds, since the last call, encoded; undefined when there is none. First revisions only. */
   takeLatency(): string | undefined;
@@ -213,7 +216,7 @@ export function createBarPublisher(options: BarPublisherOptions): BarPublisher {
       }
     },
     counters: () => ({ published, failed: transactor.failed }),
-    laneCounts: () => options.lane?.counts?.() ?? {},
+    laneCounts: () => ({ ...options.lane?.counts?.(), ...options.hanging?.counts }),
     totals: () => ({
       acked,
       failed: [...transactor.failed.values()].reduce((sum, failures) => sum + failures, 0),

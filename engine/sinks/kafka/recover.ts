@@ -7,6 +7,7 @@ import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError } from '../../core/errors.ts';
 import type { OutboxRow } from '../messages.ts';
 import { deadLetterKey } from './dlq.ts';
+import type { HangingCheck } from './hanging-check.ts';
 import type { TransactionLane } from './lane.ts';
 import type { Markers, TransactionOptions } from './marker.ts';
 import { type Outgoing, putAll } from './outlet.ts';
@@ -38,6 +39,8 @@ export interface RecoveryOptions extends KafkaAccess {
   readonly timeoutMs?: number;
   /** As in `TransactorOptions`; one that takes bars as messages. */
   readonly lane?: TransactionLane;
+  /** As in `TransactorOptions`. */
+  readonly hanging?: Pick<HangingCheck, 'look'>;
   /** Of the session that begins. */
   readonly transactions: TransactionOptions;
   /** Of every owner of these lanes since they were last recovered. */
@@ -71,6 +74,7 @@ export async function recoverPublication(options: RecoveryOptions): Promise<Reco
   const close = (): Promise<void> => transactor.close();
   (options.pause ?? SYSTEM_PAUSE)(timeoutMs, done.signal).then(close, () => undefined);
   try {
+    await options.hanging?.look(options.previousTransactionalIds);
     // First the session's own id: who claims the lanes from now on fences it, and with it everything below.
     await transactor.open();
     await Promise.all(options.previousTransactionalIds.map((id) => fenceTransactionalId(options, id, FENCE_TIMEOUT_MS)));

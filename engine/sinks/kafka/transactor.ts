@@ -17,6 +17,7 @@ import type { KafkaAccess } from '../../../config/kafka-access.ts';
 import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
 import { clientTrouble, connectClient, disconnectConsumerWithin, disconnectProducer } from './client.ts';
+import type { HangingCheck } from './hanging-check.ts';
 import { type CallDone, type CallError, type MarkerClient, rdkafkaLane, type TransactionalProducer, type TransactionLane } from './lane.ts';
 import { type Markers, openMarkerClient, readMarkers, type TransactionOptions } from './marker.ts';
 import type { Outlet } from './outlet.ts';
@@ -32,6 +33,8 @@ const CALL_PATIENCE_US = 20_000_000;
 const CALL_SILENCE_MS = 10_000;
 const DISCONNECT_TIMEOUT_MS = 3000;
 const QUEUE_REST_MS = 1;
+/** Between two looks for transactions that hang. */
+const HANGING_LOOK_US = 10_000_000;
 const RETRY_FIRST_MS = 100;
 const RETRY_LAST_MS = 5000;
 
@@ -60,6 +63,8 @@ export interface TransactorOptions extends KafkaAccess {
   readonly transactions: TransactionOptions;
   /** By default librdkafka's. */
   readonly lane?: TransactionLane;
+  /** Asked before the id is initialised, which forgets what was decided, and now and then between transactions. */
+  readonly hanging?: Pick<HangingCheck, 'look'>;
 }
 
 export interface Transactor {
@@ -103,6 +108,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
   let busy: Promise<unknown> = Promise.resolve();
   let retryMs = retryFirstMs;
   let progressMs = clock.wallMs();
+  let lookedUs = clock.monotonicUs();
   let health: LinkHealth = { isUp: false, detail: 'not connected yet', sinceMs: clock.wallMs() };
 
   const setHealth = (isUp: boolean, detail: string): void => {
@@ -164,8 +170,14 @@ export function createTransactor(options: TransactorOptions): Transactor {
     return next;
   };
 
+  const lookForHanging = async (): Promise<void> => {
+    lookedUs = clock.monotonicUs();
+    await options.hanging?.look([transactions.transactionalId]);
+  };
+
   const open = async (): Promise<void> => {
     try {
+      await lookForHanging();
       markerClient ??= await openMarkerClient(lane, options, transactions.markerGroup);
       const next = await connect();
       await call((done) => next.initTransactions(CALL_TIMEOUT_MS, done)).catch((error: unknown) => {
@@ -230,6 +242,7 @@ export function createTransactor(options: TransactorOptions): Transactor {
   });
 
   const transact = async (current: TransactionalProducer, group: MarkerClient, { markers: moved, send }: Publication): Promise<void> => {
+    if (clock.monotonicUs() - lookedUs > HANGING_LOOK_US) await lookForHanging();
     progress();
     await call((done) => current.beginTransaction(done));
     stage = 'sending';
