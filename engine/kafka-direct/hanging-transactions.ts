@@ -2,11 +2,15 @@
  * Hanging transactions (KIP-664): a partition holds one open that its coordinator counts as complete, so that whoever reads what is committed
  * stands still before it for good. Brokers leave them behind by themselves: a coordinator whose partitions have no leader for a moment, as
  * while a broker alone in its cluster starts again, takes them for deleted and completes the transaction without its markers there.
- * What the coordinator had decided is then written where it was left out.
+ *
+ * What is left open is committed where the latest transaction of its id is: a publisher that aborts one sends the same again under the same id, to
+ * the same partitions, which ends what is open there. Where the latest is aborted, an earlier one may hang: nothing is done, and it is said.
  */
+import { EngineError } from '../core/errors.ts';
+import { KAFKA_CODE, nameOfCode } from './broker-errors.ts';
 import type { Brokers } from './brokers.ts';
-import type { BrokerConnection, WireRequest } from './connection.ts';
-import { METADATA, metadataRequest } from './metadata.ts';
+import type { WireRequest } from './connection.ts';
+import { type ClusterMetadata, METADATA, metadataRequest } from './metadata.ts';
 import { createWireWriter, type WireReader } from './wire.ts';
 
 /** What brokers must have: those of Kafka since 3.8. */
@@ -17,15 +21,15 @@ export const HANGING_APIS = {
   WriteTxnMarkers: { key: 27, version: 1 },
 } as const;
 
-/** What coordinators say of a transaction all of whose markers they take for written: Kafka, TransactionState. */
-const DECIDED: ReadonlyMap<string, boolean> = new Map([
-  ['CompleteCommit', true],
-  ['CompleteAbort', false],
-]);
+/** What coordinators say of a transaction all of whose markers they take for written, and of one that they are about to end: Kafka, TransactionState. */
+const COMMITTED = 'CompleteCommit';
+const ENDING: ReadonlySet<string> = new Set(['PrepareCommit', 'PrepareAbort']);
+const OPEN = 'Ongoing';
 const ANY_DURATION = -1n;
 
-interface OpenTransaction {
-  readonly brokerId: number;
+/** A transaction that a partition holds open. */
+export interface OpenTransaction {
+  readonly transactionalId: string;
   readonly topic: string;
   readonly partition: number;
   readonly producerId: bigint;
@@ -35,12 +39,11 @@ interface OpenTransaction {
   readonly offset: bigint;
 }
 
-export interface HangingTransaction extends Omit<OpenTransaction, 'brokerId'> {
-  readonly transactionalId: string;
-  /** What the coordinator had decided. */
-  readonly isCommitted: boolean;
-  /** What the broker answered to the marker, an error code of Kafka; 0: it is written. */
-  readonly code: number;
+export interface HangingFound {
+  /** The latest transaction of their ids is committed. */
+  readonly committed: readonly OpenTransaction[];
+  /** It is aborted, or nobody knows any more: what these are cannot be told. */
+  readonly unknown: readonly OpenTransaction[];
 }
 
 export interface HangingOptions {
@@ -48,53 +51,78 @@ export interface HangingOptions {
   readonly brokers: Brokers;
   /** Those that there are not are passed over. */
   readonly topics: readonly string[];
-  /** Whose transactions are ended. */
   isOurs(transactionalId: string): boolean;
 }
 
-interface Decision {
-  readonly transactionalId: string;
-  readonly isCommitted: boolean;
-}
-
+type Unnamed = Omit<OpenTransaction, 'transactionalId'>;
 type Places = ReadonlyMap<number, readonly { readonly name: string; readonly partitionIndexes: number[] }[]>;
 
 /**
- * Ends those there are, and says which. One that was open before its coordinator said that it is complete, and still is afterwards, hangs:
- * the first record of a later one would lie behind.
- * @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_API_MISSING, KAFKA_REFUSED, KAFKA_PROTOCOL, KAFKA_CLOSED
+ * Those of ours that partitions hold open while their coordinators have none under way. One that was begun and ended meanwhile is no longer open
+ * when it is looked at again; the first record of a later one would lie behind.
+ * @throws EngineError KAFKA_UNDECIDED (retryable) while brokers are about to say; KAFKA_UNREACHABLE (retryable), KAFKA_API_MISSING,
+ * KAFKA_REFUSED, KAFKA_PROTOCOL, KAFKA_CLOSED
  */
-export async function endHangingTransactions({ brokers, topics, isOurs }: HangingOptions): Promise<HangingTransaction[]> {
-  const { places, brokerIds } = await placesOf(brokers, topics);
-  const before = await openIn(brokers, places);
-  if (before.length === 0) return [];
-  const decisions = await decisionsOn(brokers, brokerIds, [...new Set(before.map(({ producerId }) => producerId))]);
-  const decided = before.flatMap((open) => {
-    const decision = decisions.get(open.producerId);
-    return decision && isOurs(decision.transactionalId) ? [{ ...open, ...decision }] : [];
+export async function findHanging({ brokers, topics, isOurs }: HangingOptions): Promise<HangingFound> {
+  const metadata = await metadataOf(brokers, topics);
+  const open = await openIn(brokers, placesIn(metadata));
+  if (open.length === 0) return { committed: [], unknown: [] };
+  const states = await statesOf(brokers, [...metadata.brokers.keys()], [...new Set(open.map(({ producerId }) => producerId))]);
+  const ours = open.flatMap((one) => {
+    const state = states.get(one.producerId);
+    return state && isOurs(state.transactionalId) ? [{ ...one, ...state }] : [];
   });
-  if (decided.length === 0) return [];
-  const still = new Set((await openIn(brokers, places)).map(textOf));
-  const ended: HangingTransaction[] = [];
-  for (const { brokerId, ...hanging } of decided.filter((open) => still.has(textOf(open)))) {
-    const code = await (await brokers.connectionTo(brokerId)).ask(markerRequest(hanging));
-    ended.push({ ...hanging, code });
-  }
-  return ended;
+  const ending = ours.find(({ state }) => ENDING.has(state));
+  if (ending) throw undecided(`transactional id ${ending.transactionalId} is in state ${ending.state}`);
+  const idle = ours.filter(({ state }) => state !== OPEN);
+  if (idle.length === 0) return { committed: [], unknown: [] };
+  const still = new Set((await openIn(brokers, placesIn(await metadataOf(brokers, topics)))).map(textOf));
+  const hanging = idle.filter((one) => still.has(textOf(one)));
+  return {
+    committed: hanging.filter(({ state }) => state === COMMITTED),
+    unknown: hanging.filter(({ state }) => state !== COMMITTED),
+  };
 }
 
-function textOf({ topic, partition, producerId, offset }: OpenTransaction): string {
+/**
+ * Commits those that are still open at the same record. Their ids have no transaction under way, and were initialised or fenced since they
+ * were found: a marker that comes late then ends no later transaction.
+ * @returns what brokers answered, an error code of Kafka by transaction; 0: its marker is written
+ * @throws as `findHanging`
+ */
+export async function commitHanging(brokers: Brokers, found: readonly OpenTransaction[]): Promise<Map<OpenTransaction, number>> {
+  const metadata = await metadataOf(brokers, [...new Set(found.map(({ topic }) => topic))]);
+  const still = new Set((await openIn(brokers, placesIn(metadata))).map(textOf));
+  const codes = new Map<OpenTransaction, number>();
+  for (const one of found) {
+    if (!still.has(textOf(one))) continue;
+    const leader = metadata.topics.find(({ name }) => name === one.topic)?.leaders[one.partition];
+    const connection = await brokers.connectionTo(leader?.nodeId ?? -1);
+    codes.set(one, await connection.ask(markerRequest(one)));
+  }
+  return codes;
+}
+
+function textOf({ topic, partition, producerId, offset }: Unnamed): string {
   return `${topic} ${partition} ${producerId} ${offset}`;
 }
 
-/** Partitions of the topics by the broker that leads them; those that nobody leads are left out. */
-async function placesOf(brokers: Brokers, topics: readonly string[]): Promise<{ readonly places: Places; readonly brokerIds: number[] }> {
+function undecided(what: string): EngineError {
+  return new EngineError('KAFKA_UNDECIDED', `transactions left open: not known yet: ${what}`, { retryable: true });
+}
+
+async function metadataOf(brokers: Brokers, topics: readonly string[]): Promise<ClusterMetadata> {
   const metadata = await brokers.askAny((connection) => connection.ask(metadataRequest(topics, false)));
   brokers.learn(metadata.brokers);
+  return metadata;
+}
+
+/** Partitions by the broker that leads them. @throws EngineError KAFKA_UNDECIDED where nobody does */
+function placesIn({ topics }: ClusterMetadata): Places {
   const places = new Map<number, { name: string; partitionIndexes: number[] }[]>();
-  for (const { name, leaders } of metadata.topics) {
+  for (const { name, leaders } of topics) {
     for (const [partition, leader] of leaders.entries()) {
-      if (leader === undefined) continue;
+      if (leader === undefined) throw undecided(`topic ${name} partition ${partition} has no leader`);
       const list = places.get(leader.nodeId) ?? [];
       places.set(leader.nodeId, list);
       const topic = list.find((one) => one.name === name);
@@ -102,20 +130,22 @@ async function placesOf(brokers: Brokers, topics: readonly string[]): Promise<{ 
       else list.push({ name, partitionIndexes: [partition] });
     }
   }
-  return { places, brokerIds: [...metadata.brokers.keys()] };
+  return places;
 }
 
-async function openIn(brokers: Brokers, places: Places): Promise<OpenTransaction[]> {
+async function openIn(brokers: Brokers, places: Places): Promise<Unnamed[]> {
   const { describeProducersV0 } = await import('@platformatic/kafka');
-  const found: OpenTransaction[] = [];
+  const found: Unnamed[] = [];
   for (const [brokerId, topics] of places) {
     const connection = await brokers.connectionTo(brokerId);
     const answer = await connection.call('DescribeProducers', describeProducersV0.api, [...topics]);
     for (const { name, partitions } of answer.topics) {
-      for (const { partitionIndex, activeProducers } of partitions) {
+      for (const { partitionIndex: partition, errorCode, activeProducers } of partitions) {
+        if (errorCode === KAFKA_CODE.topicAuthorizationFailed)
+          throw new EngineError('KAFKA_REFUSED', `topic ${name}: this client may not read it`);
+        if (errorCode !== KAFKA_CODE.none) throw undecided(`topic ${name} partition ${partition}: ${nameOfCode(errorCode)}`);
         for (const { producerId, producerEpoch, coordinatorEpoch, currentTxnStartOffset: offset } of activeProducers) {
-          if (offset >= 0n)
-            found.push({ brokerId, topic: name, partition: partitionIndex, producerId, producerEpoch, coordinatorEpoch, offset });
+          if (offset >= 0n) found.push({ topic: name, partition, producerId, producerEpoch, coordinatorEpoch, offset });
         }
       }
     }
@@ -123,28 +153,36 @@ async function openIn(brokers: Brokers, places: Places): Promise<OpenTransaction
   return found;
 }
 
-/** What was decided of the latest transaction of each producer, as far as it is complete. */
-async function decisionsOn(brokers: Brokers, brokerIds: readonly number[], producerIds: bigint[]): Promise<Map<bigint, Decision>> {
+interface ProducerState {
+  readonly transactionalId: string;
+  readonly state: string;
+}
+
+/** What coordinators say of each producer. @throws EngineError KAFKA_UNDECIDED where two say something else */
+async function statesOf(brokers: Brokers, brokerIds: readonly number[], producerIds: bigint[]): Promise<Map<bigint, ProducerState>> {
   const { listTransactionsV1 } = await import('@platformatic/kafka');
-  const list = (connection: BrokerConnection) => connection.call('ListTransactions', listTransactionsV1.api, [], producerIds, ANY_DURATION);
-  const found = new Map<bigint, Decision>();
+  const found = new Map<bigint, ProducerState>();
   for (const brokerId of brokerIds) {
-    const { transactionStates } = await list(await brokers.connectionTo(brokerId));
-    for (const { producerId, transactionalId, transactionState } of transactionStates) {
-      const isCommitted = DECIDED.get(transactionState);
-      if (isCommitted !== undefined) found.set(producerId, { transactionalId, isCommitted });
+    const connection = await brokers.connectionTo(brokerId);
+    const answer = await connection.call('ListTransactions', listTransactionsV1.api, [], producerIds, ANY_DURATION);
+    if (answer.errorCode !== KAFKA_CODE.none) throw undecided(`broker ${brokerId} answers with ${nameOfCode(answer.errorCode)}`);
+    for (const { producerId, transactionalId, transactionState: state } of answer.transactionStates) {
+      const before = found.get(producerId);
+      if (before && before.state !== state)
+        throw undecided(`transactional id ${transactionalId} is in states ${before.state} and ${state}`);
+      found.set(producerId, { transactionalId, state });
     }
   }
   return found;
 }
 
-/** The WriteTxnMarkers API, version 1: one marker, as coordinators write them. */
-function markerRequest(hanging: Omit<HangingTransaction, 'code'>): WireRequest<number> {
+/** The WriteTxnMarkers API, version 1: one marker of a commit, as coordinators write them. */
+function markerRequest(hanging: OpenTransaction): WireRequest<number> {
   const writer = createWireWriter();
   writer.compactCount(1);
   writer.int64(hanging.producerId);
   writer.int16(hanging.producerEpoch);
-  writer.int8(hanging.isCommitted ? 1 : 0);
+  writer.int8(1);
   writer.compactCount(1);
   writer.compactString(hanging.topic);
   writer.compactCount(1);

@@ -1,6 +1,7 @@
 /** The servers of a run: Postgres always, Kafka where there is a client for it; embedded unless named. */
 import { accessOf, type KafkaAccess, kafkaAccess, securityText } from '../../config/kafka-access.ts';
 import type { Config } from '../../config/knobs.ts';
+import { SYSTEM_CLOCK } from '../core/clock.ts';
 import { type ChosenLane, chooseLane } from '../kafka-direct/choose-lane.ts';
 import { FETCH_APIS } from '../kafka-direct/fetcher.ts';
 import { PRODUCE_APIS } from '../kafka-direct/produce-requests.ts';
@@ -82,7 +83,7 @@ async function openKafka(config: Config, timeframes: readonly Timeframe[], say: 
     const { lane, lanes } = await chooseLanes(config, server);
     const how = access.security ? ` (${securityText(access)})` : '';
     const topics = plans.map(({ topic }) => topic);
-    const hanging = createHangingCheck({ ...access, topics, say });
+    const hanging = createHangingCheck({ ...access, topics, clock: SYSTEM_CLOCK, say });
     return {
       server: { ...server, ...lanes, hanging },
       label: `${access.brokers}${how}, bars by ${laneText(lane)}`,

@@ -1,9 +1,10 @@
-/** Transactions that a broker holds open while their coordinator counts them as complete: found and ended, and no others. */
+/** Transactions that a broker holds open while their coordinator counts them as complete: found and committed, and no others. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { incrementalAlterConfigsV1 } from '@platformatic/kafka';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { type Brokers, createBrokers } from '../../engine/kafka-direct/brokers.ts';
-import { endHangingTransactions, HANGING_APIS } from '../../engine/kafka-direct/hanging-transactions.ts';
+import { commitHanging, findHanging, HANGING_APIS } from '../../engine/kafka-direct/hanging-transactions.ts';
 import { LIST_OFFSETS, offsetsRequest } from '../../engine/kafka-direct/offsets-request.ts';
 import {
   addPartitionsRequest,
@@ -14,6 +15,7 @@ import {
   produceRequest,
   type TransactionIdentity,
 } from '../../engine/kafka-direct/produce-requests.ts';
+import { createHangingCheck } from '../../engine/sinks/kafka/hanging-check.ts';
 import { makeBatch, seal } from '../record-batches.ts';
 import { deleteTopic } from './direct-topics.ts';
 import { type Broker, createTopic, NO_BROKER, openReal, REAL_BROKER, uniquePrefix } from './kafka-harness.ts';
@@ -61,6 +63,11 @@ describe.skipIf(REAL_BROKER === undefined)(`transactions that hang${why}`, () =>
     await untilTrue('it has a coordinator', async () => {
       return (await ask((connection) => connection.ask(findCoordinatorRequest(transactionalId, 'transaction')))).code === 0;
     });
+    const identity = await init(transactionalId);
+    await add(identity);
+    return identity;
+  };
+  const init = async (transactionalId: string): Promise<TransactionIdentity> => {
     let identity: TransactionIdentity | undefined;
     await untilTrue('it is initialised', async () => {
       const { code, producerId, epoch } = await ask((connection) => connection.ask(initProducerRequest(transactionalId, TIMEOUT_MS)));
@@ -68,7 +75,6 @@ describe.skipIf(REAL_BROKER === undefined)(`transactions that hang${why}`, () =>
       return identity !== undefined;
     });
     if (!identity) throw new Error('not initialised');
-    await add(identity);
     return identity;
   };
   const add = async (identity: TransactionIdentity): Promise<void> => {
@@ -106,8 +112,8 @@ describe.skipIf(REAL_BROKER === undefined)(`transactions that hang${why}`, () =>
     };
     return (await endOf(false)) - (await endOf(true));
   };
-  const endHanging = (isOurs: (transactionalId: string) => boolean) =>
-    endHangingTransactions({ brokers, topics: [topic, `${prefix}missing`], isOurs });
+  const find = (isOurs: (transactionalId: string) => boolean) => findHanging({ brokers, topics: [topic, `${prefix}missing`], isOurs });
+  const NONE = { committed: [], unknown: [] };
 
   /** A transaction that ended as told, and after it a record that belongs to none. */
   const leaveHanging = async (name: string, isCommitted: boolean): Promise<TransactionIdentity> => {
@@ -123,23 +129,59 @@ describe.skipIf(REAL_BROKER === undefined)(`transactions that hang${why}`, () =>
     return identity;
   };
 
-  it.each([true, false])('are ended as their coordinator had decided, committed: %s, and then there are none', async (isCommitted) => {
-    const { transactionalId, producerId } = await leaveHanging(`hangs-${isCommitted}`, isCommitted);
+  it('are committed where their coordinator had committed them, and then there are none', async () => {
+    const { transactionalId, producerId } = await leaveHanging('committed', true);
     expect(await hidden()).toBe(1);
-    expect(await endHanging((id) => id === 'another')).toEqual([]);
-    expect(await hidden()).toBe(1);
-    expect(await endHanging((id) => id.startsWith(prefix))).toEqual([
-      expect.objectContaining({ transactionalId, producerId, topic, partition: PARTITION, isCommitted, code: 0 }),
-    ]);
+    expect(await find((id) => id === 'another')).toEqual(NONE);
+    const found = await find((id) => id.startsWith(prefix));
+    expect(found).toMatchObject({ committed: [{ transactionalId, producerId, topic, partition: PARTITION }], unknown: [] });
+    // As a publisher does that begins anew; the coordinator then no longer knows how it ended.
+    await init(transactionalId);
+    expect(await find(() => true)).toMatchObject({ committed: [], unknown: [{ transactionalId }] });
+    expect([...(await commitHanging(brokers, found.committed)).values()]).toEqual([0]);
     expect(await hidden()).toBe(0);
-    expect(await endHanging(() => true)).toEqual([]);
+    expect(await find(() => true)).toEqual(NONE);
+  });
+
+  it('are left, and told of, where the latest was aborted; the next transaction there ends them, and no marker comes after it', async () => {
+    const identity = await leaveHanging('aborted', false);
+    const { committed, unknown } = await find(() => true);
+    expect(committed).toEqual([]);
+    expect(unknown).toMatchObject([{ transactionalId: identity.transactionalId }]);
+    expect(await hidden()).toBe(1);
+    await add(identity);
+    expect(await produce(identity, 2)).toBe(0);
+    await end(identity, false);
+    expect([...(await commitHanging(brokers, unknown))]).toEqual([]);
   });
 
   it('are not those that are under way', async () => {
     const identity = await begin('open');
     expect(await produce(identity, 0)).toBe(0);
-    expect(await endHanging(() => true)).toEqual([]);
+    expect(await find(() => true)).toEqual(NONE);
     expect(await hidden()).toBe(1);
     await end(identity, true);
+  });
+
+  it('are told by the check to people, once each, and counted', async () => {
+    const { transactionalId } = await leaveHanging('checked', true);
+    const said: string[] = [];
+    const check = createHangingCheck({ brokers: broker.brokers, topics: [topic], clock: SYSTEM_CLOCK, say: (text) => said.push(text) });
+    await check.end([transactionalId]);
+    expect(await hidden()).toBe(1);
+    await check.find([transactionalId]);
+    await init(transactionalId);
+    // An attempt that failed meanwhile asks again; what was found stays known.
+    await check.find([transactionalId]);
+    await check.end([transactionalId]);
+    await check.end([transactionalId]);
+    expect(await hidden()).toBe(0);
+    expect(said).toEqual([
+      expect.stringMatching(
+        /partition 1: brokers left a transaction of .*checked open at offset \d+ which they count as committed; its marker/,
+      ),
+    ]);
+    expect(check.counts).toEqual({ hangingEnded: 1, hangingLeft: 0 });
+    await check.close();
   });
 });

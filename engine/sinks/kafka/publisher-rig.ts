@@ -30,7 +30,7 @@ export interface PublisherRig {
   putSecond(second: number): void;
 }
 
-export interface RigParts extends Pick<BarPublisherOptions, 'library'>, Partial<Pick<BarPublisherOptions, 'pause' | 'clock' | 'hanging'>> {
+export interface RigParts extends Pick<BarPublisherOptions, 'library'>, Partial<Pick<BarPublisherOptions, 'pause' | 'hanging'>> {
   /** Slots of the committed ring. */
   readonly capacity: number;
   readonly isOwner?: () => Promise<boolean>;

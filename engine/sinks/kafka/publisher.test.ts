@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { createManualClock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
+import { type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import {
   assertEachOnce,
   connectAtLast,
@@ -226,40 +226,36 @@ it('says what may be tried again when the brokers refuse its id at the start', a
   await publisher.close();
 });
 
-it('looks for transactions that hang before it takes its id, and every 10 s between transactions, never during one', async () => {
-  const broker = createScriptedBroker([]);
-  const clock = createManualClock(1_000_000);
-  const looks: { readonly ids: readonly string[]; readonly published: number }[] = [];
-  const counts = { hangingEnded: 2, hangingRefused: 0 };
-  const hanging = {
-    counts,
-    async look(ids: readonly string[]): Promise<void> {
-      looks.push({ ids, published: barsOf(broker).flat().length });
-    },
+it('looks for transactions that hang around each initialisation of its id, and begins anew after a commit that had to be asked for twice', async () => {
+  // Initialised; begin, 5 bars, marker, commit: twice.
+  const done = (count: number): Fate[] => Array.from({ length: count }, () => 'done');
+  const broker = createScriptedBroker([...done(1), ...done(8), ...done(7), 'again']);
+  const asked: string[] = [];
+  const counts = { hangingEnded: 2, hangingLeft: 0 };
+  const note = (what: string) => async (ids: readonly string[]) => {
+    asked.push(`${what} ${ids.join()} after ${barsOf(broker).flat().length}`);
   };
-  const { publisher, putSecond } = createRig(broker, 32, { clock, hanging });
+  const { publisher, putSecond } = createRig(broker, 32, { hanging: { counts, find: note('find'), end: note('end') } });
   await publisher.connect();
-  expect(looks).toEqual([{ ids: [RIG_TRANSACTIONS.transactionalId], published: 0 }]);
-  for (const [epoch, laterMs] of [0, 5000, 6000, 1000].entries()) {
-    clock.advanceMs(laterMs);
-    putSecond(epoch + 1);
-    publisher.epochCommitted({ databaseEpoch: epoch + 1, bars: RIG_SYMBOLS, letters: [] });
+  for (let epoch = 1; epoch <= 3; epoch += 1) {
+    putSecond(epoch);
+    publisher.epochCommitted({ databaseEpoch: epoch, bars: RIG_SYMBOLS, letters: [] });
     expect(await publisher.drain(30_000)).toBe(0);
   }
-  expect(looks.slice(1)).toEqual([{ ids: [RIG_TRANSACTIONS.transactionalId], published: 2 * RIG_SYMBOLS }]);
+  expect(asked).toEqual(['find engine.1 after 0', 'end engine.1 after 0', 'find engine.1 after 10', 'end engine.1 after 10']);
   expect(publisher.laneCounts()).toMatchObject(counts);
+  assertEachOnce(barsOf(broker), 3);
   await publisher.close();
 });
 
-it('looks for those of earlier owners before they are fenced', async () => {
+it('looks for those of earlier owners before they are fenced, and commits them before the markers are read', async () => {
   const broker = createScriptedBroker([]);
-  const looked: string[] = [];
-  const hanging = {
-    async look(ids: readonly string[]): Promise<void> {
-      looked.push(ids.join());
-    },
+  const asked: string[] = [];
+  const note = (what: string) => async (ids: readonly string[]) => {
+    asked.push(`${what} ${ids.join()}`);
   };
+  const hanging = { find: note('find'), end: note('end') };
   const previousTransactionalIds = ['engine.0'];
   await recoverPublication({ ...RIG_OPTIONS, ...broker, hanging, transactions: RIG_TRANSACTIONS, previousTransactionalIds, outbox: [] });
-  expect(looked).toEqual(['engine.0', 'engine.1']);
+  expect(asked).toEqual(['find engine.0', 'find engine.1', 'end engine.1', 'end engine.0']);
 });

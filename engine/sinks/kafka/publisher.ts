@@ -50,7 +50,7 @@ export interface BarPublisherOptions extends KafkaAccess {
   /** By default librdkafka's. */
   readonly lane?: TransactionLane;
   /** As in `TransactorOptions`; its counts are told with the lane's. */
-  readonly hanging?: Pick<HangingCheck, 'look' | 'counts'>;
+  readonly hanging?: Pick<HangingCheck, 'find' | 'end' | 'counts'>;
 }
 
 /** An epoch that the database holds, all of whose bars were put into the committed ring before. */

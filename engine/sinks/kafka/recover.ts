@@ -40,7 +40,7 @@ export interface RecoveryOptions extends KafkaAccess {
   /** As in `TransactorOptions`; one that takes bars as messages. */
   readonly lane?: TransactionLane;
   /** As in `TransactorOptions`. */
-  readonly hanging?: Pick<HangingCheck, 'look'>;
+  readonly hanging?: Pick<HangingCheck, 'find' | 'end'>;
   /** Of the session that begins. */
   readonly transactions: TransactionOptions;
   /** Of every owner of these lanes since they were last recovered. */
@@ -74,10 +74,11 @@ export async function recoverPublication(options: RecoveryOptions): Promise<Reco
   const close = (): Promise<void> => transactor.close();
   (options.pause ?? SYSTEM_PAUSE)(timeoutMs, done.signal).then(close, () => undefined);
   try {
-    await options.hanging?.look(options.previousTransactionalIds);
+    await options.hanging?.find(options.previousTransactionalIds);
     // First the session's own id: who claims the lanes from now on fences it, and with it everything below.
     await transactor.open();
     await Promise.all(options.previousTransactionalIds.map((id) => fenceTransactionalId(options, id, FENCE_TIMEOUT_MS)));
+    await options.hanging?.end(options.previousTransactionalIds);
     // Read after the fencing: nobody else moves them any more.
     const markers = new Map(await transactor.markers());
     let published = 0;

@@ -33,8 +33,6 @@ const CALL_PATIENCE_US = 20_000_000;
 const CALL_SILENCE_MS = 10_000;
 const DISCONNECT_TIMEOUT_MS = 3000;
 const QUEUE_REST_MS = 1;
-/** Between two looks for transactions that hang. */
-const HANGING_LOOK_US = 10_000_000;
 const RETRY_FIRST_MS = 100;
 const RETRY_LAST_MS = 5000;
 
@@ -63,8 +61,8 @@ export interface TransactorOptions extends KafkaAccess {
   readonly transactions: TransactionOptions;
   /** By default librdkafka's. */
   readonly lane?: TransactionLane;
-  /** Asked before the id is initialised, which forgets what was decided, and now and then between transactions. */
-  readonly hanging?: Pick<HangingCheck, 'look'>;
+  /** Asked around each initialisation of the id. */
+  readonly hanging?: Pick<HangingCheck, 'find' | 'end'>;
 }
 
 export interface Transactor {
@@ -108,7 +106,6 @@ export function createTransactor(options: TransactorOptions): Transactor {
   let busy: Promise<unknown> = Promise.resolve();
   let retryMs = retryFirstMs;
   let progressMs = clock.wallMs();
-  let lookedUs = clock.monotonicUs();
   let health: LinkHealth = { isUp: false, detail: 'not connected yet', sinceMs: clock.wallMs() };
 
   const setHealth = (isUp: boolean, detail: string): void => {
@@ -136,14 +133,14 @@ export function createTransactor(options: TransactorOptions): Transactor {
     }
   };
 
-  /** Makes a transactional call until it is answered. @throws the CallError that ends it */
-  const call = async (invoke: (done: CallDone) => void): Promise<void> => {
+  /** Makes a transactional call until it is answered; returns how many times. @throws the CallError that ends it */
+  const call = async (invoke: (done: CallDone) => void): Promise<number> => {
     const endUs = clock.monotonicUs() + CALL_PATIENCE_US;
-    for (;;) {
+    for (let times = 1; ; times += 1) {
       throwIfClosing();
       const error = await ask(invoke);
       progressMs = error ? progressMs : clock.wallMs();
-      if (!error) return;
+      if (!error) return times;
       if (!error.isRetriable) throw error;
       if (clock.monotonicUs() >= endUs) throw new OutOfPatience(error.message, { cause: error });
       setHealth(false, error.message);
@@ -170,20 +167,16 @@ export function createTransactor(options: TransactorOptions): Transactor {
     return next;
   };
 
-  const lookForHanging = async (): Promise<void> => {
-    lookedUs = clock.monotonicUs();
-    await options.hanging?.look([transactions.transactionalId]);
-  };
-
   const open = async (): Promise<void> => {
     try {
-      await lookForHanging();
+      await options.hanging?.find([transactions.transactionalId]);
       markerClient ??= await openMarkerClient(lane, options, transactions.markerGroup);
       const next = await connect();
       await call((done) => next.initTransactions(CALL_TIMEOUT_MS, done)).catch((error: unknown) => {
         throw error instanceof EngineError ? error : notInitialised(transactions, error);
       });
       if (!(await transactions.isOwner())) throw fenced(transactions);
+      await options.hanging?.end([transactions.transactionalId]);
       setHealth(true, 'connected');
     } catch (error) {
       await dispose();
@@ -242,7 +235,6 @@ export function createTransactor(options: TransactorOptions): Transactor {
   });
 
   const transact = async (current: TransactionalProducer, group: MarkerClient, { markers: moved, send }: Publication): Promise<void> => {
-    if (clock.monotonicUs() - lookedUs > HANGING_LOOK_US) await lookForHanging();
     progress();
     await call((done) => current.beginTransaction(done));
     stage = 'sending';
@@ -250,8 +242,10 @@ export function createTransactor(options: TransactorOptions): Transactor {
     const offsets = [...moved].map(([partition, offset]) => ({ topic: transactions.markerTopic, partition, offset }));
     await call((done) => current.sendOffsetsToTransaction(offsets, group, CALL_TIMEOUT_MS, done));
     stage = 'committing';
-    await call((done) => current.commitTransaction(CALL_TIMEOUT_MS, done));
+    const times = await call((done) => current.commitTransaction(CALL_TIMEOUT_MS, done));
     stage = 'none';
+    // Brokers that went away meanwhile may have left it open somewhere: the next transaction begins by looking.
+    if (times > 1 && options.hanging) await dispose();
   };
 
   /** Leaves nothing of a failed attempt behind: an aborted transaction, or no producer. */
