@@ -99,7 +99,7 @@ export function createDatabase(scheduler: Scheduler, store: Store, bugs: Databas
     const rows = lanes.map((lane) => {
       const row = store.lanes.get(lane) ?? newLane();
       store.lanes.set(lane, row);
-      if (row.owner !== undefined && row.transactionalId !== undefined) row.unfenced = [...row.unfenced, row.transactionalId];
+      if (row.transactionalId !== undefined) row.unfenced = [...row.unfenced, row.transactionalId];
       row.owner = token;
       row.transactionalId = request.transactionalIdOf(token);
       return row;

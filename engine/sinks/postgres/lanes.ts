@@ -12,7 +12,7 @@ export interface LaneClaim {
   readonly token: bigint;
   /** The greatest epoch of the lanes: the session's epochs are counted from here. */
   readonly baseEpoch: number;
-  /** Producers of earlier owners that did not end cleanly, to be fenced before anything is published. */
+  /** Producers of earlier owners, to be fenced before anything is published: one that ended cleanly may have been left open by the brokers. */
   readonly previousTransactionalIds: readonly string[];
   readonly state: StoredState;
 }
@@ -61,7 +61,7 @@ async function takeLanes(
   );
   const { rows } = await client.query<{ epoch: string; unfenced: string[] }>(
     `with held as (
-       select lane, case when owner is null then unfenced else array_append(unfenced, transactional_id) end as unfenced
+       select lane, case when transactional_id is null then unfenced else array_append(unfenced, transactional_id) end as unfenced
        from lanes where source = $1 and lane = any($2) order by lane for update
      )
      update lanes l set owner = $3, transactional_id = $4, run = $5, claimed_at = now(), unfenced = held.unfenced
@@ -95,7 +95,7 @@ async function evictingBlockers<T>(client: Connection, connectionString: string,
   }
 }
 
-/** Ends ownership cleanly: the next to claim the lanes has nobody to fence. Does nothing when another has them already. */
+/** Ends ownership cleanly. Does nothing when another has them already. */
 export async function releaseLanes({
   connectionString,
   schema,
