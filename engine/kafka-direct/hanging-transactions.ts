@@ -4,20 +4,22 @@
  * while a broker alone in its cluster starts again, takes them for deleted and completes the transaction without its markers there.
  *
  * What is left open is committed where the latest transaction of its id is: a publisher that aborts one sends the same again under the same id, to
- * the same partitions, which ends what is open there. Where the latest is aborted, an earlier one may hang: nothing is done, and it is said.
+ * the same partitions, which ends what is open there. Where the latest is not known to be committed, nothing is done, and it is said.
  */
 import { EngineError } from '../core/errors.ts';
 import { KAFKA_CODE, nameOfCode } from './broker-errors.ts';
 import type { Brokers } from './brokers.ts';
 import type { WireRequest } from './connection.ts';
 import { type ClusterMetadata, METADATA, metadataRequest } from './metadata.ts';
+import { findCoordinatorRequest, PRODUCE_APIS } from './produce-requests.ts';
 import { createWireWriter, type WireReader } from './wire.ts';
 
-/** What brokers must have: those of Kafka since 3.8. */
+/** What brokers must have: those of Kafka since 3.0. */
 export const HANGING_APIS = {
   Metadata: METADATA,
   DescribeProducers: { key: 61, version: 0 },
-  ListTransactions: { key: 66, version: 1 },
+  FindCoordinator: PRODUCE_APIS.FindCoordinator,
+  DescribeTransactions: { key: 65, version: 0 },
   WriteTxnMarkers: { key: 27, version: 1 },
 } as const;
 
@@ -25,7 +27,8 @@ export const HANGING_APIS = {
 const COMMITTED = 'CompleteCommit';
 const ENDING: ReadonlySet<string> = new Set(['PrepareCommit', 'PrepareAbort']);
 const OPEN = 'Ongoing';
-const ANY_DURATION = -1n;
+/** An id that was never initialised, or not for long. */
+const ID_NOT_FOUND = 105;
 
 /** A transaction that a partition holds open. */
 export interface OpenTransaction {
@@ -42,7 +45,7 @@ export interface OpenTransaction {
 export interface HangingFound {
   /** The latest transaction of their ids is committed. */
   readonly committed: readonly OpenTransaction[];
-  /** It is aborted, or nobody knows any more: what these are cannot be told. */
+  /** It is aborted, or brokers know it no more. */
   readonly unknown: readonly OpenTransaction[];
 }
 
@@ -51,32 +54,38 @@ export interface HangingOptions {
   readonly brokers: Brokers;
   /** Those that there are not are passed over. */
   readonly topics: readonly string[];
-  isOurs(transactionalId: string): boolean;
+  readonly transactionalIds: readonly string[];
 }
+
+const NOT_ALLOWED: ReadonlySet<number> = new Set([
+  KAFKA_CODE.topicAuthorizationFailed,
+  KAFKA_CODE.groupAuthorizationFailed,
+  KAFKA_CODE.clusterAuthorizationFailed,
+  KAFKA_CODE.transactionalIdAuthorizationFailed,
+]);
 
 type Unnamed = Omit<OpenTransaction, 'transactionalId'>;
 type Places = ReadonlyMap<number, readonly { readonly name: string; readonly partitionIndexes: number[] }[]>;
 
 /**
- * Those of ours that partitions hold open while their coordinators have none under way. One that was begun and ended meanwhile is no longer open
+ * Transactions of these ids that partitions hold open while their coordinators have none under way. One that was ended meanwhile is no longer open
  * when it is looked at again; the first record of a later one would lie behind.
  * @throws EngineError KAFKA_UNDECIDED (retryable) while brokers are about to say; KAFKA_UNREACHABLE (retryable), KAFKA_API_MISSING,
  * KAFKA_REFUSED, KAFKA_PROTOCOL, KAFKA_CLOSED
  */
-export async function findHanging({ brokers, topics, isOurs }: HangingOptions): Promise<HangingFound> {
-  const metadata = await metadataOf(brokers, topics);
-  const open = await openIn(brokers, placesIn(metadata));
+export async function findHanging({ brokers, topics, transactionalIds }: HangingOptions): Promise<HangingFound> {
+  const open = await openIn(brokers, topics);
   if (open.length === 0) return { committed: [], unknown: [] };
-  const states = await statesOf(brokers, [...metadata.brokers.keys()], [...new Set(open.map(({ producerId }) => producerId))]);
+  const states = await statesOf(brokers, transactionalIds);
   const ours = open.flatMap((one) => {
     const state = states.get(one.producerId);
-    return state && isOurs(state.transactionalId) ? [{ ...one, ...state }] : [];
+    return state ? [{ ...one, ...state }] : [];
   });
   const ending = ours.find(({ state }) => ENDING.has(state));
   if (ending) throw undecided(`transactional id ${ending.transactionalId} is in state ${ending.state}`);
   const idle = ours.filter(({ state }) => state !== OPEN);
   if (idle.length === 0) return { committed: [], unknown: [] };
-  const still = new Set((await openIn(brokers, placesIn(await metadataOf(brokers, topics)))).map(textOf));
+  const still = new Set((await openIn(brokers, topics)).map(textOf));
   const hanging = idle.filter((one) => still.has(textOf(one)));
   return {
     committed: hanging.filter(({ state }) => state === COMMITTED),
@@ -84,23 +93,23 @@ export async function findHanging({ brokers, topics, isOurs }: HangingOptions): 
   };
 }
 
+/** Those of them that partitions still hold open at the same record. @throws as `findHanging` */
+export async function stillOpen(brokers: Brokers, found: readonly OpenTransaction[]): Promise<OpenTransaction[]> {
+  const open = new Set((await openIn(brokers, [...new Set(found.map(({ topic }) => topic))])).map(textOf));
+  return found.filter((one) => open.has(textOf(one)));
+}
+
 /**
- * Commits those that are still open at the same record. Their ids have no transaction under way, and were initialised or fenced since they
- * were found: a marker that comes late then ends no later transaction.
- * @returns what brokers answered, an error code of Kafka by transaction; 0: its marker is written
+ * Writes the marker of a commit. The id has no transaction under way, and was initialised or fenced since it was found hanging: a marker that
+ * comes late then ends no later transaction.
+ * @returns what the broker answers, an error code of Kafka; 0: it is written
  * @throws as `findHanging`
  */
-export async function commitHanging(brokers: Brokers, found: readonly OpenTransaction[]): Promise<Map<OpenTransaction, number>> {
-  const metadata = await metadataOf(brokers, [...new Set(found.map(({ topic }) => topic))]);
-  const still = new Set((await openIn(brokers, placesIn(metadata))).map(textOf));
-  const codes = new Map<OpenTransaction, number>();
-  for (const one of found) {
-    if (!still.has(textOf(one))) continue;
-    const leader = metadata.topics.find(({ name }) => name === one.topic)?.leaders[one.partition];
-    const connection = await brokers.connectionTo(leader?.nodeId ?? -1);
-    codes.set(one, await connection.ask(markerRequest(one)));
-  }
-  return codes;
+export async function commitHanging(brokers: Brokers, hanging: OpenTransaction): Promise<number> {
+  const { topics } = await metadataOf(brokers, [hanging.topic]);
+  const leader = topics[0]?.leaders[hanging.partition];
+  if (!leader) throw undecided(`topic ${hanging.topic} partition ${hanging.partition} has no leader`);
+  return await (await brokers.connectionTo(leader.nodeId)).ask(markerRequest(hanging));
 }
 
 function textOf({ topic, partition, producerId, offset }: Unnamed): string {
@@ -117,10 +126,12 @@ async function metadataOf(brokers: Brokers, topics: readonly string[]): Promise<
   return metadata;
 }
 
-/** Partitions by the broker that leads them. @throws EngineError KAFKA_UNDECIDED where nobody does */
+/** Partitions by the broker that leads them. @throws EngineError KAFKA_UNDECIDED where nobody does, KAFKA_REFUSED */
 function placesIn({ topics }: ClusterMetadata): Places {
   const places = new Map<number, { name: string; partitionIndexes: number[] }[]>();
-  for (const { name, leaders } of topics) {
+  for (const { name, code, leaders } of topics) {
+    if (code === KAFKA_CODE.unknownTopicOrPartition) continue;
+    throwIfWrong(code, `topic ${name}`);
     for (const [partition, leader] of leaders.entries()) {
       if (leader === undefined) throw undecided(`topic ${name} partition ${partition} has no leader`);
       const list = places.get(leader.nodeId) ?? [];
@@ -133,17 +144,21 @@ function placesIn({ topics }: ClusterMetadata): Places {
   return places;
 }
 
-async function openIn(brokers: Brokers, places: Places): Promise<Unnamed[]> {
+function throwIfWrong(code: number, what: string): void {
+  if (code === KAFKA_CODE.none) return;
+  if (NOT_ALLOWED.has(code)) throw new EngineError('KAFKA_REFUSED', `${what}: ${nameOfCode(code)}`);
+  throw undecided(`${what}: ${nameOfCode(code)}`);
+}
+
+async function openIn(brokers: Brokers, topics: readonly string[]): Promise<Unnamed[]> {
   const { describeProducersV0 } = await import('@platformatic/kafka');
   const found: Unnamed[] = [];
-  for (const [brokerId, topics] of places) {
+  for (const [brokerId, places] of placesIn(await metadataOf(brokers, topics))) {
     const connection = await brokers.connectionTo(brokerId);
-    const answer = await connection.call('DescribeProducers', describeProducersV0.api, [...topics]);
+    const answer = await connection.call('DescribeProducers', describeProducersV0.api, [...places]);
     for (const { name, partitions } of answer.topics) {
       for (const { partitionIndex: partition, errorCode, activeProducers } of partitions) {
-        if (errorCode === KAFKA_CODE.topicAuthorizationFailed)
-          throw new EngineError('KAFKA_REFUSED', `topic ${name}: this client may not read it`);
-        if (errorCode !== KAFKA_CODE.none) throw undecided(`topic ${name} partition ${partition}: ${nameOfCode(errorCode)}`);
+        throwIfWrong(errorCode, `topic ${name} partition ${partition}`);
         for (const { producerId, producerEpoch, coordinatorEpoch, currentTxnStartOffset: offset } of activeProducers) {
           if (offset >= 0n) found.push({ topic: name, partition, producerId, producerEpoch, coordinatorEpoch, offset });
         }
@@ -158,18 +173,19 @@ interface ProducerState {
   readonly state: string;
 }
 
-/** What coordinators say of each producer. @throws EngineError KAFKA_UNDECIDED where two say something else */
-async function statesOf(brokers: Brokers, brokerIds: readonly number[], producerIds: bigint[]): Promise<Map<bigint, ProducerState>> {
-  const { listTransactionsV1 } = await import('@platformatic/kafka');
+/** What coordinators say of ids, by the producer that each has. */
+async function statesOf(brokers: Brokers, transactionalIds: readonly string[]): Promise<Map<bigint, ProducerState>> {
+  const { describeTransactionsV0 } = await import('@platformatic/kafka');
   const found = new Map<bigint, ProducerState>();
-  for (const brokerId of brokerIds) {
+  for (const transactionalId of transactionalIds) {
+    const what = `transactional id ${transactionalId}`;
+    const { code, brokerId } = await brokers.askAny((connection) => connection.ask(findCoordinatorRequest(transactionalId, 'transaction')));
+    throwIfWrong(code, what);
     const connection = await brokers.connectionTo(brokerId);
-    const answer = await connection.call('ListTransactions', listTransactionsV1.api, [], producerIds, ANY_DURATION);
-    if (answer.errorCode !== KAFKA_CODE.none) throw undecided(`broker ${brokerId} answers with ${nameOfCode(answer.errorCode)}`);
-    for (const { producerId, transactionalId, transactionState: state } of answer.transactionStates) {
-      const before = found.get(producerId);
-      if (before && before.state !== state)
-        throw undecided(`transactional id ${transactionalId} is in states ${before.state} and ${state}`);
+    const { transactionStates } = await connection.call('DescribeTransactions', describeTransactionsV0.api, [transactionalId]);
+    for (const { errorCode, transactionState: state, producerId } of transactionStates) {
+      if (errorCode === ID_NOT_FOUND) continue;
+      throwIfWrong(errorCode, what);
       found.set(producerId, { transactionalId, state });
     }
   }

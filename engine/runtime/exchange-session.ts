@@ -147,7 +147,7 @@ async function claimLane({ config, database, kafka, run, clock, pause, log }: Ex
     lanes: LANES,
     isLaned: false,
     timeframes: [],
-    transactionalIdOf: (token) => transactionalIdOf(identity, token),
+    transactionalIdOf: (token) => (kafka ? transactionalIdOf(identity, token) : undefined),
   });
   if (!kafka) return { claim, transactions: undefined, recovered: 0 };
   const transactions: TransactionOptions = {

@@ -123,7 +123,7 @@ async function claimLanes(parts: SessionParts, store: LaneStore, lanes: readonly
     lanes,
     isLaned: host.isLaned,
     timeframes,
-    transactionalIdOf: (token) => transactionalIdOf(identity, token),
+    transactionalIdOf: (token) => (servers.kafka ? transactionalIdOf(identity, token) : undefined),
   });
   const transactions: TransactionOptions | undefined = servers.kafka && {
     transactionalId: transactionalIdOf(identity, claim.token),

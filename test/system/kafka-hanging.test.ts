@@ -4,7 +4,7 @@ import { incrementalAlterConfigsV1 } from '@platformatic/kafka';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { type Brokers, createBrokers } from '../../engine/kafka-direct/brokers.ts';
-import { commitHanging, findHanging, HANGING_APIS } from '../../engine/kafka-direct/hanging-transactions.ts';
+import { commitHanging, findHanging, HANGING_APIS, stillOpen } from '../../engine/kafka-direct/hanging-transactions.ts';
 import { LIST_OFFSETS, offsetsRequest } from '../../engine/kafka-direct/offsets-request.ts';
 import {
   addPartitionsRequest,
@@ -112,7 +112,12 @@ describe.skipIf(REAL_BROKER === undefined)(`transactions that hang${why}`, () =>
     };
     return (await endOf(false)) - (await endOf(true));
   };
-  const find = (isOurs: (transactionalId: string) => boolean) => findHanging({ brokers, topics: [topic, `${prefix}missing`], isOurs });
+  const find = (...transactionalIds: readonly string[]) => findHanging({ brokers, topics: [topic, `${prefix}missing`], transactionalIds });
+  const makeCheck = () => {
+    const said: string[] = [];
+    const check = createHangingCheck({ brokers: broker.brokers, topics: [topic], clock: SYSTEM_CLOCK, say: (text) => said.push(text) });
+    return { check, said };
+  };
   const NONE = { committed: [], unknown: [] };
 
   /** A transaction that ended as told, and after it a record that belongs to none. */
@@ -132,41 +137,49 @@ describe.skipIf(REAL_BROKER === undefined)(`transactions that hang${why}`, () =>
   it('are committed where their coordinator had committed them, and then there are none', async () => {
     const { transactionalId, producerId } = await leaveHanging('committed', true);
     expect(await hidden()).toBe(1);
-    expect(await find((id) => id === 'another')).toEqual(NONE);
-    const found = await find((id) => id.startsWith(prefix));
+    expect(await find(`${prefix}another`)).toEqual(NONE);
+    const found = await find(`${prefix}another`, transactionalId);
     expect(found).toMatchObject({ committed: [{ transactionalId, producerId, topic, partition: PARTITION }], unknown: [] });
     // As a publisher does that begins anew; the coordinator then no longer knows how it ended.
     await init(transactionalId);
-    expect(await find(() => true)).toMatchObject({ committed: [], unknown: [{ transactionalId }] });
-    expect([...(await commitHanging(brokers, found.committed)).values()]).toEqual([0]);
+    expect(await find(transactionalId)).toMatchObject({ committed: [], unknown: [{ transactionalId }] });
+    expect(await stillOpen(brokers, found.committed)).toEqual(found.committed);
+    for (const open of found.committed) expect(await commitHanging(brokers, open)).toBe(0);
     expect(await hidden()).toBe(0);
-    expect(await find(() => true)).toEqual(NONE);
+    expect(await stillOpen(brokers, found.committed)).toEqual([]);
+    expect(await find(transactionalId)).toEqual(NONE);
   });
 
-  it('are left, and told of, where the latest was aborted; the next transaction there ends them, and no marker comes after it', async () => {
+  it('are left, and told of, where the latest was aborted, until the next transaction there ends them', async () => {
     const identity = await leaveHanging('aborted', false);
-    const { committed, unknown } = await find(() => true);
-    expect(committed).toEqual([]);
-    expect(unknown).toMatchObject([{ transactionalId: identity.transactionalId }]);
+    const { transactionalId } = identity;
+    expect(await find(transactionalId)).toMatchObject({ committed: [], unknown: [{ transactionalId }] });
+    const { check, said } = makeCheck();
+    await check.find([transactionalId]);
+    expect(said).toEqual([]);
+    await check.end([transactionalId]);
+    expect(said).toEqual([expect.stringMatching(/do not know how it ended; readers of what is committed stand still there/)]);
+    expect(check.counts).toEqual({ hangingEnded: 0, hangingLeft: 1 });
     expect(await hidden()).toBe(1);
     await add(identity);
     expect(await produce(identity, 2)).toBe(0);
     await end(identity, false);
-    expect([...(await commitHanging(brokers, unknown))]).toEqual([]);
+    await check.end([transactionalId]);
+    expect(said).toHaveLength(1);
+    await check.close();
   });
 
   it('are not those that are under way', async () => {
     const identity = await begin('open');
     expect(await produce(identity, 0)).toBe(0);
-    expect(await find(() => true)).toEqual(NONE);
+    expect(await find(identity.transactionalId)).toEqual(NONE);
     expect(await hidden()).toBe(1);
     await end(identity, true);
   });
 
   it('are told by the check to people, once each, and counted', async () => {
     const { transactionalId } = await leaveHanging('checked', true);
-    const said: string[] = [];
-    const check = createHangingCheck({ brokers: broker.brokers, topics: [topic], clock: SYSTEM_CLOCK, say: (text) => said.push(text) });
+    const { check, said } = makeCheck();
     await check.end([transactionalId]);
     expect(await hidden()).toBe(1);
     await check.find([transactionalId]);

@@ -175,8 +175,8 @@ export function createTransactor(options: TransactorOptions): Transactor {
       await call((done) => next.initTransactions(CALL_TIMEOUT_MS, done)).catch((error: unknown) => {
         throw error instanceof EngineError ? error : notInitialised(transactions, error);
       });
-      if (!(await transactions.isOwner())) throw fenced(transactions);
       await options.hanging?.end([transactions.transactionalId]);
+      if (!(await transactions.isOwner())) throw fenced(transactions);
       setHealth(true, 'connected');
     } catch (error) {
       await dispose();

@@ -20,7 +20,8 @@ export interface LaneClaim {
 export interface ClaimRequest extends Database, LaneChoice {
   readonly run: number;
   readonly timeframes: readonly Timeframe[];
-  transactionalIdOf(token: bigint): string;
+  /** Undefined where nothing is published. */
+  transactionalIdOf(token: bigint): string | undefined;
 }
 
 /** A claim waits this long for transactions of the owner before it ends them: that owner may be stopped in the middle of one. */
