@@ -161,7 +161,8 @@ export function readHead(fetcher: Fetcher, decoder: RecordDecoder, { read, nextO
   fetcher.finish(decoder.nextOffset, decoder);
 }
 
-function metadata(servers: readonly WireServer[], { leaders }: Script): Uint8Array {
+/** Answers Metadata: these brokers, and who leads each partition of the topic; -1: nobody. */
+export function metadata(servers: readonly WireServer[], { leaders }: Pick<Script, 'leaders'>): Uint8Array {
   return wireBytes((writer) => {
     writer.int32(0);
     writer.compactCount(servers.length);

@@ -1,11 +1,14 @@
 /** What the check does where it cannot know; what it finds is tested on a real broker (test/system/kafka-hanging.test.ts). */
 import { afterEach, expect, it } from 'vitest';
+import { metadata } from '../../../test/fetch-script.ts';
 import { createManualClock } from '../../core/clock.ts';
 import { HANGING_APIS } from '../../kafka-direct/hanging-transactions.ts';
-import { startWireServer, type WireServer, wireBytes } from '../../kafka-direct/wire-server.ts';
+import { startWireServer, type WireServer } from '../../kafka-direct/wire-server.ts';
 import { createHangingCheck } from './hanging-check.ts';
 
 const IDS = ['engine.1'];
+/** Leader of a partition that has none. */
+const NOBODY = -1;
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0)) await close();
@@ -28,33 +31,6 @@ async function serve(versions: readonly (readonly [number, number, number])[], a
 
 const addressOf = ({ address }: WireServer): string => `${address.host}:${address.port}`;
 
-/** Metadata of a topic with one partition that nobody leads. */
-function leaderless({ address }: WireServer): Uint8Array {
-  return wireBytes((writer) => {
-    writer.int32(0);
-    writer.compactCount(1);
-    writer.int32(0);
-    writer.compactString(address.host);
-    writer.int32(address.port);
-    writer.compactString(null);
-    writer.noTags();
-    writer.compactString('cluster');
-    writer.int32(0);
-    writer.compactCount(1);
-    writer.int16(0);
-    writer.compactString('bars.1s');
-    writer.int8(0);
-    writer.compactCount(1);
-    writer.int16(0);
-    for (const value of [0, -1, 7]) writer.int32(value);
-    for (let lists = 0; lists < 3; lists += 1) writer.compactCount(0);
-    writer.noTags();
-    writer.int32(0);
-    writer.noTags();
-    writer.noTags();
-  });
-}
-
 it('does not look where brokers lack what it takes, and says so once', async () => {
   const server = await serve([[HANGING_APIS.Metadata.key, 0, 12]], () => undefined);
   const { check, said } = setUp(addressOf(server));
@@ -76,12 +52,12 @@ it('fails in a way that passes where nobody answers: who opens a publisher then 
 
 it('waits 10 s for brokers that do not know yet, then goes on and says so', async () => {
   const versions = Object.values(HANGING_APIS).map(({ key, version }) => [key, 0, version] as const);
-  const server: WireServer = await serve(versions, () => leaderless(server));
+  const server: WireServer = await serve(versions, () => metadata([server], { leaders: [NOBODY] }));
   const { check, said, clock } = setUp(addressOf(server));
   const startUs = clock.monotonicUs();
   await check.find(IDS);
   expect(clock.monotonicUs() - startUs).toBe(10_000_000);
   expect(said).toEqual([
-    expect.stringContaining('not looked for: transactions left open: not known yet: topic bars.1s partition 0 has no leader'),
+    expect.stringContaining('not looked for: transactions left open: not known yet: topic ticks partition 0 has no leader'),
   ]);
 });
