@@ -18,7 +18,11 @@ export interface RuntimeParts {
 const STOP_MS = '50000';
 
 /** What every program of a cell is told. WORKERS of the run is a list, which no pipeline understands. */
-export function commonEnvironment({ plan, namespace, folder }: RuntimeParts): Record<string, string> {
+export function commonEnvironment({
+  plan,
+  namespace,
+  folder,
+}: Pick<RuntimeParts, 'plan' | 'namespace' | 'folder'>): Record<string, string> {
   return { ...namespace.environment, METRICS_PORT: '0', LOG_FILE: join(folder, 'engine.log'), WORKERS: String(plan.workers) };
 }
 

@@ -9,6 +9,7 @@ import { createTopicReader } from '../../test/torture/read-topics.ts';
 import { readBrokerFigures } from './broker-figures.ts';
 import { type BarConsumer, startBarConsumer } from './consumer.ts';
 import { readDatabaseCounts } from './database-figures.ts';
+import { commonEnvironment } from './engine-spec.ts';
 import { expectBars } from './expected-bars.ts';
 import { cellResultOf, type Measured } from './figures.ts';
 import type { GeneratorResult } from './generator.ts';
@@ -85,9 +86,10 @@ interface Cell extends CellParts {
 }
 
 /** Bars of the ticks, made beforehand, into the engine's tables and nothing else: it needs no topic and measures itself. */
-function measureCopy({ plan, options, running, namespace: { environment }, servers }: Cell): Promise<CellResult> {
+function measureCopy(cell: Cell): Promise<CellResult> {
+  const { plan, options, running, servers } = cell;
   const watched = servers.processes.filter(({ name }) => name === 'postgres');
-  return runLocalCell(plan, { options, running, environment, watched });
+  return runLocalCell(plan, { options, running, environment: commonEnvironment(cell), watched });
 }
 
 /** Ticks at the pace of their times; what the engine does with them while they come is what counts. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Manifest, readManifest } from '../manifest.ts';
 import { formatCount, formatFigure } from './format.ts';
 import { judgeRun } from './judge-run.ts';
+import { nounsOf } from './local/local-plan.ts';
 import { OURS } from './runtime-names.ts';
 import { summariseCells } from './summarise-cells.ts';
 
@@ -73,11 +74,12 @@ function describeOutcome(manifest: Manifest): string {
     if (manifest.failures.length > 0) counted.push(`${manifest.failures.length} FAILED`);
     return counted.join(', ');
   }
+  const { cells, settings } = manifest.perfTest;
   const { state } = judgeRun(manifest.perfTest, manifest.failures);
-  const word = state === 'void' ? '**VOID**' : state;
-  const rates = summariseCells(manifest.perfTest.cells).flatMap((group) =>
-    group.runtime === OURS ? (group.throughput?.median ?? []) : [],
-  );
-  const best = rates.length === 0 ? '' : `, up to ${formatFigure(Math.max(...rates))} ticks/s`;
-  return `${word}, ${formatCount(manifest.perfTest.cells.length, 'cell')}${best}`;
+  const voids = cells.filter((cell) => !cell.verdict.isRight).map(({ runtime }) => runtime);
+  const whose = [...new Set(voids)].map((runtime) => `${voids.filter((name) => name === runtime).length} of ${runtime}`);
+  const word = state === 'void' ? `**VOID**: ${whose.length > 0 ? whose.join(', ') : 'a failure'}` : state;
+  const rates = summariseCells(cells).flatMap((group) => (group.runtime === OURS ? (group.throughput?.median ?? []) : []));
+  const best = rates.length === 0 ? '' : `, up to ${formatFigure(Math.max(...rates))} ${nounsOf(settings.scenario).work}s/s`;
+  return `${word}, ${formatCount(cells.length, 'cell')}${best}`;
 }

@@ -21,3 +21,13 @@ it('has only what was recorded between two readings', () => {
   expect(latency).toMatchObject({ count: 100, p50Us: 50, p999Us: 50 });
   expect(latency.maxUs).toBeLessThan(100);
 });
+
+it('takes off a value at the very end of its range', () => {
+  for (const largest of [2047, 4094, 4095, 65_519, 65_535, 65_536]) {
+    const histogram = createHistogram();
+    histogram.recordValue(largest);
+    const before = encodeIntoCompressedBase64(histogram);
+    histogram.recordValue(1000);
+    expect(latencyBetween(before, encodeIntoCompressedBase64(histogram))).toMatchObject({ count: 1, maxUs: 1000 });
+  }
+});

@@ -68,6 +68,8 @@ export function latencyBetween(before: string | undefined, after: string): Laten
   const histogram = decodeFromCompressedBase64(after);
   const earlier = before === undefined ? undefined : decodeFromCompressedBase64(before);
   if (earlier === undefined || earlier.totalCount === 0) return toLatency(histogram);
+  // Subtracting takes a largest value in the last step of the range for one beyond it, and refuses, unless the range may grow.
+  histogram.autoResize = true;
   histogram.subtract(earlier);
   // Read back, so that its largest value is one that is still in it.
   return toLatency(decodeFromCompressedBase64(encodeIntoCompressedBase64(histogram)));

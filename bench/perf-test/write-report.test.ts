@@ -113,7 +113,7 @@ it('says VOID loudly, with each reason, and marks the cell in every form', () =>
   const html = readFileSync(join(run, 'report.html'), 'utf8');
   expect(html).toContain('<div class="banner void"');
   expect(html).toContain('<tr class="void"><td>tickwright_live_w1_s50_r1_measure');
-  expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain('**VOID**, 4 cells');
+  expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain('**VOID**: 1 of tickwright, 4 cells');
 });
 
 it('is not right when a cell did not run or nothing was judged', () => {

@@ -16,7 +16,7 @@ export interface BrokersOptions extends KafkaAccess {
 }
 
 export interface Brokers {
-  /** Takes addresses by broker; those known before stay. */
+  /** Takes the addresses of all brokers; whoever is not among them any more is forgotten. An answer that names nobody changes nothing. */
   learn(addresses: ReadonlyMap<number, BrokerAddress>): void;
   knows(brokerId: number): boolean;
   /** Made or waiting. @throws EngineError KAFKA_UNREACHABLE (retryable), KAFKA_API_MISSING, KAFKA_REFUSED, KAFKA_PROTOCOL, KAFKA_CLOSED */
@@ -37,7 +37,7 @@ export interface Brokers {
 
 export function createBrokers(options: BrokersOptions): Brokers {
   const bootstrap = parseBrokers(options.brokers);
-  const addresses = new Map<number, BrokerAddress>();
+  let addresses: ReadonlyMap<number, BrokerAddress> = new Map();
   const connections = new Map<string, Promise<BrokerConnection>>();
   const closing = new AbortController();
   let turn = 0;
@@ -77,7 +77,7 @@ export function createBrokers(options: BrokersOptions): Brokers {
 
   const self: Brokers = {
     learn(learned) {
-      for (const [brokerId, address] of learned) addresses.set(brokerId, address);
+      if (learned.size > 0) addresses = learned;
     },
     knows: (brokerId) => addresses.has(brokerId),
     async connectionTo(brokerId) {

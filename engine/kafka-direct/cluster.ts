@@ -37,7 +37,8 @@ export interface Cluster {
   partitionsOf(topic: string): number;
   /**
    * Asks a coordinator until it answers something that is not passing. What `isSafeAgain` says no to is not asked again once it may have been taken.
-   * @throws EngineError KAFKA_CLOSED; KAFKA_UNREACHABLE (retryable) where it may not be asked again
+   * @throws EngineError KAFKA_CLOSED; KAFKA_REFUSED (retryable) where brokers will not say who it is; KAFKA_UNREACHABLE (retryable) where it may not be
+   * asked again
    */
   readonly coordinate: Coordinate;
   close(): Promise<void>;

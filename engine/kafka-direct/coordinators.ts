@@ -68,7 +68,9 @@ export function createCoordinators({ brokers, pause, look }: CoordinatorParts): 
       return undefined;
     } catch (error) {
       known.delete(`${kind} ${key}`);
-      if (!(error instanceof EngineError) || !error.retryable || (isAsked && !isSafeAgain)) throw error;
+      // Who is turned away hears of it: whether to wait until somebody allows it is for the asker to decide.
+      const isFinal = !(error instanceof EngineError) || !error.retryable || error.code === 'KAFKA_REFUSED';
+      if (isFinal || (isAsked && !isSafeAgain)) throw error;
       brokers.trouble = messageOf(error);
       return undefined;
     }

@@ -345,7 +345,7 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
 
 /**
  * Offsets that a group has committed, by partition. Those that an open transaction is moving are waited for.
- * @throws EngineError KAFKA_PRODUCE, KAFKA_CLOSED
+ * @throws EngineError KAFKA_PRODUCE, KAFKA_REFUSED (both retryable), KAFKA_CLOSED
  */
 export async function readGroupOffsets(
   cluster: Cluster,

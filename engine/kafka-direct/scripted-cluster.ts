@@ -134,13 +134,18 @@ function initBody(state: State, reader: WireReader, refusal: number | undefined)
 }
 
 function coordinatorBody({ servers, coordinator }: State): Uint8Array {
+  return coordinatorAnswer(KAFKA_CODE.none, coordinator, servers[coordinator]?.address);
+}
+
+/** Answers FindCoordinator. */
+export function coordinatorAnswer(code: number, brokerId: number, address = { host: '', port: 0 }): Uint8Array {
   return wireBytes((writer) => {
     writer.int32(0);
-    writer.int16(KAFKA_CODE.none);
+    writer.int16(code);
     writer.compactString(null);
-    writer.int32(coordinator);
-    writer.compactString(servers[coordinator]?.address.host ?? '');
-    writer.int32(servers[coordinator]?.address.port ?? 0);
+    writer.int32(brokerId);
+    writer.compactString(address.host);
+    writer.int32(address.port);
     writer.noTags();
   });
 }
