@@ -14,6 +14,23 @@ it('counts values at or below each bound like a plain count', () => {
       const expected = bounds.map((bound) => 2 * values.filter((value) => value <= bound).length);
       expect([...stage.bucketCounts]).toEqual(expected);
       expect(stage.total.totalCount).toBe(2 * values.length);
+      expect(stage.sumUs).toBe(2 * values.reduce((sum, value) => sum + value, 0));
+    }),
+  );
+});
+
+it('counts larger values to their three digits', () => {
+  const bounds = [1000, 5000, 20_000, 1e6];
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 2_000_000 }), { minLength: 1, maxLength: 200 }), (values) => {
+      const stage = createLatencyStage(bounds);
+      const histogram = createHistogram();
+      for (const value of values) histogram.recordValue(value);
+      stage.add(encodeHistogram(histogram));
+      bounds.forEach((bound, index) => {
+        expect(stage.bucketCounts[index]).toBeGreaterThanOrEqual(values.filter((value) => value <= bound * 0.999).length);
+        expect(stage.bucketCounts[index]).toBeLessThanOrEqual(values.filter((value) => value <= bound).length);
+      });
     }),
   );
 });
