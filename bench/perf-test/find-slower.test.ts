@@ -5,16 +5,15 @@ import { syntheticCell } from '../../test/perf-cells.ts';
 import { findSlower } from './find-slower.ts';
 import type { CellResult } from './report-model.ts';
 
-// One seed: of two equal engines one comes out slower by chance now and then.
 const prng = createPrng(20_261);
 const SECONDS = 20;
 
-/** Longest pauses of main by second: some work in each, in a quarter of them another 50 to 300 ms, and what is asked for in all. */
+/** Of each second the time for which main stands still: most often none, in some 2 ms, in a quarter 50 to 300 ms; and what is asked for in all. */
 function pauses(stallUs: number) {
   const histogram = createHistogram();
   for (let second = 0; second < SECONDS; second += 1) {
-    const work = 800 + prng.nextBelow(1500);
-    histogram.recordValue(Math.max(work + stallUs, second % 4 === 1 ? 50_000 + prng.nextBelow(250_000) : 0));
+    const turnUs = prng.nextBelow(3) === 0 ? 2000 + prng.nextBelow(400) : 0;
+    histogram.recordValue(Math.max(turnUs + stallUs, second % 4 === 1 ? 50_000 + prng.nextBelow(250_000) : 0));
   }
   return { ...summarise(histogram), hdr: encodeHistogram(histogram) };
 }
@@ -29,10 +28,11 @@ function cellsOf(brokenStallUs: number, change: Partial<CellResult> = {}): CellR
 }
 
 it('finds a stall of 5 ms in each second among pauses that are longer', () => {
+  for (let run = 0; run < 50; run += 1) expect(findSlower(cellsOf(5000))).toHaveLength(1);
   const [found, ...more] = findSlower(cellsOf(5000));
   expect(found).toMatchObject({
     name: 'sabotaged, live, 50 symbols, 1 worker',
-    reason: expect.stringMatching(/^mainPause p50 is \d\.\d times/),
+    reason: expect.stringMatching(/^mainPause p50 is \d\.\d times that of the clean engine, or more$/),
   });
   expect(more).toEqual([]);
 });
@@ -42,6 +42,6 @@ it('finds it too where the load is more than the engines can take', () => {
 });
 
 it('finds nothing between two equal engines, nor where none was broken', () => {
-  expect(findSlower(cellsOf(0))).toEqual([]);
+  for (let run = 0; run < 50; run += 1) expect(findSlower(cellsOf(0))).toEqual([]);
   expect(findSlower(cellsOf(5000).filter(({ runtime }) => runtime !== 'sabotaged'))).toEqual([]);
 });

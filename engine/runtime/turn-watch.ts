@@ -20,7 +20,7 @@ export interface TurnWatchParts {
 
 const SECOND_US = 1_000_000;
 /** A shorter one is the work of a turn, or a timer's being late. */
-const LONG_US = 2000;
+export const LONG_TURN_US = 2000;
 /**
  * Reading the run delay costs more than a short turn, so it is not read after each: what a pause is found to owe to others may be too much by the
  * delay of as long before it.
@@ -45,7 +45,7 @@ export function createTurnWatch({ clock, runDelayUs, onSecond }: TurnWatchParts)
         delayUs = runDelayUs();
         pauseUs -= delayUs - before;
       }
-      if (pauseUs >= LONG_US) stillUs += pauseUs;
+      if (pauseUs >= LONG_TURN_US) stillUs += pauseUs;
       if (nowUs < secondEndsUs) return;
       onSecond(stillUs);
       stillUs = 0;
