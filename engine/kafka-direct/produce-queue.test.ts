@@ -16,7 +16,10 @@ function batchOf(partition: number, sequence: number, size = 8): Batch {
   return { topic: TOPIC, partition, recordCount: 1, bytes };
 }
 
-/** What the cluster stores of each partition, whoever leads it. A repeated batch is known for as long as Kafka knows it. */
+/**
+ * What the cluster stores of each partition, whoever leads it. A repeated batch is known for as long as Kafka knows it, and where there is nothing
+ * yet, any sequence is the first one.
+ */
 function createCluster() {
   const logs: number[][] = Array.from({ length: PARTITIONS }, () => []);
   const leaders: number[] = Array.from({ length: PARTITIONS }, (_, partition) => partition % BROKERS);
@@ -24,9 +27,10 @@ function createCluster() {
     const log = logs[partition]!;
     const sequence = bytes.readInt32BE(0);
     if (leaders[partition] !== brokerId) return KAFKA_CODE.notLeaderOrFollower;
-    if (sequence > log.length) return KAFKA_CODE.outOfOrderSequence;
-    if (sequence === log.length) log.push(sequence);
-    else if (sequence < log.length - IN_FLIGHT_MAX) return KAFKA_CODE.duplicateSequence;
+    const next = (log.at(-1) ?? sequence - 1) + 1;
+    if (sequence > next || sequence < (log[0] ?? 0)) return KAFKA_CODE.outOfOrderSequence;
+    if (sequence === next) log.push(sequence);
+    else if (sequence < next - IN_FLIGHT_MAX) return KAFKA_CODE.duplicateSequence;
     return KAFKA_CODE.none;
   };
   return { logs, leaders, store };
@@ -98,6 +102,14 @@ function play(steps: readonly Step[]) {
   return { queue, cluster, added };
 }
 
+/** A queue whose first batches, of sequence 0, are acknowledged already. */
+function createKnownQueue(partitions = 1): ProduceQueue {
+  const queue = createProduceQueue();
+  for (let partition = 0; partition < partitions; partition += 1) queue.add(batchOf(partition, 0));
+  for (const request of sendAll(queue, 0)) queue.settle(request, () => KAFKA_CODE.none, 0);
+  return queue;
+}
+
 /** Sends until nothing more may be sent. */
 function sendAll(queue: ProduceQueue, nowMs: number, broker = 0): ProduceRequest[] {
   const requests: ProduceRequest[] = [];
@@ -120,8 +132,20 @@ describe('the queue of batches', () => {
     );
   });
 
-  it('keeps five requests to a broker under way, and not a sixth', () => {
+  it('sends the first batch of a partition alone, until it is acknowledged', () => {
     const queue = createProduceQueue();
+    for (let sequence = 0; sequence < 3; sequence += 1) queue.add(batchOf(0, sequence));
+    const [first, ...more] = sendAll(queue, 0);
+    expect(more).toEqual([]);
+    queue.settle(first!, () => KAFKA_CODE.notLeaderOrFollower, 0);
+    const [again, ...others] = sendAll(queue, 1000);
+    expect([again?.batches[0]?.bytes.readInt32BE(0), others.length]).toEqual([0, 0]);
+    queue.settle(again!, () => KAFKA_CODE.none, 1000);
+    expect(sendAll(queue, 1000).map(({ batches }) => batches[0]?.bytes.readInt32BE(0))).toEqual([1, 2]);
+  });
+
+  it('keeps five requests to a broker under way, and not a sixth', () => {
+    const queue = createKnownQueue();
     for (let sequence = 0; sequence < 9; sequence += 1) queue.add(batchOf(0, sequence));
     const requests = sendAll(queue, 0);
     expect(requests.length).toBe(IN_FLIGHT_MAX);
@@ -140,7 +164,7 @@ describe('the queue of batches', () => {
   });
 
   it('sends nothing behind a batch that failed until all before it are answered', () => {
-    const queue = createProduceQueue();
+    const queue = createKnownQueue();
     for (let sequence = 0; sequence < 3; sequence += 1) queue.add(batchOf(0, sequence));
     const requests = [queue.next(() => 0, 0), queue.next(() => 0, 0)];
     queue.settle(requests[0]!, () => KAFKA_CODE.notEnoughReplicas, 0);
@@ -150,7 +174,7 @@ describe('the queue of batches', () => {
   });
 
   it('puts one batch of each partition into a request, up to four MiB', () => {
-    const queue = createProduceQueue();
+    const queue = createKnownQueue(3);
     for (let partition = 0; partition < 3; partition += 1)
       for (const sequence of [0, 1]) queue.add(batchOf(partition, sequence, 2_000_000));
     expect(sendAll(queue, 0).map(({ batches }) => batches.map(({ partition }) => partition))).toEqual([[0, 1], [0, 1], [2], [2]]);
@@ -183,7 +207,7 @@ describe('the queue of batches', () => {
   });
 
   it('takes a batch out of order as refused unless one before it failed in passing', () => {
-    const queue = createProduceQueue();
+    const queue = createKnownQueue();
     for (const sequence of [0, 1]) queue.add(batchOf(0, sequence));
     const requests = sendAll(queue, 0);
     expect(queue.settle(requests[0]!, () => KAFKA_CODE.requestTimedOut, 0).refused).toBeUndefined();

@@ -8,6 +8,9 @@
  * Brokers take the batches of a partition by their sequence, and know a batch that they have. So a partition's batches fly to one broker at a
  * time, several at once; a batch behind one that failed is refused as out of order and goes back with it; and what was sent
  * on a connection that broke is sent again as it was.
+ *
+ * A broker that has nothing of a producer yet takes any sequence for its first. So a partition's first batch flies alone: were it refused in
+ * passing, as by a leader that does not know that it is one, the batch behind it would be taken, and the first one never.
  */
 import { assert } from '../core/errors.ts';
 import { isPassing, isStale, KAFKA_CODE } from './broker-errors.ts';
@@ -71,6 +74,8 @@ interface Line {
   /** Where they fly to. */
   brokerId: number;
   restsUntilMs: number;
+  /** A broker has taken a batch of this producer, and so knows which sequence comes next. */
+  isKnown: boolean;
   /** Failures since the last acknowledgement. */
   failures: number;
 }
@@ -86,7 +91,7 @@ export function createProduceQueue(): ProduceQueue {
     const key = `${partition} ${topic}`;
     const known = lines.get(key);
     if (known) return known;
-    const line: Line = { topic, partition, waiting: [], flying: [], brokerId: -1, restsUntilMs: 0, failures: 0 };
+    const line: Line = { topic, partition, waiting: [], flying: [], brokerId: -1, restsUntilMs: 0, isKnown: false, failures: 0 };
     lines.set(key, line);
     return line;
   };
@@ -95,7 +100,7 @@ export function createProduceQueue(): ProduceQueue {
   const targetOf = (line: Line, broker: number | undefined, nowMs: number): number | undefined => {
     if (broker === undefined || line.waiting.length === 0 || nowMs < line.restsUntilMs) return undefined;
     if (line.flying.length === 0) return broker;
-    const isSteady = line.brokerId === broker && line.flying.length < IN_FLIGHT_MAX && !line.flying.some((flight) => flight.hasFailed);
+    const isSteady = line.isKnown && line.brokerId === broker && line.flying.length < IN_FLIGHT_MAX && !line.flying.some((flight) => flight.hasFailed);
     return isSteady ? broker : undefined;
   };
 
@@ -103,6 +108,7 @@ export function createProduceQueue(): ProduceQueue {
     const index = line.flying.indexOf(flight);
     if (code === KAFKA_CODE.none || code === KAFKA_CODE.duplicateSequence) {
       line.flying.splice(index, 1);
+      line.isKnown = true;
       line.failures = 0;
       bytes -= flight.batch.bytes.length;
       held -= 1;
