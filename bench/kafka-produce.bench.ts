@@ -7,7 +7,7 @@ import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../engine/core/clock.ts';
 import { EngineError } from '../engine/core/errors.ts';
 import { createCluster } from '../engine/kafka-direct/cluster.ts';
 import { createProduceClient } from '../engine/kafka-direct/produce-client.ts';
-import { createBatchEncoder } from '../engine/kafka-direct/produce-encoder.ts';
+import { BATCH_INPUT_CAPACITY, createBatchEncoder } from '../engine/kafka-direct/produce-encoder.ts';
 import { PRODUCE_APIS } from '../engine/kafka-direct/produce-requests.ts';
 import { parseTimeframes } from '../engine/market/timeframes.ts';
 import { allocateRing, createRing } from '../engine/memory/ring.ts';
@@ -18,7 +18,7 @@ import {
   producerSettings,
   requireRdkafka,
 } from '../engine/sinks/kafka/client.ts';
-import { createDirectLane } from '../engine/sinks/kafka/direct-lane.ts';
+import { createDirectLane, QUEUE_BYTES_MAX } from '../engine/sinks/kafka/direct-lane.ts';
 import { createBarPublisher } from '../engine/sinks/kafka/publisher.ts';
 import { type Producer, RDKAFKA_ERROR, type Rdkafka } from '../engine/sinks/kafka/rdkafka.ts';
 import { ensureTopics } from '../engine/sinks/kafka/topics.ts';
@@ -30,11 +30,12 @@ export const name = 'kafka-produce';
 
 const SEED = 20_261_122;
 const PARTITIONS = 6;
-/** Bars that are made once and sent again and again, and those that one call of the kernel takes. */
+/** Bars that are made once and sent again and again, and those of one transaction. */
 const MADE = 65_536;
 const BATCH = 16_384;
+/** How long a producer whose queue is full lets the broker have the processor. */
+const FULL_MS = 1;
 const BATCH_BYTES_MAX = 1_000_000;
-const QUEUE_BYTES_MAX = 33_554_432;
 const WORDS = BAR_SIZE >> 2;
 const TIMEFRAMES = parseTimeframes('1s');
 const TIMEOUT_MS = 15_000;
@@ -130,9 +131,9 @@ async function produceDirect({ brokers, bars, count, stopwatch }: Parts, prefix:
   const encoder = createBatchEncoder(bars.symbols, ['1s']);
   encoder.begin(await client.init(), [{ partitions: PARTITIONS, batchBytesMax: BATCH_BYTES_MAX }]);
   const stop = stopwatch.start('direct');
-  for (let sent = 0; sent < count; sent += BATCH) {
-    while (client.queuedBytes > QUEUE_BYTES_MAX && !client.failure) await nextTurn();
-    const batches = encoder.encode(bars.words, (sent % MADE) * WORDS, BATCH, Math.floor(SYSTEM_CLOCK.wallMs()));
+  for (let sent = 0; sent < count; sent += BATCH_INPUT_CAPACITY) {
+    while (client.queuedBytes > QUEUE_BYTES_MAX && !client.failure) await SYSTEM_PAUSE(FULL_MS);
+    const batches = encoder.encode(bars.words, (sent % MADE) * WORDS, BATCH_INPUT_CAPACITY, Math.floor(SYSTEM_CLOCK.wallMs()));
     for (const batch of batches) client.add({ topic, ...batch });
     await nextTurn();
   }
@@ -164,12 +165,12 @@ async function produceReported(
   for (let sent = 0; sent < count && !failure; ) {
     const { key, value } = payloads[sent % MADE]!;
     if (tryProduce(producer, topic, value, key)) sent += 1;
-    else await nextTurn();
+    else await SYSTEM_PAUSE(FULL_MS);
     if (sent % POLL_EVERY === 0) producer.poll();
   }
   while (acknowledged < count && !failure) {
     producer.poll();
-    await nextTurn();
+    await SYSTEM_PAUSE(FULL_MS);
   }
   const us = stop();
   await disconnectProducer(producer, 0);

@@ -12,8 +12,8 @@ import { createMemory, loadKernel } from '../kernel/host.ts';
 import type { SymbolDictionary } from '../market/instruments.ts';
 import { type Compression, PACKED_BYTES_MAX, type ProducerIdentity } from './produce-batch.ts';
 
-/** Bars that one call takes. */
-export const BATCH_INPUT_CAPACITY = 16_384;
+/** Bars that one call takes: few enough for them and their batches to stay in the cache between the kernel and the socket. */
+export const BATCH_INPUT_CAPACITY = 2048;
 /** Partitions of all bar topics together. */
 const SLOT_CAPACITY = 8192;
 const TIMEFRAME_CAPACITY = 12;

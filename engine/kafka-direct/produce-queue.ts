@@ -100,7 +100,8 @@ export function createProduceQueue(): ProduceQueue {
   const targetOf = (line: Line, broker: number | undefined, nowMs: number): number | undefined => {
     if (broker === undefined || line.waiting.length === 0 || nowMs < line.restsUntilMs) return undefined;
     if (line.flying.length === 0) return broker;
-    const isSteady = line.isKnown && line.brokerId === broker && line.flying.length < IN_FLIGHT_MAX && !line.flying.some((flight) => flight.hasFailed);
+    const isSteady =
+      line.isKnown && line.brokerId === broker && line.flying.length < IN_FLIGHT_MAX && !line.flying.some((flight) => flight.hasFailed);
     return isSteady ? broker : undefined;
   };
 

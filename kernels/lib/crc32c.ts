@@ -29,6 +29,8 @@ export function placeCrc32c(at: usize): void {
 
 /** CRC32C of `length` bytes at `from`; reads nothing else. */
 export function crc32c(from: usize, length: u32): u32 {
+  // A local, which the compiler keeps in a register; it reads a global again at each use.
+  const base = tables;
   let remainder: u32 = 0xffffffff;
   let at = from;
   const end = from + <usize>length;
@@ -37,17 +39,20 @@ export function crc32c(from: usize, length: u32): u32 {
     const low = load<u32>(at) ^ remainder;
     const high = load<u32>(at, 4);
     remainder =
-      entry(7, low) ^ entry(6, low >>> 8) ^ entry(5, low >>> 16) ^ entry(4, low >>> 24) ^
-      entry(3, high) ^ entry(2, high >>> 8) ^ entry(1, high >>> 16) ^ entry(0, high >>> 24);
+      load<u32>(entry(base, low), 7 * TABLE_BYTES) ^ load<u32>(entry(base, low >>> 8), 6 * TABLE_BYTES) ^
+      load<u32>(entry(base, low >>> 16), 5 * TABLE_BYTES) ^ load<u32>(entry(base, low >>> 24), 4 * TABLE_BYTES) ^
+      load<u32>(entry(base, high), 3 * TABLE_BYTES) ^ load<u32>(entry(base, high >>> 8), 2 * TABLE_BYTES) ^
+      load<u32>(entry(base, high >>> 16), TABLE_BYTES) ^ load<u32>(entry(base, high >>> 24));
     at += 8;
   }
   while (at < end) {
-    remainder = entry(0, remainder ^ load<u8>(at)) ^ (remainder >>> 8);
+    remainder = load<u32>(entry(base, remainder ^ load<u8>(at))) ^ (remainder >>> 8);
     at += 1;
   }
   return remainder ^ 0xffffffff;
 }
 
-function entry(table: usize, word: u32): u32 {
-  return load<u32>(tables + table * TABLE_BYTES + (<usize>(word & 255) << 2));
+/** Where the first table has the remainder of a word's lowest byte. */
+function entry(base: usize, word: u32): usize {
+  return base + (<usize>(word & 255) << 2);
 }

@@ -30,8 +30,8 @@ import { barsTopic } from './topics.ts';
 
 const CLIENT_ID = 'tickwright';
 const TRANSACTION_TIMEOUT_MS = 60_000;
-/** Bytes that wait for brokers; a call of the kernel may go beyond it once. */
-const QUEUE_BYTES_MAX = 33_554_432;
+/** Bytes that wait for brokers; a call of the kernel may go beyond it once. More would only leave the cache before they are sent. */
+export const QUEUE_BYTES_MAX = 8_388_608;
 /** Batches are not made larger than this, whatever a topic takes. */
 const BATCH_BYTES_MAX = 1_048_576;
 /** Where the setting of a topic cannot be read: what librdkafka sends at most. */
