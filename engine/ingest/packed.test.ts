@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { REFUSAL } from '../../schemas/records.ts';
-import { decodePacked, encodePacked, PACKED_RECORDS_MAX, type PackedSymbol, type PackedTick, readPackedHeader } from './packed.ts';
+import {
+  createSymbolReader,
+  decodePacked,
+  encodePacked,
+  PACKED_RECORDS_MAX,
+  type PackedSymbol,
+  type PackedTick,
+  readPackedHeader,
+} from './packed.ts';
 
 const A: PackedSymbol = { symbol: 'A', kind: 'trade', priceDecimals: 2, lotDecimals: 0 };
 const Q: PackedSymbol = { symbol: 'EUR/USD', kind: 'quote', priceDecimals: 5, lotDecimals: 0 };
@@ -41,6 +49,28 @@ it('takes no message of another length than its counts give it', () => {
   for (let length = 0; length < message.length; length += 1) expect(readPackedHeader(message.subarray(0, length))).toBeUndefined();
   expect(readPackedHeader(new Uint8Array([...message, 0]))).toBeUndefined();
   expect(readPackedHeader(message)?.recordCount).toBe(2);
+});
+
+it('reads a header alike whether or not its symbols are known already', () => {
+  const symbolAt = createSymbolReader();
+  const anySymbol = fc.record({ symbol: fc.constantFrom('A', 'B', 'ÄÖ', 'EUR/USD'), lotDecimals: fc.nat(2) });
+  fc.assert(
+    fc.property(fc.array(anySymbol, { minLength: 1, maxLength: 6 }), fc.nat(80), fc.nat(255), (symbols, at, byte) => {
+      const message = encodePacked(
+        symbols.map((symbol) => ({ ...A, ...symbol })),
+        [TICK],
+      );
+      expect(readPackedHeader(message, symbolAt)).toEqual(readPackedHeader(message));
+      if (at < message.length) message[at] = byte;
+      expect(readPackedHeader(message, symbolAt)).toEqual(readPackedHeader(message));
+    }),
+    process.env['SEED'] === undefined ? {} : { seed: Number(process.env['SEED']) },
+  );
+  const [first, second] = [
+    readPackedHeader(encodePacked([A, Q], [TICK]), symbolAt),
+    readPackedHeader(encodePacked([Q, A], [TICK]), symbolAt),
+  ];
+  expect(second?.symbols[1]).toBe(first?.symbols[0]);
 });
 
 it.each([

@@ -87,8 +87,31 @@ export function encodePacked(symbols: readonly PackedSymbol[], ticks: readonly P
   return message;
 }
 
+/** Reads the symbol that begins at a byte of a message; undefined when it is malformed. */
+export type SymbolReader = (message: Uint8Array, at: number) => PackedSymbol | undefined;
+
+/** Symbols that a reader remembers; beyond, it begins anew. */
+const SYMBOLS_REMEMBERED = 65_536;
+
+/** A reader that knows symbols again by their bytes, and gives the same object for them: messages name the same few, each time in another order. */
+export function createSymbolReader(): SymbolReader {
+  const known = new Map<string, PackedSymbol>();
+  return (message, at) => {
+    const end = endOfSymbol(message, at);
+    if (end > message.length) return undefined;
+    const bytes = Buffer.from(message.buffer, message.byteOffset, message.length).toString('latin1', at, end);
+    const found = known.get(bytes);
+    if (found !== undefined) return found;
+    const symbol = readSymbol(message, at);
+    if (symbol === undefined) return undefined;
+    if (known.size >= SYMBOLS_REMEMBERED) known.clear();
+    known.set(bytes, symbol);
+    return symbol;
+  };
+}
+
 /** Reads header and symbols, and checks that the message has exactly the length that these give it; undefined when malformed. */
-export function readPackedHeader(message: Uint8Array): PackedHeader | undefined {
+export function readPackedHeader(message: Uint8Array, symbolAt: SymbolReader = readSymbol): PackedHeader | undefined {
   if (message.length < PACKED_HEADER_BYTES) return undefined;
   const view = new DataView(message.buffer, message.byteOffset, message.length);
   if (view.getUint32(0, true) !== PACKED_MAGIC || view.getUint16(4, true) !== PACKED_VERSION || view.getUint16(10, true) !== 0)
@@ -99,10 +122,10 @@ export function readPackedHeader(message: Uint8Array): PackedHeader | undefined 
   const symbols: PackedSymbol[] = [];
   let at = PACKED_HEADER_BYTES;
   for (let index = 0; index < symbolCount; index += 1) {
-    const symbol = readSymbol(message, at);
+    const symbol = symbolAt(message, at);
     if (!symbol) return undefined;
     symbols.push(symbol);
-    at += SYMBOL_HEADER_BYTES + message[at]!;
+    at = endOfSymbol(message, at);
   }
   const recordsOffset = alignRecords(at);
   if (message.length !== recordsOffset + recordCount * PACKED_RECORD_BYTES) return undefined;
@@ -137,8 +160,13 @@ export function decodePacked(message: Uint8Array): { readonly header: PackedHead
   return { header, records };
 }
 
+/** Beyond the message when it ends within the symbol. */
+function endOfSymbol(message: Uint8Array, at: number): number {
+  return at + SYMBOL_HEADER_BYTES + (message[at] ?? 0);
+}
+
 function readSymbol(message: Uint8Array, at: number): PackedSymbol | undefined {
-  const end = at + SYMBOL_HEADER_BYTES + (message[at] ?? 0);
+  const end = endOfSymbol(message, at);
   if (end > message.length) return undefined;
   const kind = message[at + 1]!;
   const priceDecimals = message[at + 2]!;

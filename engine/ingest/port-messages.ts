@@ -2,7 +2,7 @@
 import * as L from '../../schemas/layout.gen.ts';
 import { REFUSAL, TICK_KIND } from '../../schemas/records.ts';
 import { decodeJsonTick, type JsonTick, MESSAGE_BYTES_MAX } from './json-tick.ts';
-import { PACKED_HEADER_BYTES, PACKED_RECORD_BYTES, type PackedSymbol, readPackedHeader } from './packed.ts';
+import { createSymbolReader, PACKED_HEADER_BYTES, PACKED_RECORD_BYTES, type PackedSymbol, readPackedHeader } from './packed.ts';
 import { type IngestKernel, MESSAGE_AREA_BYTES, STAGING_CAPACITY, TICK_WORDS } from './port-kernel.ts';
 import type { Registry } from './port-registry.ts';
 import type { Router } from './port-router.ts';
@@ -171,6 +171,9 @@ function noteStaged(progress: Progress, messageIndex: number, recordIndex: numbe
 /** Stages whole packed messages while they fit. The references of the last message are kept while the next has the same symbols. */
 function createPackedStager(port: MessagePort): (progress: Progress, room: number) => void {
   const { kernel } = port;
+  const symbolAt = createSymbolReader();
+  // A symbol that is registered stays so, with the same index and decimals.
+  const references = new WeakMap<PackedSymbol, Int32Array>();
   let table = new Uint8Array();
   let tablePartition = -1;
   let tableRecordsOffset = 0;
@@ -180,11 +183,15 @@ function createPackedStager(port: MessagePort): (progress: Progress, room: numbe
     if (partition === tablePartition && hasTable(message, table)) return tableRecordsOffset;
     tablePartition = -1;
     // A copy, since what reads names does not read shared memory.
-    const header = readPackedHeader(message.slice());
+    const header = readPackedHeader(message.slice(), symbolAt);
     if (!header) return 0;
     let areAllKnown = true;
     for (const [position, symbol] of header.symbols.entries()) {
-      if (setReference(port, position, symbol, partition) < 0) areAllKnown = false;
+      const known = references.get(symbol);
+      const reference = known ?? referenceTo(port, symbol, partition);
+      kernel.i32.set(reference, kernel.referencesI32 + position * REFERENCE_WORDS);
+      if (reference[0]! < 0) areAllKnown = false;
+      else if (known === undefined) references.set(symbol, reference);
     }
     kernel.exports.setReferenceCount(header.symbols.length);
     if (areAllKnown) {
@@ -228,17 +235,17 @@ function isEqual(a: Uint8Array, b: Uint8Array, from: number, to: number): boolea
   return Buffer.compare(a.subarray(from, to), b.subarray(from, to)) === 0;
 }
 
-/** Registers a symbol of a packed message and writes the kernel's reference to it. Returns its index or minus the refusal code. */
-function setReference(port: MessagePort, position: number, symbol: PackedSymbol, partition: number): number {
-  const { kernel, registry } = port;
+/** Registers a symbol of a packed message. Returns the kernel's reference to it: index or minus the refusal code, kind, multiplier and divisor of lots. */
+function referenceTo({ registry }: MessagePort, symbol: PackedSymbol, partition: number): Int32Array {
   const index = registry.register({ ...symbol, partition });
   const lotDecimals = index < 0 ? symbol.lotDecimals : registry.decimalsOf(index).lotDecimals;
-  const at = kernel.referencesI32 + position * REFERENCE_WORDS;
-  kernel.i32[at] = index;
-  kernel.i32[at + 1] = symbol.kind === 'quote' ? TICK_KIND.quote : TICK_KIND.trade;
-  kernel.i64[(at >> 1) + 1] = 10n ** BigInt(Math.max(0, lotDecimals - symbol.lotDecimals));
-  kernel.i64[(at >> 1) + 2] = 10n ** BigInt(Math.max(0, symbol.lotDecimals - lotDecimals));
-  return index;
+  const reference = new Int32Array(REFERENCE_WORDS);
+  reference[0] = index;
+  reference[1] = symbol.kind === 'quote' ? TICK_KIND.quote : TICK_KIND.trade;
+  const factors = new BigInt64Array(reference.buffer);
+  factors[1] = 10n ** BigInt(Math.max(0, lotDecimals - symbol.lotDecimals));
+  factors[2] = 10n ** BigInt(Math.max(0, symbol.lotDecimals - lotDecimals));
+  return reference;
 }
 
 /** Stages packed records at an address of the kernel's memory; those that cannot be expanded are refused at once. */
