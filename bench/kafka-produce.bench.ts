@@ -7,7 +7,7 @@ import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../engine/core/clock.ts';
 import { EngineError } from '../engine/core/errors.ts';
 import { createCluster } from '../engine/kafka-direct/cluster.ts';
 import { createProduceClient } from '../engine/kafka-direct/produce-client.ts';
-import { BATCH_INPUT_CAPACITY, createBatchEncoder } from '../engine/kafka-direct/produce-encoder.ts';
+import { createBatchEncoder } from '../engine/kafka-direct/produce-encoder.ts';
 import { PRODUCE_APIS } from '../engine/kafka-direct/produce-requests.ts';
 import { parseTimeframes } from '../engine/market/timeframes.ts';
 import { allocateRing, createRing } from '../engine/memory/ring.ts';
@@ -131,10 +131,10 @@ async function produceDirect({ brokers, bars, count, stopwatch }: Parts, prefix:
   const encoder = createBatchEncoder(bars.symbols, ['1s']);
   encoder.begin(await client.init(), [{ partitions: PARTITIONS, batchBytesMax: BATCH_BYTES_MAX }]);
   const stop = stopwatch.start('direct');
-  for (let sent = 0; sent < count; sent += BATCH_INPUT_CAPACITY) {
+  for (let sent = 0; sent < count; sent += encoder.callBars) {
     while (client.queuedBytes > QUEUE_BYTES_MAX && !client.failure) await SYSTEM_PAUSE(FULL_MS);
-    const batches = encoder.encode(bars.words, (sent % MADE) * WORDS, BATCH_INPUT_CAPACITY, Math.floor(SYSTEM_CLOCK.wallMs()));
-    for (const batch of batches) client.add({ topic, ...batch });
+    const batches = encoder.encode(bars.words, (sent % MADE) * WORDS, encoder.callBars, Math.floor(SYSTEM_CLOCK.wallMs()));
+    client.add(...batches.map((batch) => ({ topic, ...batch })));
     await nextTurn();
   }
   await client.flush();

@@ -37,8 +37,17 @@ it('finds a stall of 5 ms in each second among pauses that are longer', () => {
   expect(more).toEqual([]);
 });
 
-it('finds it too where the load is more than the engines can take', () => {
+it('finds it too in cells that missed their load, as long as main rests', () => {
   expect(findSlower(cellsOf(5000, { isSaturated: true }))).toHaveLength(1);
+});
+
+it('takes the noise of the same load, and not of one under which main is busy', () => {
+  const cells = cellsOf(5000);
+  const busy = (role: 'measure' | 'aa', stillUs: number): CellResult => {
+    const base = syntheticCell({ runtime: 'tickwright', repeat: 1, role, symbols: 5000 });
+    return { ...base, latency: { ...base.latency, mainPause: pauses(stillUs) } };
+  };
+  expect(findSlower([...cells, busy('measure', 3000), busy('aa', 90_000)])).toHaveLength(1);
 });
 
 it('finds nothing between two equal engines, nor where none was broken', () => {

@@ -68,8 +68,8 @@ export interface ProduceClient {
   init(): Promise<ProducerIdentity>;
   /** Opens a transaction. Brokers hear of it with the first batch. */
   begin(): void;
-  /** Sends a batch as soon as may be. Nothing comes of it after a failure. */
-  add(batch: Batch): void;
+  /** Sends batches as soon as may be; those of a partition in their order. Nothing comes of them after a failure. */
+  add(...batches: readonly Batch[]): void;
   /** Bytes of batches not acknowledged. */
   readonly queuedBytes: number;
   /** Resolves once every batch is acknowledged. @throws the failure */
@@ -267,6 +267,14 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
     }
   };
 
+  /** Notes that the transaction has something of a partition. */
+  const touch = ({ topic, partition }: Batch): void => {
+    const key = `${partition} ${topic}`;
+    if (transactionalId === null || touched.has(key)) return;
+    touched.add(key);
+    missing.set(topic, [...(missing.get(topic) ?? []), partition]);
+  };
+
   const flush = (): Promise<void> => {
     if (failure) return Promise.reject(failure);
     if (queue.isEmpty) return Promise.resolve();
@@ -303,12 +311,10 @@ export function createProduceClient(cluster: Cluster, options: ProduceClientOpti
       assert(touched.size === 0 && queue.isEmpty, 'a transaction begins within another');
       transaction();
     },
-    add(batch) {
-      queue.add(batch);
-      const key = `${batch.partition} ${batch.topic}`;
-      if (transactionalId !== null && !touched.has(key)) {
-        touched.add(key);
-        missing.set(batch.topic, [...(missing.get(batch.topic) ?? []), batch.partition]);
+    add(...batches) {
+      for (const batch of batches) {
+        queue.add(batch);
+        touch(batch);
       }
       pump();
     },

@@ -12,8 +12,11 @@ import { createMemory, loadKernel } from '../kernel/host.ts';
 import type { SymbolDictionary } from '../market/instruments.ts';
 import { type Compression, PACKED_BYTES_MAX, type ProducerIdentity } from './produce-batch.ts';
 
-/** Bars that one call takes: few enough for them and their batches to stay in the cache between the kernel and the socket. */
-export const BATCH_INPUT_CAPACITY = 2048;
+/** Most bars that one call takes. */
+export const BATCH_INPUT_CAPACITY = 16_384;
+/** The fewest that are worth a call, and those that make a batch worth a broker's while. */
+const CALL_BARS_MIN = 2048;
+const BATCH_BARS = 320;
 /** Partitions of all bar topics together. */
 const SLOT_CAPACITY = 8192;
 const TIMEFRAME_CAPACITY = 12;
@@ -40,6 +43,11 @@ export interface EncodedBatch {
 }
 
 export interface BatchEncoder {
+  /**
+   * Bars that a call does best with: few enough for them and their batches to stay in the cache between the kernel and the socket, and enough for
+   * batches that are no crumbs where a topic has many partitions.
+   */
+  readonly callBars: number;
   /**
    * Takes a producer's identity and where bars go, by timeframe; sequences begin at 0. Batches are split by what they are before compression,
    * `none` unless given.
@@ -129,6 +137,7 @@ export function createBatchEncoder(symbols: SymbolDictionary, timeframeNames: re
   const i32 = new Int32Array(memory.buffer);
   const input = areas.input >> 2;
   let slots: Slot[] = [];
+  let callBars = BATCH_INPUT_CAPACITY;
 
   const plan = (count: number): void => {
     for (let missing = kernel.plan(areas.input, count); missing < 0; missing = kernel.plan(areas.input, count)) {
@@ -137,10 +146,15 @@ export function createBatchEncoder(symbols: SymbolDictionary, timeframeNames: re
   };
 
   return {
+    get callBars() {
+      return callBars;
+    },
     begin(identity, routes, compression = 'none') {
       assert(routes.length === timeframeNames.length, `${routes.length} routes for ${timeframeNames.length} timeframes`);
       kernel.plan(areas.input, 0);
       slots = slotsOf(routes);
+      const partitions = Math.max(...routes.map((route) => route.partitions));
+      callBars = Math.min(Math.max(CALL_BARS_MIN, partitions * BATCH_BARS), BATCH_INPUT_CAPACITY);
       let first = 0;
       for (const [index, { partitions }] of routes.entries()) {
         i32.set([first, partitions], (areas.routes >> 2) + index * 2);

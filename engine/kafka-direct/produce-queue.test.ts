@@ -144,6 +144,27 @@ describe('the queue of batches', () => {
     expect(sendAll(queue, 1000).map(({ batches }) => batches[0]?.bytes.readInt32BE(0))).toEqual([1, 2]);
   });
 
+  it('sends the first batch after a minute alone again, since the broker may have forgotten its producer', () => {
+    const queue = createKnownQueue();
+    for (const sequence of [1, 2, 3]) queue.add(batchOf(0, sequence));
+    const [first, ...more] = sendAll(queue, 60_000);
+    expect(more).toEqual([]);
+    queue.settle(first!, () => KAFKA_CODE.none, 60_010);
+    expect(sendAll(queue, 60_010)).toHaveLength(2);
+  });
+
+  it('asks for the brokers of those partitions only that have something waiting', () => {
+    const queue = createKnownQueue(3);
+    queue.add(batchOf(1, 1));
+    const asked: number[] = [];
+    const brokerOf = (_topic: string, partition: number): number => {
+      asked.push(partition);
+      return 0;
+    };
+    while (queue.next(brokerOf, 0));
+    expect(asked).toEqual([1]);
+  });
+
   it('keeps five requests to a broker under way, and not a sixth', () => {
     const queue = createKnownQueue();
     for (let sequence = 0; sequence < 9; sequence += 1) queue.add(batchOf(0, sequence));

@@ -9,8 +9,8 @@
  * time, several at once; a batch behind one that failed is refused as out of order and goes back with it; and what was sent
  * on a connection that broke is sent again as it was.
  *
- * A broker that has nothing of a producer yet takes any sequence for its first. So a partition's first batch flies alone: were it refused in
- * passing, as by a leader that does not know that it is one, the batch behind it would be taken, and the first one never.
+ * A broker that has nothing of a producer, or no more, takes any sequence for its first. So a partition's first batch flies alone, and the first
+ * after a while: were it refused in passing, as by a leader that does not know that it is one, the batch behind it would be taken, and it never.
  */
 import { assert } from '../core/errors.ts';
 import { isPassing, isStale, KAFKA_CODE } from './broker-errors.ts';
@@ -19,6 +19,8 @@ import { isPassing, isStale, KAFKA_CODE } from './broker-errors.ts';
 export const IN_FLIGHT_MAX = 5;
 /** Bytes of batches in one request, unless one batch has more. */
 const REQUEST_BYTES_MAX = 4_194_304;
+/** So long after an acknowledgement a broker is taken to have its producer in mind; it keeps idle ones for a day, unless it is told otherwise. */
+const KNOWN_MS = 60_000;
 const RETRY_FIRST_MS = 5;
 const RETRY_LAST_MS = 1000;
 
@@ -43,6 +45,8 @@ export interface Settled {
   readonly refused: { readonly batch: Batch; readonly code: number } | undefined;
 }
 
+export type BrokerOf = (topic: string, partition: number) => number | undefined;
+
 export interface ProduceQueue {
   add(batch: Batch): void;
   /** Bytes of batches not acknowledged. */
@@ -53,7 +57,7 @@ export interface ProduceQueue {
   /**
    * The next request that may be sent now. `brokerOf` gives the broker that takes a partition's batches now, or undefined while none does.
    */
-  next(brokerOf: (topic: string, partition: number) => number | undefined, nowMs: number): ProduceRequest | undefined;
+  next(brokerOf: BrokerOf, nowMs: number): ProduceRequest | undefined;
   /** Takes in the answers; `codeOf` gives KAFKA_CODE.networkException for a batch that has none. */
   settle(request: ProduceRequest, codeOf: (batch: Batch) => number, nowMs: number): Settled;
   /** When a partition that rests may be sent to again, in ms; undefined when none rests. */
@@ -74,14 +78,16 @@ interface Line {
   /** Where they fly to. */
   brokerId: number;
   restsUntilMs: number;
-  /** A broker has taken a batch of this producer, and so knows which sequence comes next. */
-  isKnown: boolean;
+  /** Until then its broker knows which sequence comes next. */
+  knownUntilMs: number;
   /** Failures since the last acknowledgement. */
   failures: number;
 }
 
 export function createProduceQueue(): ProduceQueue {
   const lines = new Map<string, Line>();
+  /** Those that have something waiting: of thousands of partitions few may. */
+  const waiting = new Set<Line>();
   const requests = new Map<number, number>();
   let bytes = 0;
   let held = 0;
@@ -91,25 +97,25 @@ export function createProduceQueue(): ProduceQueue {
     const key = `${partition} ${topic}`;
     const known = lines.get(key);
     if (known) return known;
-    const line: Line = { topic, partition, waiting: [], flying: [], brokerId: -1, restsUntilMs: 0, isKnown: false, failures: 0 };
+    const line: Line = { topic, partition, waiting: [], flying: [], brokerId: -1, restsUntilMs: 0, knownUntilMs: 0, failures: 0 };
     lines.set(key, line);
     return line;
   };
 
-  /** The broker that a line may send its next batch to. */
-  const targetOf = (line: Line, broker: number | undefined, nowMs: number): number | undefined => {
-    if (broker === undefined || line.waiting.length === 0 || nowMs < line.restsUntilMs) return undefined;
-    if (line.flying.length === 0) return broker;
-    const isSteady =
-      line.isKnown && line.brokerId === broker && line.flying.length < IN_FLIGHT_MAX && !line.flying.some((flight) => flight.hasFailed);
+  /** The broker that a line with something waiting may send its next batch to. */
+  const targetOf = (line: Line, brokerOf: BrokerOf, nowMs: number): number | undefined => {
+    if (nowMs < line.restsUntilMs || line.flying.length >= IN_FLIGHT_MAX) return undefined;
+    const broker = brokerOf(line.topic, line.partition);
+    if (broker === undefined || line.flying.length === 0) return broker;
+    const isSteady = nowMs < line.knownUntilMs && line.brokerId === broker && !line.flying.some((flight) => flight.hasFailed);
     return isSteady ? broker : undefined;
   };
 
-  const settleOne = (line: Line, flight: Flight, code: number): boolean => {
+  const settleOne = (line: Line, flight: Flight, code: number, nowMs: number): boolean => {
     const index = line.flying.indexOf(flight);
     if (code === KAFKA_CODE.none || code === KAFKA_CODE.duplicateSequence) {
       line.flying.splice(index, 1);
-      line.isKnown = true;
+      line.knownUntilMs = nowMs + KNOWN_MS;
       line.failures = 0;
       bytes -= flight.batch.bytes.length;
       held -= 1;
@@ -125,6 +131,7 @@ export function createProduceQueue(): ProduceQueue {
     if (line.flying.length === 0 || line.flying.some((flight) => !flight.hasFailed)) return;
     repeated += line.flying.length;
     line.waiting = [...line.flying.map((flight) => flight.batch), ...line.waiting];
+    waiting.add(line);
     line.flying = [];
     line.restsUntilMs = nowMs + Math.min(RETRY_FIRST_MS * 2 ** line.failures, RETRY_LAST_MS);
     line.failures = Math.min(line.failures + 1, 30);
@@ -132,7 +139,9 @@ export function createProduceQueue(): ProduceQueue {
 
   return {
     add(batch) {
-      lineOf(batch).waiting.push(batch);
+      const line = lineOf(batch);
+      line.waiting.push(batch);
+      waiting.add(line);
       bytes += batch.bytes.length;
       held += 1;
     },
@@ -149,8 +158,8 @@ export function createProduceQueue(): ProduceQueue {
       let brokerId: number | undefined;
       let size = 0;
       const batches: Batch[] = [];
-      for (const line of lines.values()) {
-        const target = targetOf(line, brokerOf(line.topic, line.partition), nowMs);
+      for (const line of waiting) {
+        const target = targetOf(line, brokerOf, nowMs);
         const batch = line.waiting[0];
         if (target === undefined || batch === undefined || (brokerId !== undefined && target !== brokerId)) continue;
         if (brokerId === undefined && (requests.get(target) ?? 0) >= IN_FLIGHT_MAX) continue;
@@ -159,6 +168,7 @@ export function createProduceQueue(): ProduceQueue {
         size += batch.bytes.length;
         batches.push(batch);
         line.waiting.shift();
+        if (line.waiting.length === 0) waiting.delete(line);
         line.flying.push({ batch, hasFailed: false });
         line.brokerId = target;
       }
@@ -176,15 +186,15 @@ export function createProduceQueue(): ProduceQueue {
         assert(flight !== undefined && !flight.hasFailed, `a batch of ${batch.topic}/${batch.partition} is answered twice`);
         const code = codeOf(batch);
         isAnyStale ||= isStale(code);
-        if (!settleOne(line, flight, code)) refused ??= { batch, code };
+        if (!settleOne(line, flight, code, nowMs)) refused ??= { batch, code };
         land(line, nowMs);
       }
       return { isStale: isAnyStale, refused };
     },
     restsUntilMs(nowMs) {
       let earliest: number | undefined;
-      for (const line of lines.values()) {
-        if (line.waiting.length === 0 || line.restsUntilMs <= nowMs) continue;
+      for (const line of waiting) {
+        if (line.restsUntilMs <= nowMs) continue;
         earliest = Math.min(earliest ?? line.restsUntilMs, line.restsUntilMs);
       }
       return earliest;
