@@ -8,12 +8,13 @@ import { OURS, SABOTAGED } from './runtime-names.ts';
 import { estimateRatio } from './statistics.ts';
 import { keyOf, measureNoise, nameGroup, summariseCells } from './summarise-cells.ts';
 
+const PAUSES = measureLatency(MAIN_PAUSE_STAGE, 'p50');
+
 /**
  * How long main stands still in the middle second. A stall in each second is in that one, too; what happens now and then, a garbage collection or a
  * page that is rendered, is in few seconds, while it moves the percentiles of every latency. A second without a long turn counts as the shortest of
  * them: below, nothing is measured that two engines could differ in.
  */
-const PAUSES = measureLatency(MAIN_PAUSE_STAGE, 'p50');
 const MEASURE: Measure = {
   ...PAUSES,
   valueOf(cell) {

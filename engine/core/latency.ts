@@ -1,5 +1,6 @@
 /** HDR histograms of latencies in microseconds: recorded in one thread, passed on encoded, merged in another. */
 import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type Histogram, JsHistogram } from 'hdr-histogram-js';
+import { assert } from './errors.ts';
 
 /** Three significant digits; grows as needed. */
 export function createHistogram(): Histogram {
@@ -90,8 +91,8 @@ export function encodeValue(microseconds: number): string {
  * the library's own mean and percentiles look at each of some ten thousand counts anew.
  */
 function addBucketCounts(histogram: Histogram, boundsUs: readonly number[], bucketCounts: Float64Array): number {
-  // Of its implementations only this one lets one look at counts, and only in WASM is there another.
-  if (!(histogram instanceof JsHistogram)) throw new Error(`histogram: expected counts in JavaScript, got ${histogram.constructor.name}`);
+  // The library's other histograms are in WASM, which none of ours is, and show no counts.
+  assert(histogram instanceof JsHistogram, `a histogram of ${histogram.constructor.name}`);
   let sumUs = 0;
   let below = 0;
   let bucket = 0;

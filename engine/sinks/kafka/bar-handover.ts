@@ -1,7 +1,6 @@
 /** From `bar` records to messages: hands a run of the backlog over as it is to a lane that takes bars, else encodes it message by message. */
 import * as L from '../../../schemas/layout.gen.ts';
 import { EngineError } from '../../core/errors.ts';
-import { BATCH_INPUT_CAPACITY } from '../../kafka-direct/produce-encoder.ts';
 import { type BarEncoder, createBarEncoder } from '../../kernel/encode.ts';
 import type { SymbolDictionary } from '../../market/instruments.ts';
 import type { Timeframe } from '../../market/timeframes.ts';
@@ -44,14 +43,16 @@ export function createBarHandover(options: HandoverOptions, backlog: CommittedBa
   };
 
   const putRun = async (outlet: Outlet, put: NonNullable<Outlet['putBars']>, { words, wordIndex, count }: Piece): Promise<number> => {
-    while (!put(words, wordIndex, count)) await outlet.rest(true);
-    await outlet.rest(false);
-    return count;
+    for (;;) {
+      const taken = put(words, wordIndex, count);
+      await outlet.rest(taken === 0);
+      if (taken > 0) return taken;
+    }
   };
 
   return async (outlet, position, end) => {
     const { putBars } = outlet;
-    if (putBars) return putRun(outlet, putBars, backlog.piece(position, Math.min(BATCH_INPUT_CAPACITY, end - position)));
+    if (putBars) return putRun(outlet, putBars, backlog.piece(position, end - position));
     encoder ??= createBarEncoder(symbols, names);
     const { words, wordIndex, count } = backlog.piece(position, Math.min(BATCH, end - position));
     encoder.i32.set(words.subarray(wordIndex, wordIndex + count * SLOT_WORDS), encoder.inputI32Index);

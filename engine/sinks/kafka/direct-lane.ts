@@ -6,7 +6,6 @@
  * open, and asks the markers what came through.
  */
 import { accessOf, type KafkaAccess } from '../../../config/kafka-access.ts';
-import { BAR_SIZE } from '../../../schemas/layout.gen.ts';
 import { type Clock, type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError, messageOf } from '../../core/errors.ts';
 import { batchBytesOf } from '../../kafka-direct/batch-limits.ts';
@@ -31,7 +30,7 @@ import { barsTopic } from './topics.ts';
 
 const CLIENT_ID = 'tickwright';
 const TRANSACTION_TIMEOUT_MS = 60_000;
-/** Bytes that wait for brokers; a run of bars may go beyond it once. More would only leave the cache before they are sent. */
+/** Bytes that wait for brokers; a call of the kernel may go beyond it once. More would only leave the cache before they are sent. */
 export const QUEUE_BYTES_MAX = 8_388_608;
 /** Batches are not made larger than this, whatever a topic takes. */
 const BATCH_BYTES_MAX = 1_048_576;
@@ -39,7 +38,6 @@ const BATCH_BYTES_MAX = 1_048_576;
 const BATCH_BYTES_UNKNOWN = 1_000_000;
 /** A topic that is not known after so long ends the attempt. */
 const LOOK_UP_MS = 2000;
-const BAR_WORDS = BAR_SIZE >> 2;
 const NO_METADATA: Metadata = { topics: [], brokers: [] };
 
 export interface DirectLaneOptions extends KafkaAccess {
@@ -151,13 +149,11 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
       letters?.put({ topic, partitions, batchBytesMax }, { key: Buffer.from(key), value, headers: headersOf(headers) }, nowMs());
     },
     produceBars(words, wordIndex, count) {
-      if (client.queuedBytes >= QUEUE_BYTES_MAX) return false;
-      for (let done = 0; done < count; done += encoder.callBars) {
-        const bars = Math.min(encoder.callBars, count - done);
-        const batches = encoder.encode(words, wordIndex + done * BAR_WORDS, bars, nowMs());
-        client.add(...batches.map((batch) => ({ topic: topics[batch.timeframeIndex] ?? '', ...batch })));
-      }
-      return true;
+      if (client.queuedBytes >= QUEUE_BYTES_MAX) return 0;
+      const taken = Math.min(encoder.callBars, count);
+      const batches = encoder.encode(words, wordIndex, taken, nowMs());
+      client.add(...batches.map((batch) => ({ topic: topics[batch.timeframeIndex] ?? '', ...batch })));
+      return taken;
     },
     poll: flushLetters,
     disconnect(_flushTimeoutMs, done) {

@@ -22,8 +22,11 @@ interface LaneClient {
 }
 
 export interface TransactionalProducer extends LaneClient, Pick<Producer, 'produce' | 'poll' | 'disconnect'> {
-  /** Copies `count` bar records from word `wordIndex` on, and publishes the trade bars among them. False: no room, come again. */
-  produceBars?(words: Int32Array, wordIndex: number, count: number): boolean;
+  /**
+   * Copies the first of `count` bar records from word `wordIndex` on, and publishes the trade bars among them. Returns how many records it took; 0: no
+   * room, come again.
+   */
+  produceBars?(words: Int32Array, wordIndex: number, count: number): number;
   initTransactions(timeoutMs: number, done: CallDone): void;
   beginTransaction(done: CallDone): void;
   sendOffsetsToTransaction(offsets: readonly TopicPartition[], group: MarkerClient, timeoutMs: number, done: CallDone): void;

@@ -18,10 +18,11 @@ export interface Outlet {
    */
   put(message: Outgoing): boolean;
   /**
-   * Hands over `count` bar records from word `wordIndex` on, at most BATCH_INPUT_CAPACITY; there only where the lane takes bars as they are.
+   * Offers `count` bar records from word `wordIndex` on; there only where the lane takes bars as they are. Returns how many it took of them, from the
+   * first on; 0: its queue is full, come again after `rest`.
    * @throws EngineError KAFKA_MESSAGE
    */
-  putBars?(words: Int32Array, wordIndex: number, count: number): boolean;
+  putBars?(words: Int32Array, wordIndex: number, count: number): number;
   /** Lets the event loop turn; with `isFull`, waits a moment too. */
   rest(isFull: boolean): Promise<void>;
 }

@@ -220,10 +220,10 @@ export function createTransactor(options: TransactorOptions): Transactor {
     },
     ...(current.produceBars
       ? {
-          putBars(words: Int32Array, wordIndex: number, count: number): boolean {
-            const isTaken = current.produceBars?.(words, wordIndex, count) ?? false;
-            if (isTaken) progress();
-            return isTaken;
+          putBars(words: Int32Array, wordIndex: number, count: number): number {
+            const taken = current.produceBars?.(words, wordIndex, count) ?? 0;
+            if (taken > 0) progress();
+            return taken;
           },
         }
       : {}),
