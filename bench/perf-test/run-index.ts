@@ -1,6 +1,8 @@
 /** The runs that are kept in `perf_runs/`, and the page that lists them. */
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
+import { EngineError, messageOf } from '../../engine/core/errors.ts';
 import { type Manifest, readManifest } from '../manifest.ts';
 import { formatCount, formatFigure } from './format.ts';
 import { judgeRun } from './judge-run.ts';
@@ -30,8 +32,9 @@ tens of percent on a shared machine. A run of a tree that no commit in the histo
 [docs/perf-report.md](../docs/perf-report.md) says how to read them.
 `;
 
-/** Commits that were folded into another one before they came into the history, each with that one. */
-const FOLDED: ReadonlyMap<string, string> = new Map([['31e08e41567b', '32b52355bea5']]);
+/** Of commits that are part of another one in the history, each with that one. */
+const FOLDED_FILE = 'folded.json';
+const FOLDED = z.record(z.string(), z.string());
 
 /** In the order in which they began. Files and folders that are no run, such as one that is not finished, are passed over. */
 export function listRuns(folder: string): KeptRun[] {
@@ -49,11 +52,12 @@ export function listRuns(folder: string): KeptRun[] {
 
 /** The index as it should be; newest first. */
 export function renderRunIndex(folder: string): string {
+  const folded = readFolded(folder);
   const rows = listRuns(folder)
     .reverse()
     .map(({ name, manifest }) => {
       const target = manifest.perfTest === undefined ? `${name}.json` : `${name}/report.md`;
-      const marks = [manifest.isDirty ? 'changed tree' : '', manifest.isQuick ? 'quick' : '', foldedInto(manifest)].filter(
+      const marks = [manifest.isDirty ? 'changed tree' : '', manifest.isQuick ? 'quick' : '', foldedInto(manifest, folded)].filter(
         (mark) => mark !== '',
       );
       const machine = `${manifest.machine.cpu}, ${formatCount(manifest.machine.cores, 'core')}`;
@@ -63,8 +67,19 @@ export function renderRunIndex(folder: string): string {
   return `${INTRODUCTION}\n${rows.length === 0 ? 'Nothing is kept yet.' : table.join('\n')}\n`;
 }
 
-function foldedInto({ commit }: Manifest): string {
-  const into = FOLDED.get(commit);
+/** @throws EngineError FOLDED_INVALID when the file is not as declared */
+function readFolded(folder: string): ReadonlyMap<string, string> {
+  const path = join(folder, FOLDED_FILE);
+  if (!existsSync(path)) return new Map();
+  try {
+    return new Map(Object.entries(FOLDED.parse(JSON.parse(readFileSync(path, 'utf8')))));
+  } catch (thrown) {
+    throw new EngineError('FOLDED_INVALID', `${path}: expected {commit: commit}: ${messageOf(thrown)}`, { cause: thrown });
+  }
+}
+
+function foldedInto({ commit }: Manifest, folded: ReadonlyMap<string, string>): string {
+  const into = folded.get(commit);
   return into === undefined ? '' : `its commit is a part of ${into}`;
 }
 

@@ -177,3 +177,16 @@ it('passes over a folder that holds no report yet', () => {
   expect(listRuns(folder)).toEqual([]);
   expect(renderRunIndex(folder)).toContain('Nothing is kept yet.');
 });
+
+it('says of which commit a run is that was measured before it was folded into another', () => {
+  const { commit } = makeManifest({});
+  writeReport(makeManifest({ cells: fewCells() }), folder);
+  const isMarked = (): boolean => renderRunIndex(folder).includes('its commit is a part of 0123456789ab |');
+  expect(isMarked()).toBe(false);
+  writeFileSync(join(folder, 'folded.json'), JSON.stringify({ ffffffffffff: '0123456789ab' }));
+  expect(isMarked()).toBe(false);
+  writeFileSync(join(folder, 'folded.json'), JSON.stringify({ [commit]: '0123456789ab' }));
+  expect(isMarked()).toBe(true);
+  writeFileSync(join(folder, 'folded.json'), '[]');
+  expect(() => renderRunIndex(folder)).toThrow('expected {commit: commit}');
+});
