@@ -26,10 +26,11 @@ import {
 } from './kafka-state.ts';
 import type { SourcePosition } from './source.ts';
 
-const READ_AHEAD_MESSAGES = 16_384;
+/** A few batches. Messages that wait for long outlive the young generation of main, and cost it more than reading them; the client keeps more. */
+export const READ_AHEAD_MESSAGES = 4096;
 const READ_AHEAD_BYTES = 16_777_216;
 /** Messages of one read. */
-const READ_BATCH = 1024;
+export const READ_BATCH = 1024;
 /** A queue full for this long pauses the partitions, so that the member can still answer its group. */
 const PAUSE_AFTER_MS = 1000;
 const RETRY_MS = 500;

@@ -115,6 +115,8 @@ export function consumerSettings(options: ReaderOptions, callbacks: ConsumerCall
     // The end of a partition is announced by the next answer, so an answer must not wait long for more.
     'fetch.wait.max.ms': 50,
     'queued.max.messages.kbytes': 16_384,
+    // How long a full queue of the client is left alone. Its default of a second is longer than what is in it lasts.
+    'fetch.queue.backoff.ms': 10,
     'reconnect.backoff.max.ms': 2000,
     rebalance_cb: callbacks.onRebalance,
     offset_commit_cb: (error: RdkafkaError | null) => {

@@ -4,7 +4,7 @@ import { createManualClock, SYSTEM_CLOCK } from '../../engine/core/clock.ts';
 import { createRig, NOW_NS } from '../../engine/ingest/ingest-harness.ts';
 import type { KafkaSourceOptions } from '../../engine/ingest/kafka.ts';
 import { createDirectLane, createLaneSource } from '../../engine/ingest/kafka-lane.ts';
-import { createKafkaReader, type KafkaReader } from '../../engine/ingest/kafka-reader.ts';
+import { createKafkaReader, type KafkaReader, READ_AHEAD_MESSAGES, READ_BATCH } from '../../engine/ingest/kafka-reader.ts';
 import { encodePacked, PACKED_ENCODING } from '../../engine/ingest/packed.ts';
 import type { Rejected, Source } from '../../engine/ingest/source.ts';
 import { createTickProducer, type OutgoingTick, type TickProducer } from '../../engine/ingest/tick-producer.ts';
@@ -293,7 +293,7 @@ describe('kafka source', () => {
   afterAll(() => broker.close());
 
   it('reads ahead to a limit, pauses while it stays full, and then goes on without a hole or a repeat', async () => {
-    const count = 40_000;
+    const count = 3 * READ_AHEAD_MESSAGES;
     const { topic, group, producer } = await setUp(broker, 'ahead');
     for (const tick of ticksFrom(1n, count)) producer.sendJson(tick);
     await producer.flush(20_000);
@@ -304,7 +304,7 @@ describe('kafka source', () => {
     await reader.begin(new Map());
     await until('the queue is full', () => {
       reader.pump();
-      return reader.queue.count >= 16_384;
+      return reader.queue.count >= READ_AHEAD_MESSAGES;
     });
     clock.advanceMs(2000);
     for (let turn = 0; turn < 100; turn += 1) {
@@ -312,7 +312,7 @@ describe('kafka source', () => {
       await sleep(1);
     }
     // One batch may have been under way when the limit was met, and one message when it was paused.
-    expect(reader.queue.count).toBeLessThan(16_384 + 2 * 1024);
+    expect(reader.queue.count).toBeLessThan(READ_AHEAD_MESSAGES + 2 * READ_BATCH);
     const nextOffsets = new Map<number, number>();
     let taken = 0;
     await until('everything is read', () => {

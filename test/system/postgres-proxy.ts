@@ -8,6 +8,8 @@ export interface Proxy {
   /** Cuts every line and lets none through until `mend`. */
   cut(): void;
   mend(): void;
+  /** Takes the next line and says nothing on it. */
+  silenceNext(): void;
   close(): Promise<void>;
 }
 
@@ -19,9 +21,15 @@ export async function startProxy(connectionString: string): Promise<Proxy> {
   let cutText: string | undefined;
   let tellCut = (): void => undefined;
   let isCut = false;
+  let isNextSilent = false;
   const proxy = createServer((near) => {
     if (isCut) {
       near.destroy();
+      return;
+    }
+    if (isNextSilent) {
+      isNextSilent = false;
+      sockets.add(near.on('error', () => undefined));
       return;
     }
     const far = connectSocket(target);
@@ -65,6 +73,9 @@ export async function startProxy(connectionString: string): Promise<Proxy> {
     },
     mend() {
       isCut = false;
+    },
+    silenceNext() {
+      isNextSilent = true;
     },
     async close() {
       for (const socket of sockets) socket.destroy();

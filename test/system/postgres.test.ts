@@ -14,6 +14,7 @@ import type { StoredState } from '../../engine/sinks/postgres/state.ts';
 import { LATE_FLAG } from '../../schemas/records.ts';
 import { type Column, quoteBarColumns, tradeBarColumns } from '../../schemas/tables.ts';
 import { configWith, type Harness, SECOND, startServer, startWriter, T0, type TestServer } from './postgres-harness.ts';
+import { startProxy } from './postgres-proxy.ts';
 
 const TIMEFRAMES = parseTimeframes('1s,1m,3m,5m,15m,60m,1d');
 const MS = Number(T0 / 1_000_000n);
@@ -37,6 +38,20 @@ function newSchema(): string {
   schemas.push(schema);
   return schema;
 }
+
+describe('a connection', () => {
+  it('is opened although the first answer does not come in time, as that of an engine that stood still does not', async () => {
+    const proxy = await startProxy(testServer.server.connectionString);
+    proxy.silenceNext();
+    try {
+      await withConnection(proxy.connectionString, undefined, async (client) => {
+        expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+      });
+    } finally {
+      await proxy.close();
+    }
+  });
+});
 
 describe('migrations', () => {
   it('make every table on an empty database, and nothing the second time', async () => {

@@ -26,6 +26,8 @@ const RETRYABLE_SYSTEM_CODES = new Set([
 /** Connection, resources, operator intervention, rollback by the server, system and I/O errors. */
 const RETRYABLE_SQL_CLASSES = new Set(['08', '40', '53', '57', '58']);
 const RETRYABLE_SQL_STATES = new Set(['25P03', '55P03']);
+/** What the client says when a connection takes too long. */
+const TIMED_OUT = /timeout expired/i;
 
 /** An identifier in double quotes. */
 export function quoteIdentifier(name: string): string {
@@ -33,10 +35,20 @@ export function quoteIdentifier(name: string): string {
 }
 
 /**
- * Opens a connection; with a schema, every unqualified name means a table of that schema.
+ * Opens a connection; with a schema, every unqualified name means a table of that schema. A server that does not answer in time is asked once
+ * more: a process that stood still for a while finds its time run out before it looks at the answer.
  * @throws EngineError POSTGRES_UNREACHABLE (retryable), POSTGRES_REFUSED
  */
 export async function connect(connectionString: string, schema?: string): Promise<Connection> {
+  try {
+    return await connectOnce(connectionString, schema);
+  } catch (thrown) {
+    if (!(thrown instanceof EngineError && thrown.cause instanceof Error && TIMED_OUT.test(thrown.cause.message))) throw thrown;
+    return await connectOnce(connectionString, schema);
+  }
+}
+
+async function connectOnce(connectionString: string, schema: string | undefined): Promise<Connection> {
   let client: Connection;
   try {
     client = new pg.Client({
@@ -99,9 +111,8 @@ export function isRetryable(thrown: unknown): boolean {
   const code = codeOf(thrown);
   if (RETRYABLE_SYSTEM_CODES.has(code) || RETRYABLE_SQL_STATES.has(code)) return true;
   if (/^[0-9A-Z]{5}$/.test(code)) return RETRYABLE_SQL_CLASSES.has(code.slice(0, 2));
-  return /connection (terminated|ended|closed)|timeout expired|connection error and is not queryable|Client was closed/i.test(
-    messageOf(thrown),
-  );
+  const text = messageOf(thrown);
+  return TIMED_OUT.test(text) || /connection (terminated|ended|closed)|connection error and is not queryable|Client was closed/i.test(text);
 }
 
 function connectError(cause: unknown, client: Connection): EngineError {
