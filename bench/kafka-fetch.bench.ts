@@ -14,8 +14,8 @@ import { createFetcher, FETCH_APIS } from '../engine/kafka-direct/fetcher.ts';
 import { createRecordDecoder, type RecordDecoder } from '../engine/kafka-direct/record-decoder.ts';
 import { connectClient, disconnectConsumer, requireRdkafka } from '../engine/sinks/kafka/client.ts';
 import type { Message, NewTopic, Rdkafka } from '../engine/sinks/kafka/rdkafka.ts';
-import { ensureTopics } from '../engine/sinks/kafka/topics.ts';
 import type { BenchContext } from './harness.ts';
+import { deleteTopics, makeTopics } from './kafka-topics.ts';
 
 export const name = 'kafka-fetch';
 
@@ -55,7 +55,7 @@ export async function run(context: BenchContext): Promise<void> {
       await fill(topic);
       await compareOn(context, topic, codecs);
     } finally {
-      await deleteTopic(topic);
+      await deleteTopics(library, brokers, [topic.topic]);
     }
   }
 }
@@ -100,10 +100,8 @@ async function fill({ library, brokers, topic, messages, stored }: Topic): Promi
     replication_factor: 1,
     config: { 'compression.type': stored, 'retention.ms': '3600000' },
   });
-  // Waits until the brokers know of it.
-  await ensureTopics(library, brokers, [
-    { topic, partitions: PARTITIONS, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 268_435_456 },
-  ]);
+  // It is there; waits until the brokers know of it.
+  await makeTopics(library, brokers, [topic], PARTITIONS);
   const producer: TickProducer = await createTickProducer(library, brokers, topic);
   for (let index = 0; index < messages; index += 1) {
     producer.sendJson({
@@ -204,16 +202,6 @@ function createTopic(library: Rdkafka, brokers: string, plan: NewTopic): Promise
       admin.disconnect();
       if (error) reject(error);
       else resolve();
-    });
-  });
-}
-
-function deleteTopic({ library, brokers, topic }: Topic): Promise<void> {
-  const admin = library.AdminClient.create({ 'metadata.broker.list': brokers });
-  return new Promise((resolve) => {
-    admin.deleteTopic(topic, CONNECT_TIMEOUT_MS, () => {
-      admin.disconnect();
-      resolve();
     });
   });
 }

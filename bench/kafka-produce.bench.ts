@@ -21,10 +21,10 @@ import {
 import { createDirectLane, QUEUE_BYTES_MAX } from '../engine/sinks/kafka/direct-lane.ts';
 import { createBarPublisher } from '../engine/sinks/kafka/publisher.ts';
 import { type Producer, RDKAFKA_ERROR, type Rdkafka } from '../engine/sinks/kafka/rdkafka.ts';
-import { ensureTopics } from '../engine/sinks/kafka/topics.ts';
 import { BAR_SIZE } from '../schemas/layout.gen.ts';
 import { anyBars, type SeededBars } from '../test/seeded-bars.ts';
 import type { BenchContext } from './harness.ts';
+import { deleteTopics, makeTopics } from './kafka-topics.ts';
 
 export const name = 'kafka-produce';
 
@@ -88,12 +88,7 @@ export async function run(context: BenchContext): Promise<void> {
 async function measure({ library, brokers, count }: Parts, produce: (topic: string) => Promise<number>): Promise<number> {
   const prefix = `bench.produce.${process.pid}.${process.hrtime.bigint()}.`;
   const names = [`${prefix}bars.1s`, `${prefix}ticks`];
-  const plan = { partitions: PARTITIONS, replicationFactor: 1, retentionMs: 3_600_000, segmentBytes: 268_435_456 };
-  await ensureTopics(
-    library,
-    brokers,
-    names.map((topic) => ({ ...plan, topic })),
-  );
+  await makeTopics(library, brokers, names, PARTITIONS);
   try {
     const us = await produce(prefix);
     const stored = await storedIn(library, brokers, `${prefix}bars.1s`);
@@ -101,9 +96,7 @@ async function measure({ library, brokers, count }: Parts, produce: (topic: stri
     if (stored < count) throw new EngineError('BENCH_OUTPUT', `${prefix}bars.1s: ${stored} offsets, expected ${count} or more`);
     return count / (us / 1e6);
   } finally {
-    const admin = library.AdminClient.create({ 'metadata.broker.list': brokers });
-    await Promise.all(names.map((topic) => new Promise<void>((resolve) => admin.deleteTopic(topic, TIMEOUT_MS, () => resolve()))));
-    admin.disconnect();
+    await deleteTopics(library, brokers, names);
   }
 }
 

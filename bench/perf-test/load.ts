@@ -23,26 +23,30 @@ export interface SentLoad {
   ticks(): TickStream;
 }
 
-/** Starts the generator now; what it returns waits for its end. @throws EngineError PERF_GENERATOR, when that is waited for */
-export function startGenerator(
-  { plan, namespace, servers }: LoadParts,
-  load: Omit<GeneratorPlan, 'brokers' | 'topic' | 'encoding'>,
-): () => Promise<SentLoad> {
-  const whole: GeneratorPlan = { ...load, brokers: servers.brokers, topic: namespace.ticksTopic, encoding: plan.encoding ?? 'json' };
-  const child = spawn(process.execPath, [join(PROJECT_ROOT, 'dist/bench/perf-test/generator-main.js'), JSON.stringify(whole)], {
+/** Runs a generator in a process of its own. @throws EngineError PERF_GENERATOR */
+export function runGenerator(plan: GeneratorPlan): Promise<GeneratorResult> {
+  const child = spawn(process.execPath, [join(PROJECT_ROOT, 'dist/bench/perf-test/generator-main.js'), JSON.stringify(plan)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let said = '';
   child.stdout.on('data', (chunk: Buffer) => {
     said += chunk.toString();
   });
-  const done = new Promise<GeneratorResult>((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
       if (code !== 0) reject(new EngineError('PERF_GENERATOR', `the generator ended with code ${code}: ${said.slice(-500)}`));
       else resolve(JSON.parse(said) as GeneratorResult);
     });
   });
+}
+
+/** Starts the generator now; what it returns waits for its end. @throws EngineError PERF_GENERATOR, when that is waited for */
+export function startGenerator(
+  { plan, namespace, servers }: LoadParts,
+  load: Omit<GeneratorPlan, 'brokers' | 'topic' | 'encoding'>,
+): () => Promise<SentLoad> {
+  const done = runGenerator({ ...load, brokers: servers.brokers, topic: namespace.ticksTopic, encoding: plan.encoding ?? 'json' });
   // Whoever waits for it is told.
   done.catch(() => undefined);
   return async () => ({ sent: await done, ticks: () => createTickStream(load) });

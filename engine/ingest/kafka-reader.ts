@@ -2,9 +2,10 @@
  * Reads a topic by consumer group into a bounded queue. librdkafka reads in its own threads; here one read at a time is under way, which
  * waits in a thread of the pool and never on main.
  */
+import { SYSTEM_PAUSE } from '../core/clock.ts';
 import type { Fetcher } from '../kafka-direct/fetcher.ts';
 import type { OffsetPolicy } from '../kafka-direct/offset-jumps.ts';
-import { clientTrouble, connectClient, disconnectConsumer, topicMetadata } from '../sinks/kafka/client.ts';
+import { awaitTopic, clientTrouble, connectClient, disconnectConsumer } from '../sinks/kafka/client.ts';
 import type { Message, RdkafkaError } from '../sinks/kafka/rdkafka.ts';
 import { createGapWatch, isOffsetGone } from './kafka-gone.ts';
 import { beginReading, createRebalance, endReading, staleReadEnds, waitForAssignment } from './kafka-group.ts';
@@ -213,7 +214,8 @@ function createMember(options: ReaderOptions, queue: MessageQueue): Member {
 async function connect({ options, consumer }: ReaderContext): Promise<void> {
   await connectClient(consumer, options, CONNECT_TIMEOUT_MS);
   try {
-    if (!(await topicMetadata(consumer, options.topic, CONNECT_TIMEOUT_MS))) throw topicMissing(options);
+    const asked = { timeoutMs: CONNECT_TIMEOUT_MS, pause: options.pause ?? SYSTEM_PAUSE };
+    if (!(await awaitTopic(consumer, options.topic, asked))) throw topicMissing(options);
   } catch (error) {
     await disconnectConsumer(consumer);
     throw error;

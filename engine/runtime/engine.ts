@@ -17,7 +17,7 @@ import type { TurnWatch } from './turn-watch.ts';
 import type { WorkerHandle } from './workers.ts';
 
 /** Records taken from the source in one turn. */
-const POLL_BUDGET = 4096;
+export const POLL_BUDGET = 4096;
 /** Epochs that may be on their way to the database: one being committed, one being filled. */
 const OPEN_EPOCHS_MAX = 2;
 /** An epoch of this many records ends before its time, lest a long FLUSH_MS makes one that does not fit the writer's memory. */
@@ -26,7 +26,7 @@ const EPOCH_RECORDS_MAX = 262_144;
 const LETTERS_EPOCH_BYTES = 4_194_304;
 const LETTERS_HOLD_BYTES = 16_777_216;
 /** How long an idle turn rests, in ms. */
-const REST_MS = 1;
+export const REST_MS = 1;
 const IDLE_CHECK_MS = 50;
 
 /** `revoked`: the group wants the partitions back. */

@@ -126,6 +126,23 @@ export function topicMetadata(
   });
 }
 
+/** How long a topic that was made a moment ago is waited for, and how often it is asked for. */
+const NEW_TOPIC_MS = 5000;
+const NEW_TOPIC_STEP_MS = 100;
+
+/** As `topicMetadata`, of a topic that may just have been made: brokers do not hear of it at once, so that one they do not know is asked for again. */
+export async function awaitTopic(
+  client: { getMetadata: Producer['getMetadata'] },
+  topic: string,
+  { timeoutMs, pause }: { readonly timeoutMs: number; readonly pause: Pause },
+): Promise<Metadata['topics'][number] | undefined> {
+  for (let waitedMs = 0; ; waitedMs += NEW_TOPIC_STEP_MS) {
+    const found = await topicMetadata(client, topic, timeoutMs);
+    if (found || waitedMs >= NEW_TOPIC_MS) return found;
+    await pause(NEW_TOPIC_STEP_MS);
+  }
+}
+
 /** Flushes and ends a producer. One that never connected has ended already. */
 export function disconnectProducer(producer: OpenProducer, flushTimeoutMs: number): Promise<void> {
   if (!producer.isConnected()) return Promise.resolve();

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { loadConfig } from '../../../config/load.ts';
-import { clientTrouble } from './client.ts';
+import { awaitTopic, clientTrouble } from './client.ts';
 import { planTopics } from './topics.ts';
 
 it("plans the contract's topics under the prefix, with the partitions and retention of the knobs", () => {
@@ -30,4 +30,32 @@ it('tells what a client event means, by its code or by its text alone', () => {
   expect(clientTrouble(event(-150, ''))).toBe('fatal');
   expect(clientTrouble(event(-1, 'fatal error'))).toBe('fatal');
   expect(clientTrouble(event(-1, 'purged in queue'))).toBe('other');
+});
+
+/** Asked for a topic, it has it from the given time on. */
+function asked(from: number): { answers: () => number; client: Parameters<typeof awaitTopic>[0] } {
+  let count = 0;
+  return {
+    answers: () => count,
+    client: {
+      getMetadata({ topic = '' }, done) {
+        count += 1;
+        const partitions = count >= from ? [{ id: 0, leader: 1 }] : [];
+        done(null, { brokers: [], topics: [{ name: topic, partitions }] });
+      },
+    },
+  };
+}
+
+it('asks for a topic that was just made until brokers know of it, and not for ever', async () => {
+  let waitedMs = 0;
+  const pause = async (ms: number): Promise<void> => {
+    waitedMs += ms;
+  };
+  const soon = asked(3);
+  expect(await awaitTopic(soon.client, 'bars', { timeoutMs: 1000, pause })).toEqual({ name: 'bars', partitions: [{ id: 0, leader: 1 }] });
+  expect([soon.answers(), waitedMs]).toEqual([3, 200]);
+  const never = asked(Number.POSITIVE_INFINITY);
+  expect(await awaitTopic(never.client, 'bars', { timeoutMs: 1000, pause })).toBeUndefined();
+  expect(waitedMs).toBe(200 + 5000);
 });
