@@ -291,10 +291,10 @@ export const KNOBS = [
   {
     name: 'KAFKA_LANE',
     kind: 'choice',
-    fallback: 'librdkafka',
-    choices: ['librdkafka', 'direct', 'auto'],
+    fallback: 'auto',
+    choices: ['auto', 'direct', 'librdkafka'],
     group: 'Kafka',
-    doc: 'how bars and dead letters get to Kafka, and topics are read: `librdkafka`, message by message; `direct`, whole batches by kernels, needs KAFKA_BROKER; `auto`: direct where the brokers have the APIs for it. Groups, orders and fills go by librdkafka',
+    doc: 'how bars and dead letters get to Kafka, and topics are read: `direct`, whole batches by kernels, needs KAFKA_BROKER; `librdkafka`, message by message; `auto`: direct where the brokers have the APIs for it. Groups, orders and fills go by librdkafka',
   },
   {
     name: 'KAFKA_OFFSET_GONE',

@@ -68,7 +68,7 @@ export const PERF_SETTINGS: readonly Setting[] = [
   { name: 'SIM_BASE_TPS', fallback: '10', doc: 'ticks a second of each symbol' },
   { name: 'QUEUE', fallback: '65536', doc: 'slots of each tick ring, or order ring' },
   { name: 'FLUSH_MS', fallback: '100', doc: 'interval between barriers' },
-  { name: 'KAFKA_LANE', fallback: LANE_FALLBACK, doc: 'of the engine: librdkafka, direct or auto' },
+  { name: 'KAFKA_LANE', fallback: LANE_FALLBACK, doc: 'of the engine: auto, direct or librdkafka' },
   { name: 'PERF_ENCODING', fallback: 'json', doc: 'json, packed or both: how ticks stand in their topic' },
   { name: 'PERF_SEED', fallback: '1', doc: 'of ticks and of the order of cells' },
   { name: 'PERF_P99_MS', fallback: '1000', doc: 'of a search: largest p99 of bar end to commit' },

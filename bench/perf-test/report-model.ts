@@ -22,7 +22,7 @@ export const ENCODING = z.enum(['json', 'packed']);
 export type Encoding = z.infer<typeof ENCODING>;
 
 /** As the knob has it. */
-export const KAFKA_LANE = z.enum(['librdkafka', 'direct', 'auto'] satisfies Config['KAFKA_LANE'][]);
+export const KAFKA_LANE = z.enum(['auto', 'direct', 'librdkafka'] satisfies Config['KAFKA_LANE'][]);
 
 /** What is measured in one cell. */
 export const CELL_PLAN = z.strictObject({
