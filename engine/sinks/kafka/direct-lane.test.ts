@@ -5,7 +5,7 @@ import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { createCluster } from '../../kafka-direct/cluster.ts';
 import { PRODUCE_APIS } from '../../kafka-direct/produce-requests.ts';
 import { SCRIPTED_PARTITIONS, type ScriptedCluster, startScriptedCluster, type WireFate } from '../../kafka-direct/scripted-cluster.ts';
-import { createDirectLane } from './direct-lane.ts';
+import { createDirectLane, QUEUE_BYTES_MAX } from './direct-lane.ts';
 import {
   assertEachOnce,
   connectAtLast,
@@ -20,12 +20,14 @@ import {
 import { createScriptedBroker } from './scripted-broker.ts';
 
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+/** No bar's payload and key are shorter. */
+const BAR_BYTES_MIN = 150;
 const closing: (() => Promise<void>)[] = [];
 
-function createRig({ brokers }: ScriptedCluster, isOwner?: () => Promise<boolean>): PublisherRig {
+function createRig({ brokers }: ScriptedCluster, isOwner?: () => Promise<boolean>, capacity = 64): PublisherRig {
   const rig = createPublisherRig({
     library: createScriptedBroker([]).library,
-    capacity: 64,
+    capacity,
     laneOf: (symbols) => createDirectLane({ brokers, prefix: '', symbols, timeframes: RIG_TIMEFRAMES, clock: SYSTEM_CLOCK }),
     ...(isOwner ? { isOwner } : {}),
   });
@@ -106,6 +108,18 @@ describe('the direct lane', () => {
     });
     expect(publisher.failure()).toMatchObject({ code: 'FENCED' });
     expect(cluster.store.committed('bars.1s', SCRIPTED_PARTITIONS).flat()).toEqual([]);
+  });
+
+  it('begins anew with an epoch larger than its queue when the producer is lost under it', async () => {
+    const seconds = Math.ceil((1.5 * QUEUE_BYTES_MAX) / BAR_BYTES_MIN / RIG_SYMBOLS);
+    const cluster = await open(['done', 'fenced']);
+    const { publisher, putSecond } = createRig(cluster, undefined, 131_072);
+    await publisher.connect();
+    for (let second = 1; second <= seconds; second += 1) putSecond(second);
+    publisher.epochCommitted({ databaseEpoch: 1, bars: seconds * RIG_SYMBOLS, letters: [] });
+    expect(await publisher.drain(60_000)).toBe(0);
+    expect([...publisher.counters().failed.keys()]).toEqual([expect.stringMatching(/AddPartitionsToTxn/)]);
+    assertEachOnce(barsOf(cluster), seconds);
   });
 
   it('refuses a bar that its topic would never take, and says what to raise', async () => {

@@ -124,6 +124,11 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
     letters = createLetterBatches({ identity, compression }, (batch) => client.add(batch));
   };
   const flushLetters = (): void => letters?.flush(nowMs());
+  /** @throws what ended the producer: what waits of it would wait for ever, and the queue stay full */
+  const hasRoom = (): boolean => {
+    if (client.failure) throw client.failure;
+    return client.queuedBytes < QUEUE_BYTES_MAX;
+  };
 
   return {
     connect({ timeout }, done) {
@@ -145,11 +150,11 @@ function createDirectProducer(parts: LaneParts, { transactionalId, markerGroup }
       const batchBytesMax = limits.get(topic);
       if (missing) throw missing;
       if (batchBytesMax === undefined || partitions === 0) lookUp(topic);
-      if (batchBytesMax === undefined || partitions === 0 || client.queuedBytes >= QUEUE_BYTES_MAX) throw queueFull();
+      if (!hasRoom() || batchBytesMax === undefined || partitions === 0) throw queueFull();
       letters?.put({ topic, partitions, batchBytesMax }, { key: Buffer.from(key), value, headers: headersOf(headers) }, nowMs());
     },
     produceBars(words, wordIndex, count) {
-      if (client.queuedBytes >= QUEUE_BYTES_MAX) return 0;
+      if (!hasRoom()) return 0;
       const taken = Math.min(encoder.callBars, count);
       const batches = encoder.encode(words, wordIndex, taken, nowMs());
       client.add(...batches.map((batch) => ({ topic: topics[batch.timeframeIndex] ?? '', ...batch })));
