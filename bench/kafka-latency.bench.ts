@@ -38,6 +38,7 @@ const START_MS = 2000;
 const PATIENCE_MS = 60_000;
 const SESSION_MS = 45_000;
 const US_PER_MS = 1000;
+const MS_PER_SEC = 1000;
 const NS_PER_US = 1000;
 const TWO_32 = 2 ** 32;
 
@@ -95,6 +96,7 @@ async function measure({ library, brokers, lane }: Reading, { perSecond, warmupS
     throw new EngineError('BENCH_OUTPUT', `${topic}: a tick was refused: ${reason}`);
   };
   const source = createLaneSource({ reader, clock, onRejected }, direct);
+  const isOver = new AbortController();
   try {
     await source.start(ingest, undefined);
     const startMs = Math.ceil(clock.wallMs()) + START_MS;
@@ -103,16 +105,16 @@ async function measure({ library, brokers, lane }: Reading, { perSecond, warmupS
       ...{ symbols: SYMBOLS, baseTps: perSecond / SYMBOLS, seconds: warmupSec + seconds, warmupSec, seed, startMs },
     };
     let isSent = false;
-    const sending = runGenerator(plan).finally(() => {
+    const sending = runGenerator(plan, isOver.signal).finally(() => {
       isSent = true;
     });
     // Whoever waits for it is told.
     sending.catch(() => undefined);
     const latency = createHistogram();
     const arrivals = createArrivals(ring, (sinceUs, nowUs) => {
-      if (sinceUs >= (startMs + warmupSec * US_PER_MS) * US_PER_MS) latency.recordValue(Math.max(0, Math.round(nowUs - sinceUs)));
+      if (sinceUs >= (startMs + warmupSec * MS_PER_SEC) * US_PER_MS) latency.recordValue(Math.max(0, Math.round(nowUs - sinceUs)));
     });
-    const lateMs = startMs + (warmupSec + seconds) * US_PER_MS + PATIENCE_MS;
+    const lateMs = startMs + (warmupSec + seconds) * MS_PER_SEC + PATIENCE_MS;
     const turn = async (): Promise<void> => {
       const work = source.poll(POLL_BUDGET);
       arrivals.take();
@@ -128,6 +130,7 @@ async function measure({ library, brokers, lane }: Reading, { perSecond, warmupS
     if (arrivals.count > ticks) throw new EngineError('BENCH_OUTPUT', `${topic}: ${arrivals.count} ticks, expected ${ticks}`);
     return { latency, sendLag: decodeFromCompressedBase64(sendLag), due, sent };
   } finally {
+    isOver.abort();
     reader.end();
     await reader.close();
     await deleteTopics(library, brokers, [topic]);

@@ -70,9 +70,9 @@ export async function run(context: BenchContext): Promise<void> {
     unit: 'bars/s',
     run: { work: () => direct(false), against: () => reported(true) },
   });
-  // How far the broker and the sockets go: no client of these bytes can do more.
+  // Without the kernel's time: what client, sockets and broker leave.
   await context.compare({
-    work: 'limit: the same batches, ready before the clock starts',
+    work: 'the same batches, ready before the clock starts',
     against: 'node-rdkafka, idempotent, delivery reports',
     unit: 'bars/s',
     run: { work: () => direct(true), against: () => reported(true) },

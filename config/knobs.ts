@@ -294,7 +294,7 @@ export const KNOBS = [
     fallback: 'auto',
     choices: ['auto', 'direct', 'librdkafka'],
     group: 'Kafka',
-    doc: 'how bars and dead letters get to Kafka, and topics are read: `direct`, whole batches by kernels, needs KAFKA_BROKER; `librdkafka`, message by message; `auto`: direct where the brokers have the APIs for it. Groups, orders and fills go by librdkafka',
+    doc: 'how bars and dead letters get to Kafka, and topics are read: `direct`, whole batches by kernels, needs KAFKA_BROKER; `librdkafka`, message by message; `auto`: direct where the first broker that answers has the APIs for it. Groups, orders and fills go by librdkafka',
   },
   {
     name: 'KAFKA_OFFSET_GONE',
@@ -319,7 +319,7 @@ export const KNOBS = [
     min: 0,
     max: 1000,
     group: 'Kafka',
-    doc: 'how long the producer waits to fill a batch',
+    doc: 'how long librdkafka waits to fill a batch; bars on the direct lane leave at once',
   },
   {
     name: 'TOPIC_PREFIX',

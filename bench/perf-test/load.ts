@@ -23,10 +23,11 @@ export interface SentLoad {
   ticks(): TickStream;
 }
 
-/** Runs a generator in a process of its own. @throws EngineError PERF_GENERATOR */
-export function runGenerator(plan: GeneratorPlan): Promise<GeneratorResult> {
+/** Runs a generator in a process of its own, which a signal ends. @throws EngineError PERF_GENERATOR */
+export function runGenerator(plan: GeneratorPlan, signal?: AbortSignal): Promise<GeneratorResult> {
   const child = spawn(process.execPath, [join(PROJECT_ROOT, 'dist/bench/perf-test/generator-main.js'), JSON.stringify(plan)], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    ...(signal ? { signal } : {}),
   });
   let said = '';
   child.stdout.on('data', (chunk: Buffer) => {

@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { loadConfig } from '../../config/load.ts';
 import { EngineError } from '../../engine/core/errors.ts';
 import { PROJECT_ROOT } from '../../engine/core/root.ts';
 import { isLocal } from './local/local-plan.ts';
@@ -48,7 +47,8 @@ export type StageCommands = Readonly<Partial<Record<NamedStage, string>>>;
 const SABOTAGE_FALLBACKS: Readonly<Record<string, string>> = { SAMPLE_SEC: '4' };
 
 /** The knob's own. */
-const LANE_FALLBACK = loadConfig({ environment: {} }).config.KAFKA_LANE;
+/** Named, so that a report says which it was: the servers here have either. */
+const LANE_FALLBACK: Settings['kafkaLane'] = 'direct';
 
 interface Setting {
   readonly name: string;

@@ -10,19 +10,28 @@ export interface PerfSabotage extends Sabotage {
   readonly symptom: Symptom;
 }
 
-const READER = 'engine/ingest/kafka-reader.js';
+const LIBRDKAFKA_LANE = 'engine/ingest/kafka-reader.js';
+const DIRECT_LANE = 'engine/ingest/kafka-direct.js';
 
 export const PERF_SABOTAGES: readonly PerfSabotage[] = [
   {
     name: 'drop-ticks',
-    doc: 'one tick in 100,000 is dropped before it is counted',
+    doc: 'ticks are dropped before they are counted: one in 100,000, on the direct lane one of every hundredth run',
     symptom: 'void',
     patches: [
       {
-        file: READER,
+        file: LIBRDKAFKA_LANE,
         find: '            queue.push(message);',
         replace:
           '            globalThis.readSoFar = (globalThis.readSoFar ?? 0) + 1;\n            if (globalThis.readSoFar % 100_000 !== 50_000) queue.push(message);',
+      },
+      {
+        file: DIRECT_LANE,
+        find: '        const run = nextRun(list, partition,',
+        replace:
+          '        globalThis.runsSoFar = (globalThis.runsSoFar ?? 0) + 1;\n' +
+          '        if (globalThis.runsSoFar % 100 === 50 && list.at + 1 < list.count) list.at += 1;\n' +
+          '        const run = nextRun(list, partition,',
       },
     ],
   },

@@ -254,7 +254,7 @@ function whyNoPython(): string | undefined {
     execFileSync(PYTHON, ['-c', 'import kafka, lz4'], { stdio: 'ignore' });
     return undefined;
   } catch {
-    return `${PYTHON} has no kafka-python: pip install kafka-python lz4, or name one that has it by PYTHON`;
+    return `${PYTHON} lacks kafka-python or lz4: pip install kafka-python lz4, or name a Python that has them by PYTHON`;
   }
 }
 
