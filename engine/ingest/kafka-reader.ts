@@ -27,7 +27,7 @@ import {
 } from './kafka-state.ts';
 import type { SourcePosition } from './source.ts';
 
-/** A few batches. Messages that wait for long outlive the young generation of main, and cost it more than reading them; the client keeps more. */
+/** A few batches; the client keeps more. Messages that wait here for long outlive main's young generation, and cost it garbage collection. */
 export const READ_AHEAD_MESSAGES = 4096;
 const READ_AHEAD_BYTES = 16_777_216;
 /** Messages of one read. */

@@ -13,12 +13,12 @@ import type { KafkaAccess } from '../../config/kafka-access.ts';
 import type { Clock } from '../core/clock.ts';
 import { assert, EngineError, messageOf } from '../core/errors.ts';
 import {
+  awaitTopic,
   clientTrouble,
   connectClient,
   disconnectProducer,
   PRODUCER_TOPIC_SETTINGS,
   producerSettings,
-  topicMetadata,
 } from '../sinks/kafka/client.ts';
 import { type Header, type Producer, RDKAFKA_ERROR, type Rdkafka } from '../sinks/kafka/rdkafka.ts';
 
@@ -285,7 +285,7 @@ async function connectProducer(options: TickLogOptions): Promise<{ producer: Pro
   const producer = new library.Producer(producerSettings(options, lingerMs), PRODUCER_TOPIC_SETTINGS);
   await connectClient(producer, options, CONNECT_TIMEOUT_MS);
   try {
-    const partitionCount = (await topicMetadata(producer, topic, CONNECT_TIMEOUT_MS))?.partitions.length ?? 0;
+    const partitionCount = (await awaitTopic(producer, topic, { timeoutMs: CONNECT_TIMEOUT_MS }))?.partitions.length ?? 0;
     if (partitionCount > 0) return { producer, partitionCount };
     throw new EngineError('KAFKA_TOPIC_MISSING', `topic ${topic}: the brokers at ${brokers} have no such topic`);
   } catch (error) {

@@ -3,12 +3,12 @@ import { EngineError } from '../core/errors.ts';
 import { murmur2Part } from '../market/murmur2.ts';
 import {
   type AccessOrList,
+  awaitTopic,
   connectClient,
   disconnectProducer,
   PRODUCER_TOPIC_SETTINGS,
   producerSettings,
   toAccess,
-  topicMetadata,
 } from '../sinks/kafka/client.ts';
 import type { Producer, Rdkafka } from '../sinks/kafka/rdkafka.ts';
 import { encodePacked, PACKED_ENCODING, PACKED_RECORDS_MAX, type PackedSymbol } from './packed.ts';
@@ -59,7 +59,7 @@ export function tickJson(tick: OutgoingTick): string {
 export async function createTickProducer(library: Rdkafka, to: AccessOrList, topic: string): Promise<TickProducer> {
   const producer: Producer = new library.Producer(producerSettings(to, LINGER_MS), PRODUCER_TOPIC_SETTINGS);
   await connectClient(producer, to, TIMEOUT_MS);
-  const partitionCount = (await topicMetadata(producer, topic, TIMEOUT_MS))?.partitions.length ?? 0;
+  const partitionCount = (await awaitTopic(producer, topic, { timeoutMs: TIMEOUT_MS }))?.partitions.length ?? 0;
   if (partitionCount === 0) {
     await disconnectProducer(producer, 0);
     throw new EngineError('KAFKA_TOPIC_MISSING', `topic ${topic}: the brokers at ${toAccess(to).brokers} have no such topic`);

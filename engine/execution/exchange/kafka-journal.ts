@@ -8,13 +8,13 @@ import type { KafkaAccess } from '../../../config/kafka-access.ts';
 import type { Clock, Pause } from '../../core/clock.ts';
 import { assert, EngineError, messageOf } from '../../core/errors.ts';
 import {
+  awaitTopic,
   clientTrouble,
   connectClient,
   connectionSettings,
   disconnectConsumer,
   disconnectProducer,
   producerSettings,
-  topicMetadata,
 } from '../../sinks/kafka/client.ts';
 import type { Consumer, Message, Producer, Rdkafka, WatermarkOffsets } from '../../sinks/kafka/rdkafka.ts';
 import { createEntryQueue, type EntryQueue } from './entry-queue.ts';
@@ -69,7 +69,7 @@ export async function openKafkaJournal(options: KafkaJournalOptions): Promise<Or
   );
   try {
     await Promise.all([connectClient(producer, options, CONNECT_TIMEOUT_MS), connectClient(consumer, options, CONNECT_TIMEOUT_MS)]);
-    const partitions = (await topicMetadata(consumer, topic, CONNECT_TIMEOUT_MS))?.partitions.length ?? 0;
+    const partitions = (await awaitTopic(consumer, topic, { timeoutMs: CONNECT_TIMEOUT_MS, pause: options.pause }))?.partitions.length ?? 0;
     if (partitions !== 1) {
       throw new EngineError(
         'JOURNAL_PARTITIONS',

@@ -1,7 +1,7 @@
 /** Loads librdkafka's binding and wraps what it does by callback. Main thread only: the binding crashes in worker threads. */
 import { isMainThread } from 'node:worker_threads';
 import { type KafkaAccess, securityText } from '../../../config/kafka-access.ts';
-import type { Pause } from '../../core/clock.ts';
+import { type Pause, SYSTEM_PAUSE } from '../../core/clock.ts';
 import { assert, EngineError, messageOf } from '../../core/errors.ts';
 import { greetBrokers } from '../../kafka-direct/greeting.ts';
 import {
@@ -134,7 +134,7 @@ const NEW_TOPIC_STEP_MS = 100;
 export async function awaitTopic(
   client: { getMetadata: Producer['getMetadata'] },
   topic: string,
-  { timeoutMs, pause }: { readonly timeoutMs: number; readonly pause: Pause },
+  { timeoutMs, pause = SYSTEM_PAUSE }: { readonly timeoutMs: number; readonly pause?: Pause },
 ): Promise<Metadata['topics'][number] | undefined> {
   for (let waitedMs = 0; ; waitedMs += NEW_TOPIC_STEP_MS) {
     const found = await topicMetadata(client, topic, timeoutMs);

@@ -1,6 +1,5 @@
 /** The topics of the contract: their names, partitions and retention, and how they come into being. */
 import type { Config } from '../../../config/knobs.ts';
-import { SYSTEM_PAUSE } from '../../core/clock.ts';
 import { EngineError } from '../../core/errors.ts';
 import { type AccessOrList, awaitTopic, connectClient, connectionSettings, disconnectProducer, topicMetadata } from './client.ts';
 import { type Admin, type NewTopic, RDKAFKA_ERROR, type Rdkafka, type RdkafkaError } from './rdkafka.ts';
@@ -112,7 +111,7 @@ export async function ensureTopics(library: Rdkafka, to: AccessOrList, plans: re
     await Promise.all(missing.map((plan) => createTopic(admin, plan)));
     const differing: PartitionDifference[] = [];
     for (const plan of plans) {
-      const found = await awaitTopic(client, plan.topic, { timeoutMs: METADATA_TIMEOUT_MS, pause: SYSTEM_PAUSE });
+      const found = await awaitTopic(client, plan.topic, { timeoutMs: METADATA_TIMEOUT_MS });
       const partitions = found?.partitions.length ?? (present.has(plan.topic) ? 0 : plan.partitions);
       if (partitions !== plan.partitions) differing.push({ topic: plan.topic, partitions, planned: plan.partitions });
     }
