@@ -1,6 +1,7 @@
 /** CRC32C of the kernel against its twin, and both against values that are known. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createPrng } from '../core/prng.ts';
 import { createMemory, loadKernel } from '../kernel/host.ts';
 import { crc32c } from './crc32c.ts';
 
@@ -13,6 +14,10 @@ interface CrcExports extends WebAssembly.Exports {
 }
 
 const TABLES_AT = 1024;
+/** From so many bytes on the kernel takes words out, runs of so many bytes at a time. */
+const MANY = 5120;
+const RUN_BYTES = 8192;
+const LONGEST = 4 * RUN_BYTES;
 
 /** From RFC 3720, B.4, and the check value of the catalogues. */
 const KNOWN: readonly (readonly [Uint8Array, number])[] = [
@@ -49,6 +54,26 @@ describe('CRC32C', () => {
         expect(inKernel(bytes, offset)).toBe(crc32c(bytes));
       }),
       { seed, numRuns: 500 },
+    );
+  });
+
+  it('is the same over many bytes, whose words the kernel takes out', () => {
+    const random = createPrng(seed);
+    const bytes = Uint8Array.from({ length: LONGEST }, () => random.nextBelow(256));
+    const lengths = [MANY - 1, MANY, MANY + 1, MANY + 15, MANY + 16, LONGEST];
+    for (let near = 3344; near < LONGEST; near += RUN_BYTES) lengths.push(near - 16, near - 1, near, near + 1, near + 16, near + 17);
+    for (const length of lengths) expect(inKernel(bytes.subarray(0, length), length % 16)).toBe(crc32c(bytes.subarray(0, length)));
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: LONGEST }),
+        fc.integer({ min: 0, max: LONGEST }),
+        fc.integer({ min: 0, max: 16 }),
+        (a, b, offset) => {
+          const part = bytes.subarray(Math.min(a, b), Math.max(a, b));
+          expect(inKernel(part, offset)).toBe(crc32c(part));
+        },
+      ),
+      { seed, numRuns: 300 },
     );
   });
 });

@@ -96,7 +96,9 @@ describe('produce kernel', () => {
         twin.begin(identity, routes, compression);
         for (const bars of calls) {
           for (const [i, bar] of bars.entries()) putBar(input, i, bar);
-          expect(encoder.encode(input.i32, 0, bars.length, NOW_MS)).toEqual(twin.encode(bars.length, NOW_MS));
+          const batches = encoder.encode(input.i32, 0, bars.length, NOW_MS);
+          expect(batches.map(({ release: _, ...batch }) => batch)).toEqual(twin.encode(bars.length, NOW_MS));
+          for (const { release } of batches) release?.();
         }
       }),
       { seed: SEED, numRuns: 500 },
@@ -148,6 +150,21 @@ describe('produce kernel', () => {
     expect(starts).toEqual(bars.map(({ tsSeconds }) => tsSeconds));
     const next = batches.map(({ bytes, recordCount }) => readBatch(bytes).sequence + recordCount);
     expect(batches.slice(1).map(({ bytes }) => readBatch(bytes).sequence)).toEqual(next.slice(0, -1));
+  });
+
+  it('writes over the batches of a call when all of them are released, and over none before', () => {
+    const { encoder } = setUp();
+    const bars = Array.from({ length: 40 }, (_, i) => ({ ...PLAIN_BAR, tsSeconds: 1_700_000_000 + i }));
+    encoder.begin(IDENTITY, routesOf({ batchBytesMax: 5000 }));
+    const encode = () => encoder.encode(inputOf(bars).i32, 0, bars.length, NOW_MS);
+    const first = encode();
+    const texts = first.map(({ bytes }) => bytes.toString('latin1'));
+    expect(first.length).toBeGreaterThan(1);
+    for (const { release } of first.slice(1)) release?.();
+    expect(encode()[0]?.bytes.buffer).not.toBe(first[0]?.bytes.buffer);
+    expect(first.map(({ bytes }) => bytes.toString('latin1'))).toEqual(texts);
+    first[0]?.release?.();
+    expect(encode()[0]?.bytes.buffer).toBe(first[0]?.bytes.buffer);
   });
 
   it('refuses a bar that a topic would never take', () => {

@@ -11,6 +11,7 @@ import { ESCAPED_STRIDE, NAME_STRIDE, openPayloadTables, type PayloadKernel, TAB
 import { createMemory, loadKernel } from '../kernel/host.ts';
 import type { SymbolDictionary } from '../market/instruments.ts';
 import { type Compression, PACKED_BYTES_MAX, type ProducerIdentity } from './produce-batch.ts';
+import { createSlabPool } from './slab-pool.ts';
 
 /** Most bars that one call takes. */
 export const BATCH_INPUT_CAPACITY = 16_384;
@@ -24,6 +25,7 @@ const FIRST_ADDRESS = 1024;
 const BAR_WORDS = BAR_SIZE >> 2;
 const SLOT_WORDS = 4;
 const BATCH_WORDS = 4;
+const CRC_BYTES = 20_480;
 const LZ4_TABLE_BYTES = 16_384;
 const LZ4_SLACK_BYTES = 66_560;
 
@@ -38,8 +40,10 @@ export interface EncodedBatch {
   readonly timeframeIndex: number;
   readonly partition: number;
   readonly recordCount: number;
-  /** The batch as it is sent; its own memory. */
+  /** The batch as it is sent, until it is released. */
   readonly bytes: Buffer;
+  /** To be called once nobody reads `bytes` any more. One that is never released is left to the garbage collector. */
+  readonly release?: () => void;
 }
 
 export interface BatchEncoder {
@@ -102,7 +106,7 @@ function mapAreas(symbolCapacity: number) {
     chain: take(BATCH_INPUT_CAPACITY * 4),
     touched: take(SLOT_CAPACITY * 4),
     batches: take(BATCH_INPUT_CAPACITY * BATCH_WORDS * 4),
-    crc: take(8192),
+    crc: take(CRC_BYTES),
     lz4: take(LZ4_TABLE_BYTES),
     packed: take(PACKED_BYTES_MAX + LZ4_SLACK_BYTES),
     input: take(BATCH_INPUT_CAPACITY * BAR_SIZE),
@@ -115,7 +119,7 @@ function mapAreas(symbolCapacity: number) {
 function assertFits(kernel: ProduceKernel): void {
   assert(kernel.BATCH_HEADER_BYTES.value + kernel.RECORD_BYTES_MAX.value <= 896, 'produce output fits');
   assert(kernel.ROUTE_BYTES.value === 8 && kernel.SLOT_BYTES.value === SLOT_WORDS * 4, 'produce routes and slots agree');
-  assert(kernel.BATCH_BYTES.value === BATCH_WORDS * 4 && kernel.CRC32C_BYTES.value <= 8192, 'produce batches and tables agree');
+  assert(kernel.BATCH_BYTES.value === BATCH_WORDS * 4 && kernel.CRC32C_BYTES.value <= CRC_BYTES, 'produce batches and tables agree');
   assert(kernel.LZ4_TABLE_BYTES.value === LZ4_TABLE_BYTES && kernel.LZ4_SLACK_BYTES.value === LZ4_SLACK_BYTES, 'lz4 areas fit');
   assert(kernel.SLACK_BYTES.value <= NAME_STRIDE, 'produce slack fits');
 }
@@ -136,6 +140,7 @@ export function createBatchEncoder(symbols: SymbolDictionary, timeframeNames: re
   const bytes = new Uint8Array(memory.buffer);
   const i32 = new Int32Array(memory.buffer);
   const input = areas.input >> 2;
+  const pool = createSlabPool();
   let slots: Slot[] = [];
   let callBars = BATCH_INPUT_CAPACITY;
 
@@ -143,6 +148,29 @@ export function createBatchEncoder(symbols: SymbolDictionary, timeframeNames: re
     for (let missing = kernel.plan(areas.input, count); missing < 0; missing = kernel.plan(areas.input, count)) {
       tables.addName(i32[input + (-1 - missing) * BAR_WORDS + BAR_SYMBOL_INDEX_I32]!);
     }
+  };
+
+  /** The `made` batches that lie in the output one behind the other, in one slab. */
+  const take = (made: number): EncodedBatch[] => {
+    const entries = Array.from({ length: made }, (_, index) => {
+      const [slotIndex = 0, offset = 0, length = 0, recordCount = 0] = i32.subarray((areas.batches >> 2) + index * BATCH_WORDS);
+      const slot = slots[slotIndex];
+      assert(slot !== undefined, `a batch of slot ${slotIndex}, of ${slots.length}`);
+      if (length > slot.batchBytesMax) throw tooLarge(timeframeNames[slot.timeframeIndex], slot, length);
+      return { slot, offset, end: offset + length, recordCount };
+    });
+    const size = entries.at(-1)?.end ?? 0;
+    if (size === 0) return [];
+    const slab = pool.take(size);
+    slab.set(bytes.subarray(areas.output, areas.output + size));
+    let held = made;
+    const release = (): void => {
+      held -= 1;
+      if (held === 0) pool.give(slab);
+    };
+    return entries.map(({ slot: { timeframeIndex, partition }, offset, end, recordCount }) => {
+      return { timeframeIndex, partition, recordCount, bytes: slab.subarray(offset, end), release };
+    });
   };
 
   return {
@@ -171,15 +199,7 @@ export function createBatchEncoder(symbols: SymbolDictionary, timeframeNames: re
       i32.set(words.subarray(wordIndex, wordIndex + count * BAR_WORDS), input);
       plan(count);
       const made = kernel.encode(areas.input, areas.output, BigInt(timestampMs));
-      return Array.from({ length: made }, (_, index) => {
-        const [slotIndex = 0, offset = 0, length = 0, recordCount = 0] = i32.subarray((areas.batches >> 2) + index * BATCH_WORDS);
-        const slot = slots[slotIndex];
-        assert(slot !== undefined, `a batch of slot ${slotIndex}, of ${slots.length}`);
-        if (length > slot.batchBytesMax) throw tooLarge(timeframeNames[slot.timeframeIndex], slot, length);
-        const own = Buffer.allocUnsafeSlow(length);
-        own.set(bytes.subarray(areas.output + offset, areas.output + offset + length));
-        return { timeframeIndex: slot.timeframeIndex, partition: slot.partition, recordCount, bytes: own };
-      });
+      return take(made);
     },
   };
 }

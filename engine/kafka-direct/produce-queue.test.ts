@@ -61,6 +61,20 @@ function play(steps: readonly Step[]) {
   const flying: ProduceRequest[][] = Array.from({ length: BROKERS }, () => []);
   const added = Array.from({ length: PARTITIONS }, () => 0);
   let nowMs = 0;
+  let released = 0;
+
+  /** Adds a batch whose bytes are lost as soon as the queue lets go of them. */
+  const add = (partition: number): void => {
+    const batch = batchOf(partition, added[partition]!++);
+    const sequence = batch.bytes.readInt32BE(0);
+    const release = (): void => {
+      expect(cluster.logs[partition]).toContain(sequence);
+      expect(batch.bytes.readInt32BE(0), 'the sequence of a batch that is released for the first time').toBe(sequence);
+      batch.bytes.fill(0xff);
+      released += 1;
+    };
+    queue.add({ ...batch, release });
+  };
 
   const send = (): boolean => {
     const request = queue.next((_topic, partition) => cluster.leaders[partition], nowMs);
@@ -86,7 +100,7 @@ function play(steps: readonly Step[]) {
     for (const request of lost) settle(request, () => KAFKA_CODE.networkException);
   };
   for (const step of steps) {
-    if (step.do === 'add') queue.add(batchOf(step.partition, added[step.partition]!++));
+    if (step.do === 'add') add(step.partition);
     else if (step.do === 'send') send();
     else if (step.do === 'answer') answer(step.broker, step.refuse);
     else if (step.do === 'break') breakLine(step.broker, step.stored);
@@ -99,7 +113,7 @@ function play(steps: readonly Step[]) {
     for (let broker = 0; broker < BROKERS; broker += 1) while (flying[broker]!.length > 0) answer(broker, 0);
     nowMs = queue.restsUntilMs(nowMs) ?? nowMs;
   }
-  return { queue, cluster, added };
+  return { queue, cluster, added, released };
 }
 
 /** A queue whose first batches, of sequence 0, are acknowledged already. */
@@ -124,9 +138,10 @@ describe('the queue of batches', () => {
   it('stores every batch once and in order, whatever breaks, moves or is refused in passing', () => {
     fc.assert(
       fc.property(fc.array(anyStep, { maxLength: 120 }), (steps) => {
-        const { queue, cluster, added } = play(steps);
+        const { queue, cluster, added, released } = play(steps);
         expect(cluster.logs).toEqual(added.map((count) => Array.from({ length: count }, (_, sequence) => sequence)));
         expect(queue.bytes).toBe(0);
+        expect(released).toBe(added.reduce((sum, count) => sum + count, 0));
       }),
       { seed: SEED, numRuns: 2000 },
     );

@@ -29,6 +29,8 @@ export interface Batch {
   readonly partition: number;
   readonly recordCount: number;
   readonly bytes: Buffer;
+  /** Called when it is acknowledged: `bytes` are not read any more. */
+  readonly release?: () => void;
 }
 
 /** Batches that go to one broker together, at most one of each partition. */
@@ -119,6 +121,7 @@ export function createProduceQueue(): ProduceQueue {
       line.failures = 0;
       bytes -= flight.batch.bytes.length;
       held -= 1;
+      flight.batch.release?.();
       return true;
     }
     const isBehind = code === KAFKA_CODE.outOfOrderSequence && line.flying.slice(0, index).some((earlier) => earlier.hasFailed);

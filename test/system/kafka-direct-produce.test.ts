@@ -60,9 +60,7 @@ describe.skipIf(REAL_BROKER === undefined)(`the direct producer${REAL_BROKER ===
     encoder.begin(identity, [{ partitions: cluster.partitionsOf(topic), batchBytesMax: 100_000 }], compression);
     if (transactionalId !== null) client.begin();
     for (const from of [0, BARS / 2]) {
-      for (const { partition, recordCount, bytes } of encoder.encode(words, from * 32, BARS / 2, Math.floor(SYSTEM_CLOCK.wallMs()))) {
-        client.add({ topic, partition, recordCount, bytes });
-      }
+      for (const batch of encoder.encode(words, from * 32, BARS / 2, Math.floor(SYSTEM_CLOCK.wallMs()))) client.add({ topic, ...batch });
     }
     return { client, expected };
   };
