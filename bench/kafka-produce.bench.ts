@@ -2,6 +2,7 @@
  * JSON bars into Kafka, acknowledged by all replicas: the direct lane, from bar records to acknowledgement, against node-rdkafka, from finished
  * payloads to delivery reports. Then the publisher of the engine on both lanes, in transactions. Needs a broker that KAFKA_BROKER names.
  */
+import { execFileSync } from 'node:child_process';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../engine/core/clock.ts';
 import { EngineError } from '../engine/core/errors.ts';
@@ -97,6 +98,8 @@ async function measure({ library, brokers, count }: Parts, produce: (topic: stri
   const prefix = `bench.produce.${process.pid}.${process.hrtime.bigint()}.`;
   const names = [`${prefix}bars.1s`, `${prefix}ticks`];
   await makeTopics(library, brokers, names, PARTITIONS);
+  // What earlier rounds left to be written to disk would slow the broker down in this one.
+  execFileSync('sync');
   try {
     const us = await produce(prefix);
     const stored = await storedIn(library, brokers, `${prefix}bars.1s`);
