@@ -1,6 +1,7 @@
 /** Topics as librdkafka writes them, and everything of them as the direct lane reads it. */
 import { deleteRecordsV2 } from '@platformatic/kafka';
 import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../../engine/core/clock.ts';
+import { KAFKA_CODE } from '../../engine/kafka-direct/broker-errors.ts';
 import { createCluster } from '../../engine/kafka-direct/cluster.ts';
 import { type LibraryCodecs, loadCodecs } from '../../engine/kafka-direct/codecs.ts';
 import { connectBroker, parseBrokers } from '../../engine/kafka-direct/connection.ts';
@@ -134,12 +135,17 @@ export async function createTopicWith({ library, brokers }: Broker, plan: NewTop
   admin.disconnect();
 }
 
-/** Lets a partition begin at an offset, as retention does. */
+/** Lets a partition begin at an offset, as retention does: by whichever broker leads it. */
 export async function deleteBefore({ brokers }: Broker, topic: string, partition: number, offset: number): Promise<void> {
-  const [address] = parseBrokers(brokers);
-  if (!address) throw new Error(`no broker in '${brokers}'`);
-  const connection = await connectBroker(address, { clientId: 'test', timeoutMs: TIMEOUT_MS });
   const partitions = [{ partitionIndex: partition, offset: BigInt(offset) }];
-  await connection.call('DeleteRecords', deleteRecordsV2.api, [{ name: topic, partitions }], TIMEOUT_MS);
-  await connection.close();
+  const codes: (number | undefined)[] = [];
+  for (const address of parseBrokers(brokers)) {
+    const connection = await connectBroker(address, { clientId: 'test', timeoutMs: TIMEOUT_MS });
+    const answer = await connection.call('DeleteRecords', deleteRecordsV2.api, [{ name: topic, partitions }], TIMEOUT_MS);
+    await connection.close();
+    const code = answer.topics[0]?.partitions[0]?.errorCode;
+    if (code === KAFKA_CODE.none) return;
+    codes.push(code);
+  }
+  throw new Error(`records before ${offset} of ${topic}/${partition}: no broker deleted them, codes ${codes.join(', ')}`);
 }
