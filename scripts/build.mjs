@@ -32,17 +32,19 @@ function run(what, script, args) {
 }
 
 /** Kernels whose hot path goes through many small functions have more of them inlined than asc does by itself. */
-const INLINING = {
-  matcher: [
-    '-O3',
-    '--enable-threads',
-    '--enable-simd',
-    '--enable-bulk-memory',
-    '--always-inline-max-function-size=150',
-    '--flexible-inline-max-function-size=300',
-    '--one-caller-inline-max-function-size=2000',
-  ],
-};
+const INLINED = ['bars', 'matcher'];
+const INLINING = [
+  '-O3',
+  '--enable-threads',
+  '--enable-simd',
+  '--enable-bulk-memory',
+  '--enable-nontrapping-float-to-int',
+  '--enable-sign-ext',
+  '--enable-mutable-globals',
+  '--always-inline-max-function-size=150',
+  '--flexible-inline-max-function-size=300',
+  '--one-caller-inline-max-function-size=2000',
+];
 
 mkdirSync(join(root, 'dist/kernels'), { recursive: true });
 const kernelSource = Math.max(newest(['kernels'], ['.ts']), newest(['schemas'], ['layout.gen.ts']));
@@ -70,8 +72,7 @@ for (const file of readdirSync(join(root, 'kernels'))) {
     '--use',
     'abort=',
   ]);
-  const inlining = INLINING[name];
-  if (inlining) run(`kernel ${name} inlined`, 'node_modules/binaryen/bin/wasm-opt', [wasm, '-o', wasm, ...inlining]);
+  if (INLINED.includes(name)) run(`kernel ${name} inlined`, 'node_modules/binaryen/bin/wasm-opt', [wasm, '-o', wasm, ...INLINING]);
 }
 if (!onlyKernels) {
   const source = newest(['schemas', 'config', 'engine', 'workers', 'bench', 'infra', 'test', 'scripts'], ['.ts']);

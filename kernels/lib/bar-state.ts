@@ -222,7 +222,7 @@ export function addProduct(bar: usize, scaledPrice: f64, lots: i64): void {
     const product = units * <u64>lots;
     const low = load<u64>(bar, BAR_NOTIONAL_LO) + product;
     store<u64>(bar, low, BAR_NOTIONAL_LO);
-    store<i64>(bar, load<i64>(bar, BAR_NOTIONAL_HI) + <i64>(low < product), BAR_NOTIONAL_HI);
+    if (low < product) store<i64>(bar, load<i64>(bar, BAR_NOTIONAL_HI) + 1, BAR_NOTIONAL_HI);
   } else addWideProduct(bar, scaledPrice, lots);
 }
 

@@ -39,16 +39,16 @@ export function newlyOpened(): i32 {
 
 /**
  * Merges trades from `tick` on into their 1 s buckets, as long as they are trades of the second in hand and of one ingest stamp;
- * returns the first that is not, or `end`. Without branches inside, since every tenth tick or so opens a bucket, at no place that
- * could be predicted: [first, last] and [open, close] are taken or kept lane by lane.
+ * returns the first that is not, or `end`. What a trade does has no branch, since every tenth tick or so opens a bucket, at no place
+ * that could be predicted: [first, last] and [open, close] are taken or kept lane by lane.
  */
 export function takeTrades(tick: usize, end: usize, startNs: i64, row: usize, stampUs: u32): usize {
   let newlyOpen = 0;
   for (; tick < end; tick += TICK_SIZE) {
     touchSoon(tick, end, row);
     const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
-    const isInHand = i32(<u64>(tsNs - startNs) < <u64>NS_PER_SECOND) & i32(load<u32>(tick, TICK_INGEST_US) == stampUs);
-    if ((isInHand & i32(load<i32>(tick, TICK_KIND) == TICK_KIND_TRADE)) == 0) break;
+    if (load<i32>(tick, TICK_KIND) != TICK_KIND_TRADE || load<u32>(tick, TICK_INGEST_US) != stampUs) break;
+    if (<u64>(tsNs - startNs) >= <u64>NS_PER_SECOND) break;
     const bucket = row + ((<usize>load<i32>(tick, TICK_SYMBOL_INDEX)) << BAR_SHIFT);
     const price = load<f64>(tick, TICK_PRICE);
     const lots = load<i64>(tick, TICK_QUANTITY_LOTS);
@@ -73,8 +73,8 @@ export function takeQuotes(tick: usize, end: usize, startNs: i64, row: usize, st
   for (; tick < end; tick += TICK_SIZE) {
     touchSoon(tick, end, row);
     const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
-    const isInHand = i32(<u64>(tsNs - startNs) < <u64>NS_PER_SECOND) & i32(load<u32>(tick, TICK_INGEST_US) == stampUs);
-    if ((isInHand & i32(load<i32>(tick, TICK_KIND) == TICK_KIND_QUOTE)) == 0) break;
+    if (load<i32>(tick, TICK_KIND) != TICK_KIND_QUOTE || load<u32>(tick, TICK_INGEST_US) != stampUs) break;
+    if (<u64>(tsNs - startNs) >= <u64>NS_PER_SECOND) break;
     const bucket = row + ((<usize>load<i32>(tick, TICK_SYMBOL_INDEX)) << BAR_SHIFT);
     const bid = load<f64>(tick, TICK_PRICE);
     const ask = load<f64>(tick, TICK_ASK);
