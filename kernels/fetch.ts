@@ -29,7 +29,7 @@ export function layoutHash(): i32 {
   return LAYOUT_HASH;
 }
 
-/** Bytes that `place` fills. */
+/** Bytes that the checksum needs from where `place` puts its tables. */
 export function tableBytes(): i32 {
   return CRC32C_BYTES;
 }

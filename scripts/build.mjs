@@ -1,6 +1,6 @@
 // Builds kernels (kernels/*.ts to dist/kernels/*.wasm, one module a run of asc) and TypeScript (to dist/), each only when stale.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -31,8 +31,11 @@ function run(what, script, args) {
   if (!isQuiet) console.log(`${what} (${((Date.now() - startedAt) / 1000).toFixed(1)} s)`);
 }
 
-/** Kernels whose hot path goes through many small functions have more of them inlined than asc does by itself. */
-const INLINED = ['bars', 'matcher'];
+/**
+ * Kernels whose hot path goes through many small functions have more of them inlined than asc does by itself: up to so large ones wherever
+ * they are called. Larger, and the loops of bars that are to stay functions of their own would go with them.
+ */
+const INLINED = { bars: 120, matcher: 150 };
 const INLINING = [
   '-O3',
   '--enable-threads',
@@ -41,22 +44,23 @@ const INLINING = [
   '--enable-nontrapping-float-to-int',
   '--enable-sign-ext',
   '--enable-mutable-globals',
-  '--always-inline-max-function-size=150',
   '--flexible-inline-max-function-size=300',
   '--one-caller-inline-max-function-size=2000',
 ];
 
 mkdirSync(join(root, 'dist/kernels'), { recursive: true });
-const kernelSource = Math.max(newest(['kernels'], ['.ts']), newest(['schemas'], ['layout.gen.ts']));
+const kernelSource = Math.max(newest(['kernels'], ['.ts']), newest(['schemas'], ['layout.gen.ts']), newest(['scripts'], ['build.mjs']));
 for (const file of readdirSync(join(root, 'kernels'))) {
   if (!file.endsWith('.ts')) continue;
   const name = file.slice(0, -3);
   const wasm = join(root, `dist/kernels/${name}.wasm`);
   if (existsSync(wasm) && statSync(wasm).mtimeMs > kernelSource) continue;
+  // One that was not finished must not be taken for a fresh one by the next run.
+  const part = join(root, `dist/kernels/${name}.part.wasm`);
   run(`kernel ${name}`, 'node_modules/assemblyscript/bin/asc.js', [
     `kernels/${name}.ts`,
     '-o',
-    wasm,
+    part,
     '-O3',
     '--noAssert',
     '--runtime',
@@ -72,7 +76,12 @@ for (const file of readdirSync(join(root, 'kernels'))) {
     '--use',
     'abort=',
   ]);
-  if (INLINED.includes(name)) run(`kernel ${name} inlined`, 'node_modules/binaryen/bin/wasm-opt', [wasm, '-o', wasm, ...INLINING]);
+  const inlined = INLINED[name];
+  if (inlined) {
+    const always = `--always-inline-max-function-size=${inlined}`;
+    run(`kernel ${name} inlined`, 'node_modules/binaryen/bin/wasm-opt', [part, '-o', part, ...INLINING, always]);
+  }
+  renameSync(part, wasm);
 }
 if (!onlyKernels) {
   const source = newest(['schemas', 'config', 'engine', 'workers', 'bench', 'infra', 'test', 'scripts'], ['.ts']);

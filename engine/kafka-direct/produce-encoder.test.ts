@@ -152,7 +152,7 @@ describe('produce kernel', () => {
     expect(batches.slice(1).map(({ bytes }) => readBatch(bytes).sequence)).toEqual(next.slice(0, -1));
   });
 
-  it('writes over the batches of a call when all of them are released, and over none before', () => {
+  it('writes over a batch when it is released, and over no other', () => {
     const { encoder } = setUp();
     const bars = Array.from({ length: 40 }, (_, i) => ({ ...PLAIN_BAR, tsSeconds: 1_700_000_000 + i }));
     encoder.begin(IDENTITY, routesOf({ batchBytesMax: 5000 }));
@@ -160,11 +160,10 @@ describe('produce kernel', () => {
     const first = encode();
     const texts = first.map(({ bytes }) => bytes.toString('latin1'));
     expect(first.length).toBeGreaterThan(1);
-    for (const { release } of first.slice(1)) release?.();
-    expect(encode()[0]?.bytes.buffer).not.toBe(first[0]?.bytes.buffer);
-    expect(first.map(({ bytes }) => bytes.toString('latin1'))).toEqual(texts);
     first[0]?.release?.();
-    expect(encode()[0]?.bytes.buffer).toBe(first[0]?.bytes.buffer);
+    const again = encode();
+    expect(again[0]?.bytes.buffer).toBe(first[0]?.bytes.buffer);
+    expect(first.slice(1).map(({ bytes }) => bytes.toString('latin1'))).toEqual(texts.slice(1));
   });
 
   it('refuses a bar that a topic would never take', () => {

@@ -10,8 +10,8 @@ import { assert, EngineError } from '../core/errors.ts';
 import { ESCAPED_STRIDE, NAME_STRIDE, openPayloadTables, type PayloadKernel, TABLES_BYTES } from '../kernel/encode-tables.ts';
 import { createMemory, loadKernel } from '../kernel/host.ts';
 import type { SymbolDictionary } from '../market/instruments.ts';
+import { createBufferPool } from './buffer-pool.ts';
 import { type Compression, PACKED_BYTES_MAX, type ProducerIdentity } from './produce-batch.ts';
-import { createSlabPool } from './slab-pool.ts';
 
 /** Most bars that one call takes. */
 export const BATCH_INPUT_CAPACITY = 16_384;
@@ -140,7 +140,7 @@ export function createBatchEncoder(symbols: SymbolDictionary, timeframeNames: re
   const bytes = new Uint8Array(memory.buffer);
   const i32 = new Int32Array(memory.buffer);
   const input = areas.input >> 2;
-  const pool = createSlabPool();
+  const pool = createBufferPool();
   let slots: Slot[] = [];
   let callBars = BATCH_INPUT_CAPACITY;
 
@@ -150,27 +150,16 @@ export function createBatchEncoder(symbols: SymbolDictionary, timeframeNames: re
     }
   };
 
-  /** The `made` batches that lie in the output one behind the other, in one slab. */
-  const take = (made: number): EncodedBatch[] => {
-    const entries = Array.from({ length: made }, (_, index) => {
-      const [slotIndex = 0, offset = 0, length = 0, recordCount = 0] = i32.subarray((areas.batches >> 2) + index * BATCH_WORDS);
-      const slot = slots[slotIndex];
-      assert(slot !== undefined, `a batch of slot ${slotIndex}, of ${slots.length}`);
-      if (length > slot.batchBytesMax) throw tooLarge(timeframeNames[slot.timeframeIndex], slot, length);
-      return { slot, offset, end: offset + length, recordCount };
-    });
-    const size = entries.at(-1)?.end ?? 0;
-    if (size === 0) return [];
-    const slab = pool.take(size);
-    slab.set(bytes.subarray(areas.output, areas.output + size));
-    let held = made;
-    const release = (): void => {
-      held -= 1;
-      if (held === 0) pool.give(slab);
-    };
-    return entries.map(({ slot: { timeframeIndex, partition }, offset, end, recordCount }) => {
-      return { timeframeIndex, partition, recordCount, bytes: slab.subarray(offset, end), release };
-    });
+  /** The batch of an entry, each in a buffer of its own: one that is acknowledged late must not keep the others of its call. */
+  const takeBatch = (index: number): EncodedBatch => {
+    const [slotIndex = 0, offset = 0, length = 0, recordCount = 0] = i32.subarray((areas.batches >> 2) + index * BATCH_WORDS);
+    const slot = slots[slotIndex];
+    assert(slot !== undefined, `a batch of slot ${slotIndex}, of ${slots.length}`);
+    const { timeframeIndex, partition, batchBytesMax } = slot;
+    if (length > batchBytesMax) throw tooLarge(timeframeNames[timeframeIndex], slot, length);
+    const buffer = pool.take(length);
+    buffer.set(bytes.subarray(areas.output + offset, areas.output + offset + length));
+    return { timeframeIndex, partition, recordCount, bytes: buffer.subarray(0, length), release: () => pool.give(buffer) };
   };
 
   return {
@@ -199,7 +188,7 @@ export function createBatchEncoder(symbols: SymbolDictionary, timeframeNames: re
       i32.set(words.subarray(wordIndex, wordIndex + count * BAR_WORDS), input);
       plan(count);
       const made = kernel.encode(areas.input, areas.output, BigInt(timestampMs));
-      return take(made);
+      return Array.from({ length: made }, (_, index) => takeBatch(index));
     },
   };
 }

@@ -39,8 +39,8 @@ export function newlyOpened(): i32 {
 
 /**
  * Merges trades from `tick` on into their 1 s buckets, as long as they are trades of the second in hand and of one ingest stamp;
- * returns the first that is not, or `end`. What a trade does has no branch, since every tenth tick or so opens a bucket, at no place
- * that could be predicted: [first, last] and [open, close] are taken or kept lane by lane.
+ * returns the first that is not, or `end`. It has no branch that could not be predicted, though every tenth tick or so opens a bucket, at no
+ * place that could be: [first, last] and [open, close] are taken or kept lane by lane.
  */
 export function takeTrades(tick: usize, end: usize, startNs: i64, row: usize, stampUs: u32): usize {
   let newlyOpen = 0;
