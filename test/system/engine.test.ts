@@ -63,7 +63,8 @@ describe('simulator', () => {
     expect(summary.isConserved).toBe(true);
     expect(summary.offered).toBeGreaterThan(1000);
     expect(summary.bars.find((bar) => bar.timeframe === '1s')!.final).toBeGreaterThan(50);
-    expect(summary.bars.find((bar) => bar.timeframe === '1m')!.open).toBeGreaterThan(0);
+    // Which of them are open depends on the minute that the run ends in.
+    expect(summary.bars.reduce((sum, bar) => sum + bar.open, 0)).toBeGreaterThan(0);
     expect(first.output).toMatch(/metrics +http:/);
     expect(first.output).toMatch(/WORKERS +1 +default/);
     expect(first.output).toMatch(/psql/);
