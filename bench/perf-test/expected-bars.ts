@@ -31,11 +31,28 @@ export interface ExpectedBars {
   readonly bars: BarTexts;
   /** Those that the ticks of their own partition have passed: every pipeline must have closed them. */
   readonly passed: ReadonlySet<string>;
+  /** Those that may be there without their last seconds. */
+  readonly unsettled: ReadonlySet<string>;
   readonly ticks: number;
 }
 
-/** Draws the whole stream. Ticks come in the order of their times. @param marginSec a bucket is passed when its partition is so far past its end */
-export function expectBars(stream: TickStream, timeframes: readonly Timeframe[], partitions: number, marginSec = 0): ExpectedBars {
+export interface ExpectOptions {
+  /** A bucket is passed when its partition is so far past its end; 0 unless given. */
+  readonly marginSec?: number;
+  /**
+   * Another program builds the seconds: it may keep the last ones open for ever, while the wall clock closes what is built from them. A longer
+   * bucket that is not passed is unsettled then.
+   */
+  readonly mayKeepSeconds?: boolean;
+}
+
+/** Draws the whole stream. Ticks come in the order of their times. */
+export function expectBars(
+  stream: TickStream,
+  timeframes: readonly Timeframe[],
+  partitions: number,
+  { marginSec = 0, mayKeepSeconds = false }: ExpectOptions = {},
+): ExpectedBars {
   const latest = new Map<number, number>();
   const partitionOf = new Map<string, number>();
   const { buckets, ticks } = groupTicks(stream, timeframes, ({ symbol }, second) => {
@@ -46,7 +63,10 @@ export function expectBars(stream: TickStream, timeframes: readonly Timeframe[],
   const isPassed = ({ timeframeIndex, symbol, startSec }: Bucket): boolean =>
     startSec + (timeframes[timeframeIndex]?.seconds ?? 0) + marginSec <= (latest.get(partitionOf.get(symbol) ?? -1) ?? 0);
   const bars = new Map([...buckets].map(([key, bucket]) => [key, textOf(bucket)]));
-  return { bars, passed: new Set([...buckets].filter(([, bucket]) => isPassed(bucket)).map(([key]) => key)), ticks };
+  const keysOf = (isOne: (bucket: Bucket) => boolean): ReadonlySet<string> =>
+    new Set([...buckets].filter(([, bucket]) => isOne(bucket)).map(([key]) => key));
+  const unsettled = keysOf((bucket) => mayKeepSeconds && bucket.timeframeIndex > 0 && !isPassed(bucket));
+  return { bars, passed: keysOf(isPassed), unsettled, ticks };
 }
 
 export interface GroupedTicks {

@@ -55,6 +55,24 @@ describe('the verdict', () => {
     expect(verdictOn(extra).differences).toContain('1s OTHER 1: o 1, expected no such bar');
   });
 
+  it('lets a longer bar at the end lack what another program that builds seconds keeps open, but have no other second and no other message', () => {
+    const lenient = expectBars(createTickStream(plan), parseTimeframes('1s,1m'), 2, { mayKeepSeconds: true });
+    const minute = [...expected.bars.keys()].find((key) => key.startsWith('1m ') && !expected.passed.has(key)) ?? '';
+    const second = [...expected.passed].find((key) => key.startsWith('1s ')) ?? '';
+    const judged = (change: (run: ReturnType<typeof flawless>) => void, by = lenient) => {
+      const run = flawless();
+      run.closed.set(minute, 'o 1');
+      run.open.delete(minute);
+      run.published.set(minute, 'o 1');
+      change(run);
+      return judge(by, { ...run, hasEnds: true }, { bars: run.published, messages: run.published.size, doubled: [] });
+    };
+    expect(judged(() => undefined)).toMatchObject({ isRight: true, differences: [] });
+    expect(judged(() => undefined, expected)).toMatchObject({ isRight: false });
+    expect(judged(({ closed }) => closed.set(second, 'o 1'))).toMatchObject({ isRight: false });
+    expect(judged(({ published }) => published.set(minute, 'o 2')).differences[0]).toContain(`${minute}: published as o 2`);
+  });
+
   it('tells of a bar that was not published, published otherwise, or twice', () => {
     const key = [...expected.passed][0]!;
     const silent = flawless();

@@ -205,8 +205,11 @@ async function finish(cell: Cell, ended: Ended): Promise<Measured> {
   const { plan, namespace, servers } = cell;
   const isOurs = isEngine(plan.runtime);
   await ended.consumer?.close();
-  const marginSec = plan.runtime === STAGES ? STAGES_MARGIN_SEC : 0;
-  const expected = expectBars(ended.ticks(), namespace.timeframes, namespace.partitions, marginSec);
+  const isStaged = plan.runtime === STAGES;
+  const expected = expectBars(ended.ticks(), namespace.timeframes, namespace.partitions, {
+    marginSec: isStaged ? STAGES_MARGIN_SEC : 0,
+    mayKeepSeconds: isStaged && cell.options.stageCommands.bars1s !== undefined,
+  });
   const reader = await createTopicReader(servers);
   try {
     const stored = await readStored(servers.connectionString, namespace, isOurs);
