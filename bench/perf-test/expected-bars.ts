@@ -31,8 +31,8 @@ export interface ExpectedBars {
   readonly bars: BarTexts;
   /** Those that the ticks of their own partition have passed: every pipeline must have closed them. */
   readonly passed: ReadonlySet<string>;
-  /** Those that may be there without their last seconds. */
-  readonly unsettled: ReadonlySet<string>;
+  /** Those that may be there without some of their seconds, with the keys of these in order. */
+  readonly unsettled: ReadonlyMap<string, readonly string[]>;
   readonly ticks: number;
 }
 
@@ -41,7 +41,7 @@ export interface ExpectOptions {
   readonly marginSec?: number;
   /**
    * Another program builds the seconds: it may keep the last ones open for ever, while the wall clock closes what is built from them. A longer
-   * bucket that is not passed is unsettled then.
+   * bucket that is not passed is unsettled then. The first timeframe is that of seconds.
    */
   readonly mayKeepSeconds?: boolean;
 }
@@ -63,10 +63,18 @@ export function expectBars(
   const isPassed = ({ timeframeIndex, symbol, startSec }: Bucket): boolean =>
     startSec + (timeframes[timeframeIndex]?.seconds ?? 0) + marginSec <= (latest.get(partitionOf.get(symbol) ?? -1) ?? 0);
   const bars = new Map([...buckets].map(([key, bucket]) => [key, textOf(bucket)]));
-  const keysOf = (isOne: (bucket: Bucket) => boolean): ReadonlySet<string> =>
-    new Set([...buckets].filter(([, bucket]) => isOne(bucket)).map(([key]) => key));
-  const unsettled = keysOf((bucket) => mayKeepSeconds && bucket.timeframeIndex > 0 && !isPassed(bucket));
-  return { bars, passed: keysOf(isPassed), unsettled, ticks };
+  const passed = new Set([...buckets].filter(([, bucket]) => isPassed(bucket)).map(([key]) => key));
+  const unsettled = new Map<string, string[]>();
+  if (mayKeepSeconds) {
+    for (const [key, { timeframeIndex }] of buckets) if (timeframeIndex > 0 && !passed.has(key)) unsettled.set(key, []);
+    for (const [second, { timeframeIndex, symbol, startSec }] of buckets) {
+      if (timeframeIndex > 0) continue;
+      for (const { name, seconds } of timeframes) {
+        unsettled.get(`${name} ${symbol} ${startSec - (startSec % seconds)}`)?.push(second);
+      }
+    }
+  }
+  return { bars, passed, unsettled, ticks };
 }
 
 export interface GroupedTicks {
@@ -151,6 +159,26 @@ export interface BarTextFields {
 export function barText({ o, h, l, c, vol, n, first, last }: BarTextFields): string {
   const ends = first === undefined || last === undefined ? '' : ` first ${first} last ${last}`;
   return `o ${o} h ${h} l ${l} c ${c} vol ${vol} n ${n}${ends}`;
+}
+
+/** The bar that others come to, one behind the other, without their event times; nothing of nothing. */
+export function mergeTexts(texts: readonly string[]): string {
+  const bars = texts.map((text) => {
+    const [o = 0, h = 0, l = 0, c = 0, vol = 0, n = 0] = [...text.matchAll(/\w+ (\S+)/g)].map(([, value]) => Number(value));
+    return { o, h, l, c, vol, n };
+  });
+  const [first, last] = [bars[0], bars.at(-1)];
+  if (!first || !last) return 'nothing';
+  return barText({
+    o: first.o,
+    h: Math.max(...bars.map(({ h }) => h)),
+    l: Math.min(...bars.map(({ l }) => l)),
+    c: last.c,
+    vol: bars.reduce((sum, { vol }) => sum + vol, 0),
+    n: bars.reduce((sum, { n }) => sum + n, 0),
+    first: undefined,
+    last: undefined,
+  });
 }
 
 /** What every pipeline of the contract writes: the event times are ours only. */

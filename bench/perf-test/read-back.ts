@@ -3,7 +3,7 @@ import type { Timeframe } from '../../engine/market/timeframes.ts';
 import { barsTopic } from '../../engine/sinks/kafka/topics.ts';
 import { type Connection, quoteIdentifier, withConnection } from '../../engine/sinks/postgres/connection.ts';
 import type { TopicReader } from '../../test/torture/read-topics.ts';
-import { type BarTexts, barText, type ExpectedBars, hashBars, withoutEnds } from './expected-bars.ts';
+import { type BarTexts, barText, type ExpectedBars, hashBars, mergeTexts, withoutEnds } from './expected-bars.ts';
 import type { Namespace } from './namespace.ts';
 import type { Verdict } from './report-model.ts';
 
@@ -111,7 +111,10 @@ export async function readPublished(reader: TopicReader, { prefix, timeframes }:
   return { bars, messages, doubled };
 }
 
-/** Every bucket stands in the tables or is open, with the values that it must have, unless it is unsettled; every row is published once, with the same values. */
+/**
+ * Every bucket stands in the tables or is open, with the values that it must have, or, where it is unsettled, those that its seconds come to; every row is
+ * published once, with the same values.
+ */
 export function judge({ bars, passed, unsettled }: ExpectedBars, stored: Stored, published: Published): Verdict {
   const differences: string[] = [];
   const found: BarTexts = new Map([...stored.open, ...stored.closed].filter(([key]) => !unsettled.has(key)));
@@ -125,6 +128,11 @@ export function judge({ bars, passed, unsettled }: ExpectedBars, stored: Stored,
     else if (value !== text) differences.push(`${key}: ${value}, expected ${text}`);
   }
   for (const key of found.keys()) if (!wanted.has(key)) differences.push(`${key}: ${found.get(key)}, expected no such bar`);
+  for (const [key, seconds] of unsettled) {
+    const value = stored.closed.get(key);
+    const text = mergeTexts(seconds.flatMap((second) => found.get(second) ?? []));
+    if (value !== undefined && withoutEnds(value) !== text) differences.push(`${key}: ${value}, its seconds come to ${text}`);
+  }
   for (const key of stored.open.keys()) if (stored.closed.has(key)) differences.push(`${key}: open and closed at once`);
   for (const [key, text] of stored.closed) {
     const message = published.bars.get(key);

@@ -174,6 +174,12 @@ describe('bar kernel', () => {
     expect(run([...ticks, watermarkRecord(0, T0 + S)])[0]!.notional).toBe(9_000_000_000_000_000n * (lots + 1n) + 3n);
   });
 
+  it('carries into the high half of the notional what products of less than 64 bits come to', () => {
+    const most = 2n ** 31n - 1n;
+    const ticks = Array.from({ length: 9 }, (_, i) => tradeRecord(0, T0 + BigInt(i), Number(most) / 100, most));
+    expect(run([...ticks, watermarkRecord(0, T0 + S)])[0]!.notional).toBe(9n * most * most);
+  });
+
   it('loses nothing that came before the first watermark, and stops when a bucket would be out of reach after it', () => {
     const seconds = fc.array(fc.tuple(fc.nat(1), fc.integer({ min: 0, max: 3 }), fc.nat(999)), { minLength: 1, maxLength: 40 });
     fc.assert(
