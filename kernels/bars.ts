@@ -48,9 +48,7 @@ import {
   TICK_KIND_BARRIER,
   TICK_KIND_BAR,
   TICK_KIND_LATE,
-  TICK_KIND_QUOTE,
   TICK_KIND_SYMBOL,
-  TICK_KIND_TRADE,
   TICK_KIND_WATERMARK,
   TICK_PRICE,
   TICK_SIZE,
@@ -78,7 +76,7 @@ import {
   slotRow,
   touch,
 } from "./lib/bar-state";
-import { newlyOpened, takeQuotes, takeTrades } from "./lib/bar-take";
+import { newlyOpened, takeQuotes, takeTicks, takeTrades } from "./lib/bar-take";
 import { endListing, listTouched, resetListing, setListed, takeSlot } from "./lib/bar-listing";
 import { ringReady, ringRelease } from "./lib/ring";
 import { beginSweep, bucketFits, partitionFits, runSweep } from "./lib/bar-sweep";
@@ -227,8 +225,7 @@ export function poll(header: usize, maxRecords: i32): i32 {
     const kind = load<i32>(tick, TICK_KIND);
     const end = min(ringEnd, tick + <usize>(limit - done) * TICK_SIZE);
     const from = tick;
-    if (kind == TICK_KIND_TRADE) tick = takeTrades(tick, end, startNs, row, stampUs);
-    else if (kind == TICK_KIND_QUOTE) tick = takeQuotes(tick, end, startNs, row, stampUs);
+    tick = takeTicks(tick, end, startNs, row, stampUs);
     if (tick != from) {
       const taken = <i32>((tick - from) / TICK_SIZE);
       merged += taken;

@@ -24,8 +24,8 @@ import {
 import { addProduct, EMPTY, highAndMinusLow, NS_PER_SECOND } from "./bar-state";
 
 const BAR_SHIFT: usize = 7;
-/** Ticks between the one in hand and the one whose bucket is fetched. */
-const LOOK_AHEAD: usize = 8;
+/** From the tick in hand to the one whose bucket is fetched. */
+const LOOK_AHEAD: usize = 8 * TICK_SIZE;
 
 // 1 s buckets opened since they were last asked for.
 let opened: i32 = 0;
@@ -38,14 +38,32 @@ export function newlyOpened(): i32 {
 }
 
 /**
- * Merges trades from `tick` on into their 1 s buckets, as long as they are trades of the second in hand and of one ingest stamp;
- * returns the first that is not, or `end`. It has no branch that could not be predicted, though every tenth tick or so opens a bucket, at no
- * place that could be: [first, last] and [open, close] are taken or kept lane by lane.
+ * Merges ticks from `tick` on into their 1 s buckets, as long as they are of one kind, of the second in hand and of one ingest stamp; returns the
+ * first that is not, or `end`. The last ones have none behind them that could be looked ahead to.
  */
-export function takeTrades(tick: usize, end: usize, startNs: i64, row: usize, stampUs: u32): usize {
+export function takeTicks(tick: usize, end: usize, startNs: i64, row: usize, stampUs: u32): usize {
+  const kind = load<i32>(tick, TICK_KIND);
+  const lastOnes = end - LOOK_AHEAD;
+  if (kind == TICK_KIND_TRADE) {
+    const next = takeTrades(tick, lastOnes, LOOK_AHEAD, startNs, row, stampUs);
+    return next < lastOnes ? next : takeTrades(next, end, 0, startNs, row, stampUs);
+  }
+  if (kind == TICK_KIND_QUOTE) {
+    const next = takeQuotes(tick, lastOnes, LOOK_AHEAD, startNs, row, stampUs);
+    return next < lastOnes ? next : takeQuotes(next, end, 0, startNs, row, stampUs);
+  }
+  return tick;
+}
+
+/**
+ * As takeTicks, for trades; beside each, the bucket of the tick `ahead` bytes further on is fetched, so there must be one. It has no branch that could
+ * not be predicted, though every tenth tick or so opens a bucket, at no place that could be: [first, last] and [open, close] are taken or kept lane
+ * by lane.
+ */
+export function takeTrades(tick: usize, end: usize, ahead: usize, startNs: i64, row: usize, stampUs: u32): usize {
   let newlyOpen = 0;
   for (; tick < end; tick += TICK_SIZE) {
-    touchSoon(tick, end, row);
+    fetchBucket(tick + ahead, row);
     const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
     if (load<i32>(tick, TICK_KIND) != TICK_KIND_TRADE || load<u32>(tick, TICK_INGEST_US) != stampUs) break;
     if (<u64>(tsNs - startNs) >= <u64>NS_PER_SECOND) break;
@@ -68,10 +86,10 @@ export function takeTrades(tick: usize, end: usize, startNs: i64, row: usize, st
 }
 
 /** As takeTrades, for quotes: bid and ask. */
-export function takeQuotes(tick: usize, end: usize, startNs: i64, row: usize, stampUs: u32): usize {
+export function takeQuotes(tick: usize, end: usize, ahead: usize, startNs: i64, row: usize, stampUs: u32): usize {
   let newlyOpen = 0;
   for (; tick < end; tick += TICK_SIZE) {
-    touchSoon(tick, end, row);
+    fetchBucket(tick + ahead, row);
     const tsNs = load<i64>(tick, TICK_TS_EVENT_NS);
     if (load<i32>(tick, TICK_KIND) != TICK_KIND_QUOTE || load<u32>(tick, TICK_INGEST_US) != stampUs) break;
     if (<u64>(tsNs - startNs) >= <u64>NS_PER_SECOND) break;
@@ -94,14 +112,11 @@ export function takeQuotes(tick: usize, end: usize, startNs: i64, row: usize, st
 }
 
 /**
- * Loads both lines of the bucket that the tick eight further on will need; the values are dropped. Every record has a small
+ * Loads the first line of the bucket that `tick` will need, and drops the value; the processor fetches the line behind it too. Every record has a small
  * symbolIndex, whatever its kind, so the address lies in the region.
  */
-function touchSoon(tick: usize, end: usize, row: usize): void {
-  const soon = min(tick + LOOK_AHEAD * TICK_SIZE, end - TICK_SIZE);
-  const bucket = row + ((<usize>load<i32>(soon, TICK_SYMBOL_INDEX)) << BAR_SHIFT);
-  load<i64>(bucket);
-  load<i64>(bucket, 64);
+function fetchBucket(tick: usize, row: usize): void {
+  load<i64>(row + ((<usize>load<i32>(tick, TICK_SYMBOL_INDEX)) << BAR_SHIFT));
 }
 
 /** All ones in the lanes of [first, last] that `tsNs` takes: first when it is earlier, last when it is not earlier than that. */
