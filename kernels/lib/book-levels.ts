@@ -41,13 +41,6 @@ function searchPage(book: usize, pageKey: u32): usize {
   return page;
 }
 
-/** The level of a key, if its page is the one that the cache has; else some other level. */
-export function likelyLevel(book: usize, side: u32, key: u32): usize {
-  const page = <usize>load<u32>(cacheEntry(book, pageKeyOf(key, side)));
-  if (page == 0) return region + AT_NO_LEVEL;
-  return <usize>load<u32>(page, PAGE_LEVELS) + (<usize>side << SIDE_SHIFT) + (<usize>(key & SLOT_MASK) << LEVEL_SHIFT);
-}
-
 /** Whether an order may come to stand there: the page is in use, or the pool has one left. */
 export function hasRoom(book: usize, key: u32, side: u32): bool {
   return load<i32>(region, AT_FREE_PAGE_COUNT) != 0 || findPage(book, pageKeyOf(key, side)) != 0;

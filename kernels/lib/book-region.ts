@@ -50,6 +50,9 @@ export const AT_NO_LEVEL: usize = 96;
 export const AT_HAND: usize = 128;
 /** Its cold half. */
 export const AT_HAND_COLD: usize = 160;
+/** Orders of the commands that are looked ahead to, u32 each: book-ahead.ts. */
+export const AT_SOON: usize = 192;
+export const SOON_CAPACITY: i32 = 16;
 
 export const NEXT: usize = 0;
 export const PREVIOUS: usize = 4;
