@@ -1,6 +1,6 @@
 // Builds kernels (kernels/*.ts to dist/kernels/*.wasm, one module a run of asc) and TypeScript (to dist/), each only when stale.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -32,12 +32,15 @@ function run(what, script, args) {
 }
 
 /**
- * Kernels whose hot path goes through many small functions have more of them inlined than asc does by itself: up to so large ones wherever
- * they are called. Larger, and the loops of bars that are to stay functions of their own would go with them.
+ * Kernels whose hot path goes through many small functions. asc leaves them to wasm-opt, which inlines functions up to a size wherever they are called
+ * (larger for bars, and the loops that are to stay functions of their own would go with them) and keeps those off the hot path apart, so that it
+ * has the registers to itself.
  */
-const INLINED = { bars: 120, matcher: 150 };
-const INLINING = [
-  '-O3',
+const TUNED = {
+  bars: { inlinedSize: 120, apart: [] },
+  matcher: { inlinedSize: 300, apart: ['searchPage', 'takePage', 'levelEmptied', 'enterAndSettle', 'stepOne', 'stepAll'] },
+};
+const TUNING = [
   '--enable-threads',
   '--enable-simd',
   '--enable-bulk-memory',
@@ -45,8 +48,20 @@ const INLINING = [
   '--enable-sign-ext',
   '--enable-mutable-globals',
   '--flexible-inline-max-function-size=300',
-  '--one-caller-inline-max-function-size=2000',
 ];
+
+/** The arguments of wasm-opt for `wasm`, which has the names of its functions. */
+function tuningOf(wasm, { inlinedSize, apart }) {
+  const text = readFileSync(wasm, 'latin1');
+  const unknown = apart.find((name) => !text.includes(`/${name}`));
+  if (unknown) {
+    console.error(`${wasm}: has no function ${unknown} that could be kept apart; TUNED in scripts/build.mjs names it`);
+    process.exit(1);
+  }
+  const sizes = [`--always-inline-max-function-size=${inlinedSize}`, `--one-caller-inline-max-function-size=${100 * inlinedSize}`];
+  const kept = apart.map((name) => `--no-inline=*/${name}`);
+  return [wasm, '-o', wasm, ...TUNING, ...sizes, ...kept, '-O3', '-O3', '--strip-debug'];
+}
 
 mkdirSync(join(root, 'dist/kernels'), { recursive: true });
 const kernelSource = Math.max(newest(['kernels'], ['.ts']), newest(['schemas'], ['layout.gen.ts']), newest(['scripts'], ['build.mjs']));
@@ -61,7 +76,7 @@ for (const file of readdirSync(join(root, 'kernels'))) {
     `kernels/${name}.ts`,
     '-o',
     part,
-    '-O3',
+    ...(TUNED[name] ? ['-O0', '--debug'] : ['-O3']),
     '--noAssert',
     '--runtime',
     'stub',
@@ -76,11 +91,7 @@ for (const file of readdirSync(join(root, 'kernels'))) {
     '--use',
     'abort=',
   ]);
-  const inlined = INLINED[name];
-  if (inlined) {
-    const always = `--always-inline-max-function-size=${inlined}`;
-    run(`kernel ${name} inlined`, 'node_modules/binaryen/bin/wasm-opt', [part, '-o', part, ...INLINING, always]);
-  }
+  if (TUNED[name]) run(`kernel ${name} tuned`, 'node_modules/binaryen/bin/wasm-opt', tuningOf(part, TUNED[name]));
   renameSync(part, wasm);
 }
 if (!onlyKernels) {
