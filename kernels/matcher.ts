@@ -14,7 +14,7 @@ import {
   PHASE_CLOSED,  PHASE_CONTINUOUS, PHASE_HALTED,
 } from "../schemas/order-layout.gen";
 import { uncross } from "./lib/book-auction";
-import { BLOCK, isWorthLooking, lookAhead } from "./lib/book-ahead";
+import { BLOCK, lookAhead } from "./lib/book-ahead";
 import { cancelOrder, moveOrder, reduceOrder, replaceOrder } from "./lib/book-change";
 import { isInRange, knownSymbol } from "./lib/book-check";
 import { closeEvents, emit, emitRejected, emitTop, hasAmpleEventRoom, hasEventRoom, isWanted, openEvents, saveTop } from "./lib/book-events";
@@ -81,7 +81,7 @@ export function levels(symbolIndex: u32, side: u32): i32 {
  */
 export function run(at: usize, count: i32): i32 {
   openEvents();
-  const isLooking = isWorthLooking();
+  const isLooking = count > 1;
   let done = 0;
   let seen: u32 = 0;
   for (; done < count; done++, at += ORDER_COMMAND_SIZE) {

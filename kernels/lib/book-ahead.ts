@@ -1,21 +1,14 @@
-// Looks at what the next commands will need, so that it is in the cache by then: with many orders a command waits longer for memory than it works.
+// Looks at what the next commands will need, so that it is in the nearest cache by then: with many orders a command waits longer for memory than it works.
 // Loads that nothing waits for do it, as there is no other way in WASM; their sum goes to the region so that they are not left out. A block of
 // commands is looked at in two rounds, their orders and then the orders before and behind these, so that the loads of a round wait side by side.
 // Levels are not looked at: there are so few of them that finding them here costs more than it saves.
 // What is looked at may be out of date when the command's turn comes, and a command may be nonsense: addresses are only ever taken from the region.
 import { ORDER_COMMAND_ORDER_ID, ORDER_COMMAND_SIZE } from "../../schemas/order-layout.gen";
 import { orderAtHome } from "./book-ids";
-import { AT_HAND, AT_LIVE, AT_SOON, NEXT, PREVIOUS, region, SOON_CAPACITY } from "./book-region";
+import { AT_HAND, AT_SOON, NEXT, PREVIOUS, region, SOON_CAPACITY } from "./book-region";
 
 /** Commands of a block. */
 export const BLOCK: i32 = SOON_CAPACITY;
-/** With fewer live orders everything stays in the cache by itself. */
-const MANY_ORDERS: i32 = 8192;
-
-export function isWorthLooking(): bool {
-  return load<i32>(region, AT_LIVE) >= MANY_ORDERS;
-}
-
 /** Looks at what `count` commands, at most a block, will need; returns a sum of what it saw. */
 export function lookAhead(commands: usize, count: i32): u32 {
   const first = region + AT_SOON;
