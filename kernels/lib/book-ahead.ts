@@ -9,6 +9,7 @@ import { AT_HAND, AT_SOON, NEXT, PREVIOUS, region, SOON_CAPACITY } from "./book-
 
 /** Commands of a block. */
 export const BLOCK: i32 = SOON_CAPACITY;
+
 /** Looks at what `count` commands, at most a block, will need; returns a sum of what it saw. */
 export function lookAhead(commands: usize, count: i32): u32 {
   const first = region + AT_SOON;
