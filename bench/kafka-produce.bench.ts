@@ -6,8 +6,8 @@ import { execFileSync } from 'node:child_process';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SYSTEM_CLOCK, SYSTEM_PAUSE } from '../engine/core/clock.ts';
 import { EngineError } from '../engine/core/errors.ts';
-import { createCluster } from '../engine/kafka-direct/cluster.ts';
-import { createProduceClient } from '../engine/kafka-direct/produce-client.ts';
+import { type Cluster, createCluster } from '../engine/kafka-direct/cluster.ts';
+import { createProduceClient, type ProduceClient } from '../engine/kafka-direct/produce-client.ts';
 import { createBatchEncoder } from '../engine/kafka-direct/produce-encoder.ts';
 import type { Batch } from '../engine/kafka-direct/produce-queue.ts';
 import { PRODUCE_APIS } from '../engine/kafka-direct/produce-requests.ts';
@@ -25,6 +25,7 @@ import { createBarPublisher } from '../engine/sinks/kafka/publisher.ts';
 import { type Producer, RDKAFKA_ERROR, type Rdkafka } from '../engine/sinks/kafka/rdkafka.ts';
 import { BAR_SIZE } from '../schemas/layout.gen.ts';
 import { anyBars, type SeededBars } from '../test/seeded-bars.ts';
+import { produceFrame, sendFrames } from './bare-produce.ts';
 import type { BenchContext } from './harness.ts';
 import { deleteTopics, makeTopics } from './kafka-topics.ts';
 
@@ -78,6 +79,14 @@ export async function run(context: BenchContext): Promise<void> {
     unit: 'bars/s',
     run: { work: () => direct(true), against: () => reported(true) },
   });
+  if (!brokers.includes(',')) {
+    await context.compare({
+      work: 'the bytes of the same requests from a bare socket',
+      against: 'node-rdkafka, idempotent, delivery reports',
+      unit: 'bars/s',
+      run: { work: () => measure(parts, (prefix) => produceBare(parts, prefix)), against: () => reported(true) },
+    });
+  }
   await context.compare({
     work: 'JSON bars acks=all, idempotent, direct lane',
     against: 'node-rdkafka, not idempotent, delivery reports',
@@ -125,8 +134,18 @@ async function storedIn(library: Rdkafka, brokers: string, topic: string): Promi
   return stored;
 }
 
-/** From records to acknowledgements, or from batches where they are ready; returns microseconds, without connecting. */
-async function produceDirect({ brokers, bars, count, stopwatch }: Parts, prefix: string, isReady: boolean): Promise<number> {
+interface Encoding {
+  readonly cluster: Cluster;
+  readonly client: ProduceClient;
+  readonly callBars: number;
+  /** The batches of the next `callBars` bars after `sent`. */
+  encode(sent: number): Batch[];
+  /** Those of all bars. */
+  encodeAll(): Batch[][];
+}
+
+/** An initialised client, and what encodes bars for its topic. */
+async function openEncoding({ brokers, bars, count }: Parts, prefix: string): Promise<Encoding> {
   const topic = `${prefix}bars.1s`;
   const cluster = createCluster({ clientId: 'bench', brokers, apis: PRODUCE_APIS, clock: SYSTEM_CLOCK, pause: SYSTEM_PAUSE });
   await cluster.lookUp([topic], TIMEOUT_MS);
@@ -134,13 +153,33 @@ async function produceDirect({ brokers, bars, count, stopwatch }: Parts, prefix:
   const client = createProduceClient(cluster, options);
   const encoder = createBatchEncoder(bars.symbols, ['1s']);
   encoder.begin(await client.init(), [{ partitions: PARTITIONS, batchBytesMax: BATCH_BYTES_MAX }]);
+  const { callBars } = encoder;
   const encode = (sent: number): Batch[] => {
-    const batches = encoder.encode(bars.words, (sent % MADE) * WORDS, encoder.callBars, Math.floor(SYSTEM_CLOCK.wallMs()));
+    const batches = encoder.encode(bars.words, (sent % MADE) * WORDS, callBars, Math.floor(SYSTEM_CLOCK.wallMs()));
     return batches.map((batch) => ({ topic, ...batch }));
   };
-  const ready = isReady ? Array.from({ length: Math.ceil(count / encoder.callBars) }, (_, call) => encode(call * encoder.callBars)) : [];
+  const encodeAll = (): Batch[][] => Array.from({ length: Math.ceil(count / callBars) }, (_, call) => encode(call * callBars));
+  return { cluster, client, callBars, encode, encodeAll };
+}
+
+/** From requests whose bytes are there to answers, by a bare socket; returns microseconds, connecting included. */
+async function produceBare(parts: Parts, prefix: string): Promise<number> {
+  const { cluster, encodeAll } = await openEncoding(parts, prefix);
+  const frames = encodeAll().map(produceFrame);
+  const stop = parts.stopwatch.start('bare socket');
+  await sendFrames(parts.brokers, frames);
+  const us = stop();
+  await cluster.close();
+  return us;
+}
+
+/** From records to acknowledgements, or from batches where they are ready; returns microseconds, without connecting. */
+async function produceDirect(parts: Parts, prefix: string, isReady: boolean): Promise<number> {
+  const { count, stopwatch } = parts;
+  const { cluster, client, callBars, encode, encodeAll } = await openEncoding(parts, prefix);
+  const ready = isReady ? encodeAll() : [];
   const stop = stopwatch.start(isReady ? 'direct, ready batches' : 'direct');
-  for (let sent = 0; sent < count; sent += encoder.callBars) {
+  for (let sent = 0; sent < count; sent += callBars) {
     while (client.queuedBytes > QUEUE_BYTES_MAX && !client.failure) await SYSTEM_PAUSE(FULL_MS);
     client.add(...(ready.shift() ?? encode(sent)));
     await nextTurn();
