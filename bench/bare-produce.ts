@@ -2,7 +2,6 @@
  * The least that a client can do: Produce requests whose bytes are ready, written to one broker by a bare socket, whose answers are counted and not read.
  * What a round of it takes is the broker's own time, beside which no client gets by.
  */
-
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { EngineError } from '../engine/core/errors.ts';
