@@ -31,14 +31,7 @@ export async function sendFrames(address: string, frames: readonly Buffer[]): Pr
   const socket = connect({ host, port: Number(port), noDelay: true });
   await once(socket, 'connect');
   const answered = countAnswers(socket, frames.length);
-  socket.cork();
-  for (const frame of frames) {
-    if (socket.write(frame)) continue;
-    socket.uncork();
-    await Promise.race([once(socket, 'drain'), answered]);
-    socket.cork();
-  }
-  socket.uncork();
+  for (const frame of frames) if (!socket.write(frame)) await Promise.race([once(socket, 'drain'), answered]);
   await answered;
   socket.destroy();
 }
