@@ -1,5 +1,6 @@
 /** A broker connection against a broker in the process that does as it is told. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { apiVersionsV3 } from '@platformatic/kafka';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { assertApi, type BrokerConnection, connectBroker, parseBrokers, type WireRequest } from './connection.ts';
 import { sendAnswer, startWireServer, type WireCall, type WireServer, wireBytes } from './wire-server.ts';
 
@@ -11,9 +12,12 @@ const VERSIONS = [[ECHO, 4, 12]] as const;
 
 const closing: (() => Promise<void>)[] = [];
 
-async function open(answer: (call: WireCall) => Uint8Array | undefined): Promise<{ server: WireServer; broker: BrokerConnection }> {
+async function open(
+  answer: (call: WireCall) => Uint8Array | undefined,
+  timeoutMs = TIMEOUT_MS,
+): Promise<{ server: WireServer; broker: BrokerConnection }> {
   const server = await startWireServer(VERSIONS, answer);
-  const broker = await connectBroker(server.address, { clientId: 'test', timeoutMs: TIMEOUT_MS });
+  const broker = await connectBroker(server.address, { clientId: 'test', timeoutMs });
   closing.push(
     () => broker.close(),
     () => server.close(),
@@ -52,6 +56,28 @@ describe('a broker connection', () => {
     const taken = await broker.ask({ ...echo(0), read: (answer) => answer.take(answer.left) });
     expect(taken.length).toBeGreaterThan(1);
     expect(Buffer.concat(taken).equals(large)).toBe(true);
+  });
+
+  it('writes the parts of a request behind its header as they lie, in the order in which it was asked', async () => {
+    const { broker, server } = await open(({ body }) => wireBytes((writer) => writer.int32(body.length)), 10_000);
+    const requests = Array.from({ length: 12 }, (_, index) => {
+      const parts = Array.from({ length: index }, (_, part) => Buffer.alloc(1 + part * 4000, index * 16 + part));
+      return { ...echo(index), body: parts, bytes: Buffer.concat(parts) };
+    });
+    const joined = vi.spyOn(Buffer, 'concat');
+    const largest = (): number => Math.max(...joined.mock.calls.map(([, total = 0]) => total));
+    try {
+      const answers = requests.flatMap((request) => [broker.ask(request), broker.call('versions', apiVersionsV3.api, 'test', '1')]);
+      // The library joins what it is given before it writes: headers, and its own requests.
+      expect(joined).toHaveBeenCalledTimes(answers.length);
+      expect(largest()).toBeLessThan(100);
+      const lengths = (await Promise.all(answers)).filter((answer) => typeof answer === 'number');
+      expect(lengths).toEqual(requests.map(({ bytes }) => bytes.length));
+    } finally {
+      joined.mockRestore();
+    }
+    const received = server.calls.filter(({ apiKey }) => apiKey === ECHO).map(({ body }) => body);
+    expect(received.map((body, index) => body.equals(requests[index]!.bytes))).toEqual(requests.map(() => true));
   });
 
   it('ends when an answer does not come in time, and with it everything under way', async () => {

@@ -7,9 +7,10 @@
  */
 import { isIP } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { Callback, Connection, Reader, Writer } from '@platformatic/kafka';
+import type { Callback, Connection, Reader } from '@platformatic/kafka';
 import type { Security } from '../../config/kafka-access.ts';
 import { EngineError, messageOf } from '../core/errors.ts';
+import { type RequestParts, sendInParts } from './request-parts.ts';
 import { createWireReader, type WireReader } from './wire.ts';
 
 /** How long the other end may take to close its side, ms. */
@@ -93,9 +94,11 @@ export async function connectBroker(address: BrokerAddress, options: BrokerOptio
     ...(security.tls ? { tls: security.tls, tlsServerName: isIP(address.host) === 0 } : {}),
     ...(security.sasl ? { sasl: security.sasl } : {}),
   });
+  const parts = sendInParts(connection, () => library.Writer.create());
   if (security.sasl) holdWhileProving(connection);
   const line = createLine(connection, address, { timeoutMs, security });
   await line.within('connecting', Promise.resolve(connection.connect(address.host, address.port)));
+  parts.attach();
   const versions = new Map<number, ApiRange>();
   const broker: BrokerConnection = {
     address,
@@ -103,7 +106,7 @@ export async function connectBroker(address: BrokerAddress, options: BrokerOptio
     get isOpen() {
       return connection.isConnected();
     },
-    ask: (request) => line.within(request.what, sendBytes(connection, library.Writer.create(), request)),
+    ask: (request) => line.within(request.what, sendBytes(connection, parts, request)),
     call: (what, api, ...parameters) => line.within(what, answerOf(what, api.async(connection, ...parameters))),
     async close() {
       if (!connection.isConnected()) {
@@ -283,12 +286,11 @@ async function answerOf<Answer>(what: string, answer: Promise<Answer>): Promise<
   }
 }
 
-function sendBytes<Answer>(connection: Connection, writer: Writer, request: WireRequest<Answer>): Promise<Answer> {
-  for (const part of request.body) writer.append(Buffer.from(part.buffer, part.byteOffset, part.length));
+function sendBytes<Answer>(connection: Connection, parts: RequestParts, request: WireRequest<Answer>): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const done: Callback<Answer> = (error, answer) => (error ? reject(error) : resolve(answer));
     const read = (_correlation: number, _key: number, _version: number, reader: Reader): Answer =>
       request.read(createWireReader(reader.buffer.subarray(reader.position).buffers, request.what));
-    connection.send(request.apiKey, request.version, () => writer, read, request.isFlexible, request.isFlexible, done);
+    connection.send(request.apiKey, request.version, parts.payload(request.body), read, request.isFlexible, request.isFlexible, done);
   });
 }

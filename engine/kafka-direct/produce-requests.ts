@@ -63,13 +63,6 @@ function request<Answer>(name: ApiName, write: (writer: WireWriter) => void, rea
   return { what: name, apiKey: key, version, isFlexible: true, body: [writer.bytes()], read };
 }
 
-/** Bytes that `write` writes. */
-function written(write: (writer: WireWriter) => void): Uint8Array {
-  const writer = createWireWriter();
-  write(writer);
-  return writer.bytes();
-}
-
 function writeIdentity(writer: WireWriter, { transactionalId, producerId, epoch }: TransactionIdentity): void {
   writer.compactString(transactionalId);
   writer.int64(producerId);
@@ -102,34 +95,26 @@ function firstCode(reader: WireReader): number {
 export function produceRequest(transactionalId: string | null, batches: readonly Batch[], timeoutMs: number): WireRequest<ProduceAnswer> {
   const byTopic = new Map<string, Batch[]>();
   for (const batch of batches) byTopic.set(batch.topic, [...(byTopic.get(batch.topic) ?? []), batch]);
-  const body = [
-    written((writer) => {
-      writer.compactString(transactionalId);
-      writer.int16(-1);
-      writer.int32(timeoutMs);
-      writer.compactCount(byTopic.size);
-    }),
-  ];
+  const body: Uint8Array[] = [];
+  let writer = createWireWriter();
+  writer.compactString(transactionalId);
+  writer.int16(-1);
+  writer.int32(timeoutMs);
+  writer.compactCount(byTopic.size);
   for (const [topic, list] of byTopic) {
-    body.push(
-      written((writer) => {
-        writer.compactString(topic);
-        writer.compactCount(list.length);
-      }),
-    );
+    writer.compactString(topic);
+    writer.compactCount(list.length);
     for (const { partition, bytes } of list) {
-      body.push(
-        written((writer) => {
-          writer.int32(partition);
-          writer.compactCount(bytes.length);
-        }),
-        bytes,
-        written((writer) => writer.noTags()),
-      );
+      writer.int32(partition);
+      writer.compactCount(bytes.length);
+      body.push(writer.bytes(), bytes);
+      writer = createWireWriter();
+      writer.noTags();
     }
-    body.push(written((writer) => writer.noTags()));
+    writer.noTags();
   }
-  body.push(written((writer) => writer.noTags()));
+  writer.noTags();
+  body.push(writer.bytes());
   const { key, version } = PRODUCE_APIS.Produce;
   return { what: 'Produce', apiKey: key, version, isFlexible: true, body, read: readProduce };
 }

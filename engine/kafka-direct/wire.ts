@@ -20,13 +20,13 @@ export interface WireWriter {
 }
 
 export function createWireWriter(): WireWriter {
-  let buffer = Buffer.alloc(FIRST_BYTES);
+  let buffer = Buffer.allocUnsafe(FIRST_BYTES);
   let length = 0;
 
   /** Makes room for so many bytes; returns where they go. */
   const take = (count: number): number => {
     if (length + count > buffer.length) {
-      const larger = Buffer.alloc(Math.max(buffer.length * 2, length + count));
+      const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, length + count));
       buffer.copy(larger, 0, 0, length);
       buffer = larger;
     }
