@@ -39,7 +39,13 @@ function run(what, script, args) {
 const TUNED = {
   bars: { inlinedSize: 120, apart: [] },
   matcher: { inlinedSize: 300, apart: ['searchPage', 'takePage', 'levelEmptied', 'enterAndSettle', 'stepOne', 'stepAll'] },
+  produce: { inlinedSize: 300, apart: ['writeExponential', 'shortestDecimal', 'writeLz4'] },
 };
+/**
+ * Kernels over memory that several threads see: rings, and what lies beside them. The others have a memory of their own (engine/kernel/host.ts), which is
+ * copied to and from at the speed of the machine: V8 copies shared memory word by word.
+ */
+const SHARED = ['bars', 'fetch', 'ingest', 'ring-bench'];
 const TUNING = [
   '--enable-threads',
   '--enable-simd',
@@ -81,7 +87,7 @@ for (const file of readdirSync(join(root, 'kernels'))) {
     '--runtime',
     'stub',
     '--importMemory',
-    '--sharedMemory',
+    ...(SHARED.includes(name) ? ['--sharedMemory'] : []),
     '--initialMemory',
     '1',
     '--maximumMemory',

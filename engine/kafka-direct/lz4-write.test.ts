@@ -1,7 +1,7 @@
 /** LZ4 of the produce kernel against its twin, and both against the decoder's twin. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createMemory, loadKernel } from '../kernel/host.ts';
+import { createPrivateMemory, loadKernel } from '../kernel/host.ts';
 import { expandLz4 } from './lz4-twin.ts';
 import { compressLz4 } from './lz4-write-twin.ts';
 
@@ -17,7 +17,7 @@ type Lz4Kernel = {
 };
 
 function setUp() {
-  const memory = createMemory(2_000_000);
+  const memory = createPrivateMemory(2_000_000);
   const kernel = loadKernel<Lz4Kernel>('produce', memory);
   const tableEnd = TABLE_AT + kernel.LZ4_TABLE_BYTES.value;
   kernel.placeLz4(TABLE_AT);

@@ -8,7 +8,7 @@
 import { BAR_SIZE, BAR_SYMBOL_INDEX_I32 } from '../../schemas/layout.gen.ts';
 import { assert, EngineError } from '../core/errors.ts';
 import { ESCAPED_STRIDE, NAME_STRIDE, openPayloadTables, type PayloadKernel, TABLES_BYTES } from '../kernel/encode-tables.ts';
-import { createMemory, loadKernel } from '../kernel/host.ts';
+import { createPrivateMemory, loadKernel } from '../kernel/host.ts';
 import type { SymbolDictionary } from '../market/instruments.ts';
 import { createBufferPool } from './buffer-pool.ts';
 import { type Compression, PACKED_BYTES_MAX, type ProducerIdentity } from './produce-batch.ts';
@@ -131,7 +131,7 @@ function assertFits(kernel: ProduceKernel): void {
  */
 export function createBatchEncoder(symbols: SymbolDictionary, timeframeNames: readonly string[]): BatchEncoder {
   const areas = mapAreas(symbols.capacity);
-  const memory = createMemory(areas.sizeBytes);
+  const memory = createPrivateMemory(areas.sizeBytes);
   const kernel = loadKernel<ProduceKernel>('produce', memory);
   assertFits(kernel);
   const tables = openPayloadTables(kernel, memory, areas, { symbols, timeframeNames });

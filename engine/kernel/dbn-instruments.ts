@@ -21,7 +21,7 @@ export interface DbnInstruments {
 }
 
 /** Room for `capacity` instruments at an address of the memory. */
-export function createDbnInstruments(memory: SharedArrayBuffer, at: number, capacity: number): DbnInstruments {
+export function createDbnInstruments(memory: ArrayBuffer, at: number, capacity: number): DbnInstruments {
   const known: DbnInstrument[] = [];
   return {
     get count() {

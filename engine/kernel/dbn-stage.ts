@@ -1,9 +1,5 @@
 /** Bytes on their way into a kernel: a piece of its memory that is filled at the end and used up from the beginning. */
 
-/** A record that is not whole is copied before the bytes that follow it; longer rests stay where they are. */
-const REST_BYTES = 1024;
-const WORD_MASK = 7;
-
 export interface ByteStage {
   readonly bytes: Uint8Array;
   /** Bytes from `start` to `end` are staged and not used up. */
@@ -15,11 +11,8 @@ export interface ByteStage {
   consume(count: number): void;
 }
 
-/**
- * A stage of `length` bytes at a multiple of 8 of the memory. Copies into shared memory are quick only when both ends have the same place in
- * their words, so bytes are put where they do.
- */
-export function createByteStage(memory: SharedArrayBuffer, at: number, length: number): ByteStage {
+/** A stage of `length` bytes at `at` of the memory. */
+export function createByteStage(memory: ArrayBuffer, at: number, length: number): ByteStage {
   const stage = new Uint8Array(memory, at, length);
   let start = 0;
   let end = 0;
@@ -32,10 +25,11 @@ export function createByteStage(memory: SharedArrayBuffer, at: number, length: n
       return end;
     },
     put(bytes) {
-      const held = end - start;
-      const wanted = REST_BYTES + (bytes.byteOffset & WORD_MASK);
-      if (held <= REST_BYTES && (end & WORD_MASK) !== (bytes.byteOffset & WORD_MASK)) moveTo(wanted - held);
-      else if (length - end < bytes.length && start > WORD_MASK) moveTo(start & WORD_MASK);
+      if (length - end < bytes.length && start > 0) {
+        stage.copyWithin(0, start, end);
+        end -= start;
+        start = 0;
+      }
       const taken = Math.min(bytes.length, length - end);
       stage.set(taken === bytes.length ? bytes : bytes.subarray(0, taken), end);
       end += taken;
@@ -48,10 +42,4 @@ export function createByteStage(memory: SharedArrayBuffer, at: number, length: n
       end = 0;
     },
   };
-
-  function moveTo(from: number): void {
-    stage.copyWithin(from, start, end);
-    end += from - start;
-    start = from;
-  }
 }

@@ -2,7 +2,7 @@
 import type { BookBatch } from '../market/book-message.ts';
 import { createDbnInstruments, DBN_INSTRUMENT_BYTES, type DbnInstrument } from './dbn-instruments.ts';
 import { type ByteStage, createByteStage } from './dbn-stage.ts';
-import { createMemory, loadKernel } from './host.ts';
+import { createPrivateMemory, loadKernel } from './host.ts';
 
 /** Why a decoding call ended. */
 export const DBN_STOP = { drained: 0, full: 1, instrument: 2, broken: 3 } as const;
@@ -39,7 +39,7 @@ export interface DbnDecoder {
 
 /** @throws EngineError KERNEL_MISSING, KERNEL_LAYOUT */
 export function createDbnDecoder(): DbnDecoder {
-  const memory = createMemory(COLUMNS_AT + DBN_MESSAGES_MAX * COLUMN_BYTES);
+  const memory = createPrivateMemory(COLUMNS_AT + DBN_MESSAGES_MAX * COLUMN_BYTES);
   const kernel = loadKernel<DbnExports>('dbn', memory);
   const stage = createByteStage(memory.buffer, STAGE_AT, DBN_STAGE_BYTES);
   const instruments = createDbnInstruments(memory.buffer, INSTRUMENTS_AT, DBN_INSTRUMENTS_MAX);
@@ -61,7 +61,7 @@ export function createDbnDecoder(): DbnDecoder {
   };
 }
 
-function appendColumns(batch: BookBatch, buffer: SharedArrayBuffer, { room, count }: { room: number; count: number }): void {
+function appendColumns(batch: BookBatch, buffer: ArrayBuffer, { room, count }: { room: number; count: number }): void {
   const to = batch.count;
   let at = COLUMNS_AT;
   batch.tsNs.set(new BigInt64Array(buffer, at, count), to);

@@ -53,7 +53,7 @@ export interface PayloadTables {
 /** Fills the tables, but for names, and configures the kernel. `timeframeNames` in the order of TIMEFRAMES, at most 12. */
 export function openPayloadTables(
   kernel: PayloadKernel,
-  memory: WebAssembly.Memory,
+  memory: WebAssembly.PrivateMemory,
   areas: PayloadAreas,
   { symbols, timeframeNames }: { readonly symbols: SymbolDictionary; readonly timeframeNames: readonly string[] },
 ): PayloadTables {

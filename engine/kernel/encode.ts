@@ -9,7 +9,7 @@ import { BAR_SIZE, BAR_SYMBOL_INDEX_I32 } from '../../schemas/layout.gen.ts';
 import { assert } from '../core/errors.ts';
 import type { SymbolDictionary } from '../market/instruments.ts';
 import { ESCAPED_STRIDE, NAME_STRIDE, openPayloadTables, type PayloadKernel, TABLES_BYTES } from './encode-tables.ts';
-import { createMemory, loadKernel } from './host.ts';
+import { createPrivateMemory, loadKernel } from './host.ts';
 
 /** Bars that the input area holds. */
 const INPUT_CAPACITY = 8192;
@@ -85,7 +85,7 @@ function mapAreas(symbolCapacity: number): Areas {
  */
 export function createBarEncoder(symbols: SymbolDictionary, timeframeNames: readonly string[]): BarEncoder {
   const areas = mapAreas(symbols.capacity);
-  const memory = createMemory(areas.sizeBytes);
+  const memory = createPrivateMemory(areas.sizeBytes);
   const kernel = loadKernel<EncodeKernel>('encode', memory);
   assert(kernel.ROW_BYTES_MAX.value <= ROW_STRIDE && kernel.PAYLOAD_BYTES_MAX.value <= ROW_STRIDE, 'encode output fits');
   assert(kernel.SLACK_BYTES.value <= NAME_STRIDE, 'encode slack fits');

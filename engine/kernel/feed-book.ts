@@ -4,7 +4,7 @@ import { EngineError } from '../core/errors.ts';
 import { OPEN_INSTRUMENT } from '../market/order-command.ts';
 import { createDbnInstruments, DBN_INSTRUMENT_BYTES, type DbnInstrument } from './dbn-instruments.ts';
 import { createByteStage } from './dbn-stage.ts';
-import { createMemory, loadKernel } from './host.ts';
+import { createPrivateMemory, loadKernel } from './host.ts';
 import { type Matcher, matcherBytes, openMatcher } from './matcher.ts';
 
 /** Room for bytes unless told: small enough to stay in a core's cache. */
@@ -77,7 +77,7 @@ export function createDbnFeedBook(shape: FeedBookShape): DbnFeedBook {
   const { inputBytes = INPUT_BYTES, ...capacities } = shape;
   const options = { ...capacities, owners: 1, commandCapacity: 1 };
   const regionAt = Math.ceil((INPUT_AT + inputBytes) / REGION_ALIGNMENT) * REGION_ALIGNMENT;
-  const memory = createMemory(regionAt + matcherBytes(options));
+  const memory = createPrivateMemory(regionAt + matcherBytes(options));
   const matcher = openMatcher(memory, regionAt, options);
   for (let symbol = 0; symbol < shape.symbols; symbol += 1) matcher.configure(symbol, OPEN_INSTRUMENT);
   const kernel = loadKernel<FeedBookExports>('feed-book', memory);

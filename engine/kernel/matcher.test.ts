@@ -12,7 +12,7 @@ import {
   readEvent,
   writeCommand,
 } from '../market/order-command.ts';
-import { createMemory } from './host.ts';
+import { createPrivateMemory } from './host.ts';
 import { createMatcher, type Matcher, type MatcherOptions, matcherBytes, openMatcher } from './matcher.ts';
 
 const OPTIONS: MatcherOptions = { symbols: 2, orders: 20_000, pages: 200, owners: 6, commandCapacity: 256 };
@@ -115,7 +115,7 @@ describe('matcher', () => {
 
   it('shares a region between instances, and refuses one made for others', () => {
     const bytes = matcherBytes(OPTIONS);
-    const memory = createMemory(4096 + bytes);
+    const memory = createPrivateMemory(4096 + bytes);
     const one = openMatcher(memory, 4096, OPTIONS);
     setUp(one, flow);
     one.apply(newCommand({ kind: L.COMMAND_KIND_PHASE, quantityLots: L.PHASE_CONTINUOUS }));
@@ -127,7 +127,7 @@ describe('matcher', () => {
     });
     expect(() => openMatcher(memory, 4096, { ...OPTIONS, pages: 100 })).toThrow('made for pages 200: expected 100');
     expect(() => openMatcher(memory, 100, OPTIONS)).toThrow('expected a multiple of 128');
-    expect(() => openMatcher(createMemory(65_536), 1024, OPTIONS)).toThrow('the memory has 65536 bytes');
+    expect(() => openMatcher(createPrivateMemory(65_536), 1024, OPTIONS)).toThrow('the memory has 65536 bytes');
     two.clear();
     expect(one.list(0)).toEqual([]);
   });

@@ -21,7 +21,7 @@ import {
   typeOf,
   writeCommand,
 } from '../market/order-command.ts';
-import { createMemory, loadKernel } from './host.ts';
+import { createPrivateMemory, loadKernel } from './host.ts';
 
 /** What a region holds at most: everything is set aside when it is made. */
 export interface MatcherOptions {
@@ -98,7 +98,7 @@ const LIMITS: MatcherOptions = { symbols: 1 << 16, orders: 1 << 22, pages: 1 << 
 
 /** Bytes that a region of these capacities takes. @throws EngineError MATCHER_OPTIONS */
 export function matcherBytes(options: MatcherOptions): number {
-  const memory = createMemory(2 * FIRST_ADDRESS);
+  const memory = createPrivateMemory(2 * FIRST_ADDRESS);
   const kernel = load(memory);
   writeCapacities(new DataView(memory.buffer), FIRST_ADDRESS, { kernel, options });
   return (kernel.open(FIRST_ADDRESS) >>> 0) - FIRST_ADDRESS;
@@ -106,7 +106,7 @@ export function matcherBytes(options: MatcherOptions): number {
 
 /** A matcher with a memory of its own. @throws EngineError MATCHER_OPTIONS, KERNEL_MISSING, KERNEL_LAYOUT */
 export function createMatcher(options: MatcherOptions): Matcher {
-  return openMatcher(createMemory(FIRST_ADDRESS + matcherBytes(options)), FIRST_ADDRESS, options);
+  return openMatcher(createPrivateMemory(FIRST_ADDRESS + matcherBytes(options)), FIRST_ADDRESS, options);
 }
 
 /**
@@ -114,7 +114,7 @@ export function createMatcher(options: MatcherOptions): Matcher {
  * is taken as it is. Only one thread may use a region at a time.
  * @throws EngineError MATCHER_OPTIONS, MATCHER_REGION, KERNEL_MISSING, KERNEL_LAYOUT
  */
-export function openMatcher(memory: WebAssembly.Memory, address: number, options: MatcherOptions): Matcher {
+export function openMatcher(memory: WebAssembly.PrivateMemory, address: number, options: MatcherOptions): Matcher {
   const kernel = load(memory);
   const view = new DataView(memory.buffer);
   if (address % REGION_ALIGNMENT !== 0 || address < FIRST_ADDRESS) {
@@ -144,7 +144,7 @@ interface Opened {
   readonly options: MatcherOptions;
 }
 
-function load(memory: WebAssembly.Memory): MatcherKernel {
+function load(memory: WebAssembly.PrivateMemory): MatcherKernel {
   const kernel = loadKernel<MatcherKernel>('matcher', memory);
   const hash = kernel.orderLayoutHash();
   if (hash === L.ORDER_LAYOUT_HASH) return kernel;
@@ -184,7 +184,7 @@ function assertSame(view: DataView, address: number, opened: Opened): void {
   }
 }
 
-function faceOf(memory: WebAssembly.Memory, address: number, { kernel, options }: Opened): Matcher {
+function faceOf(memory: WebAssembly.PrivateMemory, address: number, { kernel, options }: Opened): Matcher {
   const view = new DataView(memory.buffer);
   const words = new Int32Array(memory.buffer);
   const areaAt = (baseAt: number, capacity: number, recordBytes: number): RecordArea => {
