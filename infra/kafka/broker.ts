@@ -190,23 +190,37 @@ async function copyJars(args: readonly string[]): Promise<void> {
   }
 }
 
-/** Jars are fetched beside their place and then moved, so that a broken download is not taken for a whole one. */
-async function fetchJars(broker: LocalBroker): Promise<void> {
+/** By the folder that jars are being fetched into: the brokers of a cluster start side by side. */
+const fetching = new Map<string, Promise<void>>();
+
+/**
+ * Fetches Kafka's jars, once.
+ * @throws EngineError MAVEN_MISSING, KAFKA_JARS
+ */
+export async function fetchJars(broker: LocalBroker): Promise<void> {
   const libs = libsOf(broker);
   if (existsSync(libs)) return;
+  const underWay = fetching.get(libs) ?? fetchInto(libs, broker.say).finally(() => fetching.delete(libs));
+  fetching.set(libs, underWay);
+  await underWay;
+}
+
+/** Beside their place, of which they take it as a whole: a broken download, or that of another process, is not taken for a whole one. */
+async function fetchInto(libs: string, say: LocalBroker['say']): Promise<void> {
   await assertMaven();
-  broker.say(`fetching Kafka (about 46 jars, 44 MB) into ${libs}`);
-  const partial = `${libs}.partial`;
+  say(`fetching Kafka (about 46 jars, 44 MB) into ${libs}`);
+  const partial = `${libs}.partial.${process.pid}`;
   rmSync(partial, { recursive: true, force: true });
   const progress = setInterval(() => {
-    if (existsSync(partial)) broker.say(`  ${readdirSync(partial).length} jars`);
+    if (existsSync(partial)) say(`  ${readdirSync(partial).length} jars`);
   }, PROGRESS_MS);
   try {
     await copyJars(['-DincludeScope=runtime', `-DoutputDirectory=${partial}`]);
+    if (!existsSync(libs)) renameSync(partial, libs);
   } finally {
     clearInterval(progress);
+    rmSync(partial, { recursive: true, force: true });
   }
-  renameSync(partial, libs);
 }
 
 function writeProperties(broker: LocalBroker): void {
