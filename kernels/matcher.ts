@@ -14,7 +14,7 @@ import {
   PHASE_CLOSED,  PHASE_CONTINUOUS, PHASE_HALTED,
 } from "../schemas/order-layout.gen";
 import { uncross } from "./lib/book-auction";
-import { BLOCK, lookAhead } from "./lib/book-ahead";
+import { BLOCK, lookAhead, notedOrder } from "./lib/book-ahead";
 import { cancelOrder, moveOrder, reduceOrder, replaceOrder } from "./lib/book-change";
 import { isInRange, knownSymbol } from "./lib/book-check";
 import { closeEvents, emit, emitRejected, emitTop, hasAmpleEventRoom, hasEventRoom, isWanted, openEvents, saveTop } from "./lib/book-events";
@@ -86,8 +86,9 @@ export function run(at: usize, count: i32): i32 {
   let seen: u32 = 0;
   for (; done < count; done++, at += ORDER_COMMAND_SIZE) {
     if (!hasAmpleEventRoom() && !hasEventRoom(slicesOfCommand(at))) break;
-    if (isLooking && done % BLOCK == 0) seen += lookAhead(at, min(BLOCK, count - done));
-    step(at);
+    const index = done % BLOCK;
+    if (isLooking && index == 0) seen += lookAhead(at, min(BLOCK, count - done));
+    step(at, isLooking ? notedOrder(index) : 0);
   }
   store<u32>(region, seen, AT_SEEN);
   closeEvents();
@@ -104,9 +105,9 @@ function slicesOfCommand(command: usize): i32 {
   return min(slicesOf(lots, isReplace ? 1 : display), ORDER_LIMIT_SLICES_MAX - slices);
 }
 
-function step(command: usize): void {
+function step(command: usize, noted: usize): void {
   store<i64>(region, max(load<i64>(region, AT_TIME_NS), load<i64>(command, ORDER_COMMAND_TS_NS)), AT_TIME_NS);
-  if (quick(command)) return;
+  if (quick(command, noted)) return;
   const kind = load<i32>(command, ORDER_COMMAND_KIND);
   const isMass = kind == COMMAND_KIND_MASS_CANCEL;
   if (kind == COMMAND_KIND_RESTORE) restoreOrder(command);

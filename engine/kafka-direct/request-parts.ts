@@ -57,6 +57,8 @@ export function sendInParts(connection: Connection, empty: () => Writer): Reques
         socket.uncork();
         return !socket.writableNeedDrain;
       };
+      // Those that waited for their turn have none any more.
+      socket.once('close', () => unwritten.clear());
       // A cast: of the ways in which a socket can be written to, the library knows one.
       socket.write = writeWhole as typeof socket.write;
     },

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LAYOUT_HASH } from '../../schemas/layout.gen.ts';
-import { EngineError } from '../core/errors.ts';
+import { EngineError, messageOf } from '../core/errors.ts';
 import { PROJECT_ROOT } from '../core/root.ts';
 
 const WASM_PAGE_BYTES = 65536;
@@ -44,7 +44,7 @@ export function loadKernel<Exports extends WebAssembly.Exports>(
     }
     modules.set(name, module);
   }
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const exports = instantiate(name, module, memory);
   const layoutHash = exports['layoutHash'];
   const hash = typeof layoutHash === 'function' ? layoutHash() : undefined;
   if (hash !== LAYOUT_HASH) {
@@ -55,4 +55,13 @@ export function loadKernel<Exports extends WebAssembly.Exports>(
   }
   // A cast: what a kernel exports is declared beside its host and checked by its parity test.
   return exports as Exports;
+}
+
+function instantiate(name: string, module: WebAssembly.Module, memory: object): WebAssembly.Exports {
+  try {
+    return new WebAssembly.Instance(module, { env: { memory } }).exports;
+  } catch (cause) {
+    const text = `kernel ${name}: built for another kind of memory (${messageOf(cause)}); run npm run build-kernels`;
+    throw new EngineError('KERNEL_LAYOUT', text, { cause });
+  }
 }

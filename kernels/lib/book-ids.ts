@@ -32,6 +32,11 @@ export function findOrder(id: u64): usize {
   }
 }
 
+/** The same, which may be `noted`: what has the id is live, as orders lose theirs when they are freed. */
+export function findNoted(id: u64, noted: usize): usize {
+  return id != 0 && load<u64>(noted, ORDER_ID) == id ? noted : findOrder(id);
+}
+
 /** The entry of an id, or the empty one where it belongs. */
 export function placeOfId(id: u64): usize {
   const hash = hashOf(id);

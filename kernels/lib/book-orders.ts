@@ -8,7 +8,7 @@ import { addId, removeId } from "./book-ids";
 import { link, unlink } from "./book-levels";
 import {
   ALL_OR_NONE, AT_FREE_ORDER, AT_HAND, AT_LIVE, AT_ORDERS_TOP, AT_SLICES, ATTR_COLD, ATTRIBUTES, coldOf, DISPLAYED, EXPIRY, HIDDEN, ids, keyOf, LEVEL,
-  LEVEL_LOTS, LIMIT, NEXT, ORDER_BYTES, orders, OWNER, ownerAt, PREVIOUS, region, SHOWN, STOPS, SYMBOL_EXPIRY, SYMBOL_TRAIL_HIGH, SYMBOL_TRAIL_LOW,
+  LEVEL_LOTS, LIMIT, NEXT, ORDER_BYTES, ORDER_ID, orders, OWNER, ownerAt, PREVIOUS, region, SHOWN, STOPS, SYMBOL_EXPIRY, SYMBOL_TRAIL_HIGH, SYMBOL_TRAIL_LOW,
   TRAIL, TRIGGER,
 } from "./book-region";
 
@@ -97,6 +97,7 @@ export function release(order: usize): void {
   }
   removeId(order);
   countOwner(load<u32>(order, OWNER), -1);
+  store<u64>(order, 0, ORDER_ID);
   store<u32>(order, load<u32>(region, AT_FREE_ORDER), NEXT);
   store<u32>(region, <u32>order, AT_FREE_ORDER);
 }

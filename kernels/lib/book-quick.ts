@@ -11,7 +11,7 @@ import {
 import { checkOrderPool, checkOwner } from "./book-check";
 import { enter } from "./book-enter";
 import { emitGone, emitOrder, emitTop, eventMask, isWanted, saveTop } from "./book-events";
-import { findOrder } from "./book-ids";
+import { findNoted } from "./book-ids";
 import { link, unlinkFrom } from "./book-levels";
 import { makeLive, release, sideOf, takeOrder, timeInForceOf } from "./book-orders";
 import {
@@ -26,8 +26,8 @@ const PLAIN_BITS: u32 = 1 | (7 << ORDER_BITS_TIME_IN_FORCE_SHIFT) | (3 << ORDER_
 const TOLD_OF_MOVE: u32 = (1 << EVENT_KIND_REPLACED) | (1 << EVENT_KIND_TOP);
 const TOLD_OF_CANCEL: u32 = (1 << EVENT_KIND_CANCELLED) | (1 << EVENT_KIND_TOP);
 
-/** Does a plain command; false: nothing has been done. */
-export function quick(command: usize): bool {
+/** Does a plain command, whose order may be `noted`; false: nothing has been done. */
+export function quick(command: usize, noted: usize): bool {
   const index = load<u32>(command, ORDER_COMMAND_SYMBOL_INDEX);
   if (index >= symbolCount) return false;
   const symbol = symbolAt(index);
@@ -35,7 +35,7 @@ export function quick(command: usize): bool {
   if (load<i64>(region, AT_TIME_NS) >= load<i64>(symbol, SYMBOL_EXPIRY)) return false;
   if (load<i32>(region, AT_FREE_PAGE_COUNT) == 0 || hasWholes(symbol)) return false;
   const kind = load<i32>(command, ORDER_COMMAND_KIND);
-  const order = findOrder(load<u64>(command, ORDER_COMMAND_ORDER_ID));
+  const order = findNoted(load<u64>(command, ORDER_COMMAND_ORDER_ID), noted);
   if (kind == COMMAND_KIND_NEW) return order == 0 && quickNew(symbol, command);
   if (order == 0) return false;
   const owner = load<u32>(command, ORDER_COMMAND_OWNER);
