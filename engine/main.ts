@@ -12,6 +12,7 @@ import { runGolden } from './monitor/golden.ts';
 import { runMatcherFlow } from './monitor/matcher-flow.ts';
 import { runIngestStage } from './runtime/ingest-stage.ts';
 import { type RunOptions, runEngine } from './runtime/run.ts';
+import { drainSignal } from './runtime/signals.ts';
 
 const EXIT_REFUSED = 2;
 /** A client library that does not end by itself is not waited for longer than this. */
@@ -177,7 +178,14 @@ program
 
 await program.parseAsync();
 setTimeout(() => {
-  // The end waits for threads of the pool, and a call into a client library that lost its brokers keeps one for good.
+  // The end waits for threads of the pool, and a call into a client library that lost its brokers keeps one for good. An engine that was told to drain, and
+  // has, then ends as the signal would have ended it, which those who sent it take for an orderly end; whatever else is killed.
+  const signal = drainSignal();
+  if (signal !== undefined && process.exitCode === 0) {
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+    return;
+  }
   const last = `setTimeout(() => { try { process.kill(${process.pid}, 'SIGKILL'); } catch {} }, ${EXIT_PATIENCE_MS})`;
   spawn(process.execPath, ['-e', last], { detached: true, stdio: 'ignore' }).unref();
   process.exit();

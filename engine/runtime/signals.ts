@@ -8,6 +8,13 @@ const EXIT_ABANDONED = 130;
 /** A terminal sends Ctrl-C to the whole process group and npm passes it on as well: within this time it is one Ctrl-C. */
 const SAME_SIGNAL_MS = 500;
 
+let drainedBy: NodeJS.Signals | undefined;
+
+/** The signal that told this process to drain. */
+export function drainSignal(): NodeJS.Signals | undefined {
+  return drainedBy;
+}
+
 /** An engine that runs, as signals see it. */
 export interface Drainable {
   requestStop(): void;
@@ -25,12 +32,13 @@ export interface Signals {
 export function handleSignals(display: StatusDisplay, log: Logger): Signals {
   let running: Drainable | undefined;
   let firstMs: number | undefined;
-  const onSignal = (signal: string): void => {
+  const onSignal = (signal: NodeJS.Signals): void => {
     const nowMs = SYSTEM_CLOCK.wallMs();
     if (firstMs !== undefined && nowMs - firstMs < SAME_SIGNAL_MS) return;
     log.info({ signal }, 'signal');
     if (running !== undefined && firstMs === undefined) {
       firstMs = nowMs;
+      drainedBy = signal;
       display.print([`${signal}: draining; once more to stop at once`]);
       running.requestStop();
       return;

@@ -1,4 +1,5 @@
 /** Whole engines, started as a user starts them. */
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -93,6 +94,21 @@ describe('simulator', () => {
     expect(result.code, result.output).toBe(0);
     expect(summaryOf(result).reason).toBe('stopped');
     expect(result.output).toMatch(/CONSERVED/);
+  });
+
+  it('ends by the signal that drained it, when a thread of a client library never ends', async () => {
+    const pipe = join(folder, 'silent-pipe');
+    execFileSync('mkfifo', [pipe]);
+    // Opening a pipe that nobody writes to takes a thread of the pool for good, as such a client does.
+    const blocked = `import { open } from 'node:fs'; import { isMainThread } from 'node:worker_threads';
+      if (isMainThread) open(${JSON.stringify(pipe)}, 'r', () => {});`;
+    const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(blocked)}`;
+    const engine = startEngine([], { PG_SCHEMA: schema('blocked'), KAFKA: 'off', SIM_SYMBOLS: '5', NODE_OPTIONS }, folder);
+    await engine.waitFor(/\| ring /);
+    engine.process.kill('SIGTERM');
+    const result = await engine.done;
+    expect([result.code, engine.process.signalCode], result.output).toEqual([null, 'SIGTERM']);
+    expect(summaryOf(result).isConserved).toBe(true);
   });
 
   it('serves metrics under the names of the contract, and health', async () => {

@@ -53,6 +53,7 @@ const RESTART_MS = 500;
 const STARTS_MAX = 60;
 /** What a round compares after a stop is whole only when the drain was. */
 const STOP_MS = 60_000;
+const STOP_SIGNAL = 'SIGTERM';
 const READY = /metrics +(http:\S+)\/metrics/;
 
 export function createEngines(setting: EngineSetting): Engines {
@@ -69,7 +70,9 @@ export function createEngines(setting: EngineSetting): Engines {
     if (engine.ending === 'killed') return;
     if (engine.ending === 'stopped') {
       // One that was told to stop before it was ready, or that has nothing to stop on, may say so.
-      if (code !== 0 && engine.isReady) complaints.push(`engine ${engine.number} was stopped and ended with ${how}`);
+      // By the signal: a thread of a client library did not end, everything else did.
+      if (code !== 0 && signal !== STOP_SIGNAL && engine.isReady)
+        complaints.push(`engine ${engine.number} was stopped and ended with ${how}`);
       return;
     }
     if (engine.isReady || !setting.isOutage()) complaints.push(`engine ${engine.number} ended by itself with ${how}`);
@@ -138,7 +141,7 @@ export function createEngines(setting: EngineSetting): Engines {
   const stop = (engine: EngineProcess): void => {
     engine.ending = 'stopped';
     thaw(engine);
-    engine.child.kill('SIGTERM');
+    engine.child.kill(STOP_SIGNAL);
   };
 
   return {
