@@ -1,5 +1,6 @@
 /** The judgement of what an engine said of itself while something was wrong: it finds silence, wrong parts and wrong times. */
 import { expect, it } from 'vitest';
+import { hasStopped } from './torture/engines.ts';
 import { isGreen, judgeBounds, judgeHealth, type Trouble } from './torture/judge.ts';
 import type { Look } from './torture/watch.ts';
 
@@ -57,4 +58,14 @@ it('finds memory that grows without bound, and a third open epoch', () => {
   expect(judgeBounds(small)).toEqual([]);
   const large = looks(() => undefined, { process_resident_memory_bytes: 2e9, tickwright_open_epochs: 3 });
   expect(judgeBounds([...small, ...large]).map(({ what }) => what)).toEqual(['memory', 'open epochs']);
+});
+
+it('takes the end by the signal for a stop only of an engine that has said that all was conserved', () => {
+  const said = 'Conservation: CONSERVED (ticks counted before the rings against bars read back from Postgres)';
+  expect(hasStopped(said, 0, null)).toBe(true);
+  expect(hasStopped(said, null, 'SIGTERM')).toBe(true);
+  expect(hasStopped('', null, 'SIGTERM')).toBe(false);
+  expect(hasStopped('Conservation: NOT CONSERVED (…)', null, 'SIGTERM')).toBe(false);
+  expect(hasStopped(said, null, 'SIGKILL')).toBe(false);
+  expect(hasStopped(said, 1, null)).toBe(false);
 });

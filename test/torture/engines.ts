@@ -54,7 +54,16 @@ const STARTS_MAX = 60;
 /** What a round compares after a stop is whole only when the drain was. */
 const STOP_MS = 60_000;
 const STOP_SIGNAL = 'SIGTERM';
+const CONSERVED = 'Conservation: CONSERVED';
 const READY = /metrics +(http:\S+)\/metrics/;
+
+/**
+ * Whether an engine did all that a stop asks for: it ended with 0, or by the signal once it had said that all was conserved, as it does where a
+ * thread of a client library never ends.
+ */
+export function hasStopped(said: string, code: number | null, signal: string | null): boolean {
+  return code === 0 || (signal === STOP_SIGNAL && said.includes(CONSERVED));
+}
 
 export function createEngines(setting: EngineSetting): Engines {
   const engines: EngineProcess[] = [];
@@ -70,8 +79,7 @@ export function createEngines(setting: EngineSetting): Engines {
     if (engine.ending === 'killed') return;
     if (engine.ending === 'stopped') {
       // One that was told to stop before it was ready, or that has nothing to stop on, may say so.
-      // By the signal: a thread of a client library did not end, everything else did.
-      if (code !== 0 && signal !== STOP_SIGNAL && engine.isReady)
+      if (engine.isReady && !hasStopped(engine.said, code, signal))
         complaints.push(`engine ${engine.number} was stopped and ended with ${how}`);
       return;
     }
