@@ -8,7 +8,7 @@ import { ORDER_BITS_SIDE_SHIFT, ORDER_LAYOUT_HASH } from "../schemas/order-layou
 import { emptyBook, firstOrder, hasRoom, keyOfLevel, link, unlink } from "./lib/book-levels";
 import { emptyOrders, shrink, sideOf, takeOrder } from "./lib/book-orders";
 import {
-  AT_FREE_ORDER, AT_LIVE, AT_ORDERS, ATTRIBUTES, DISPLAYED, keyOf, LEVEL, NEXT, ORDER_ID, OWNER, placeRegion, region, SHOWN, symbolAt, symbolCount,
+  AT_FREE_ORDER, AT_LIVE, AT_ORDERS, ATTRIBUTES, DISPLAYED, keyOf, LEVEL, NEXT, ORDER_ID, OWNER, placeRegion, REGION, SHOWN, symbolAt, symbolCount,
 } from "./lib/book-region";
 import {
   action, ACTION_ADD, ACTION_CANCEL, ACTION_CLEAR, ACTION_MODIFY, HEADER_BYTES, lots, placeInstruments, READ_BROKEN, READ_COUNTED, READ_MESSAGE, readRecord,
@@ -38,8 +38,8 @@ export function orderLayoutHash(): i32 {
 }
 
 /** Takes a region that a matcher has made. */
-export function open(regionAt: usize): void {
-  placeRegion(regionAt);
+export function open(): void {
+  placeRegion();
   placeFeedIds();
 }
 
@@ -61,7 +61,7 @@ export function stopReason(): i32 {
 
 /** Orders that rest in the region. */
 export function liveOrders(): i32 {
-  return load<i32>(region, AT_LIVE);
+  return load<i32>(REGION, AT_LIVE);
 }
 
 /** Applies the records from `source` on; returns how many messages there were. The record that stopped it is not consumed. */
@@ -110,9 +110,9 @@ function count(index: usize): void {
 function remove(id: u64, order: usize): void {
   unlink(order);
   removeFoundOrder(id);
-  store<u32>(order, load<u32>(region, AT_FREE_ORDER), NEXT);
-  store<u32>(region, <u32>order, AT_FREE_ORDER);
-  store<i32>(region, load<i32>(region, AT_LIVE) - 1, AT_LIVE);
+  store<u32>(order, load<u32>(REGION, AT_FREE_ORDER), NEXT);
+  store<u32>(REGION, <u32>order, AT_FREE_ORDER);
+  store<i32>(REGION, load<i32>(REGION, AT_LIVE) - 1, AT_LIVE);
 }
 
 function add(id: u64, lots: i32, side: u32, key: u32): void {
@@ -127,8 +127,8 @@ function add(id: u64, lots: i32, side: u32, key: u32): void {
 /** Puts an order, whose id is not there, at the end of its level. */
 function put(id: u64, lots: i32, side: u32, key: u32): void {
   const book = symbolAt(symbol) + DISPLAYED;
-  const live = load<u32>(region, AT_LIVE);
-  if (live == load<u32>(region, AT_ORDERS) || !hasRoom(book, key, side)) {
+  const live = load<u32>(REGION, AT_LIVE);
+  if (live == load<u32>(REGION, AT_ORDERS) || !hasRoom(book, key, side)) {
     count(COUNT_NO_ROOM);
     return;
   }
@@ -137,7 +137,7 @@ function put(id: u64, lots: i32, side: u32, key: u32): void {
   store<i32>(order, lots, SHOWN);
   // Owner, nobody, and attributes are one word.
   store<u64>(order, <u64>side << (32 + ORDER_BITS_SIDE_SHIFT), OWNER);
-  store<u32>(region, live + 1, AT_LIVE);
+  store<u32>(REGION, live + 1, AT_LIVE);
   addFeedOrder(id, order);
   link(order, book, side, key);
 }

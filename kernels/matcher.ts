@@ -14,7 +14,7 @@ import {
   PHASE_CLOSED,  PHASE_CONTINUOUS, PHASE_HALTED,
 } from "../schemas/order-layout.gen";
 import { uncross } from "./lib/book-auction";
-import { BLOCK, lookAhead, notedOrder } from "./lib/book-ahead";
+import { BLOCK_BYTES, firstNote, lookAhead, nextNote, noteNothing } from "./lib/book-ahead";
 import { cancelOrder, moveOrder, reduceOrder, replaceOrder } from "./lib/book-change";
 import { isInRange, knownSymbol } from "./lib/book-check";
 import { closeEvents, emit, emitRejected, emitTop, hasAmpleEventRoom, hasEventRoom, isWanted, openEvents, saveTop } from "./lib/book-events";
@@ -23,7 +23,7 @@ import { slicesOf } from "./lib/book-orders";
 import { quick } from "./lib/book-quick";
 import {
   AT_COMMAND_BASE, AT_COMMANDS, AT_EVENT_BASE, AT_EVENT_CAPACITY, AT_EVENT_COUNT, AT_EVENT_MASK, AT_FORMAT, AT_ORDERS, AT_OWNERS, AT_PAGES,
-  AT_SEEN, AT_SLICES, AT_SYMBOLS, AT_TIME_NS, emptyRegion, owners, placeRegion, region, regionEnd, SYMBOL_INDEX, symbolAt, symbolCount, symbols, SYMBOL_BYTES,
+  AT_SEEN, AT_SLICES, AT_SYMBOLS, AT_TIME_NS, emptyRegion, owners, placeRegion, REGION, regionEnd, SYMBOL_INDEX, symbolAt, symbolCount, SYMBOL_BYTES,
 } from "./lib/book-region";
 import { cancelAll, endDay, expire, listLevels, listOrders } from "./lib/book-sweep";
 import { isSettled, settle } from "./lib/book-settle";
@@ -31,7 +31,7 @@ import { noteTrade } from "./lib/book-take";
 
 export {
   AT_COMMAND_BASE, AT_COMMANDS, AT_EVENT_BASE, AT_EVENT_CAPACITY, AT_EVENT_COUNT, AT_EVENT_MASK, AT_FORMAT, AT_ORDERS, AT_OWNERS, AT_PAGES,
-  AT_SYMBOLS, SYMBOL_BYTES,
+  AT_SYMBOLS, REGION, SYMBOL_BYTES,
 };
 
 const MASS_BITS: i32 = 1 | MASS_SCOPE_BY_SIDE | MASS_SCOPE_BY_SYMBOL | MASS_SCOPE_BY_OWNER;
@@ -44,9 +44,9 @@ export function orderLayoutHash(): i32 {
   return ORDER_LAYOUT_HASH;
 }
 
-/** Takes the region whose capacities stand in the header at `at`, a multiple of 128; returns where it ends. */
-export function open(at: usize): usize {
-  placeRegion(at);
+/** Takes the region whose capacities stand in its header; returns where it ends. */
+export function open(): usize {
+  placeRegion();
   return regionEnd;
 }
 
@@ -67,12 +67,12 @@ export function ownerAddress(owner: u32): usize {
 
 /** Lists a symbol's orders over the events of the last run, as the commands that restore them; returns how many. */
 export function list(symbolIndex: u32): i32 {
-  return listOrders(symbolAt(symbolIndex), <usize>load<u32>(region, AT_EVENT_BASE));
+  return listOrders(symbolAt(symbolIndex), <usize>load<u32>(REGION, AT_EVENT_BASE));
 }
 
 /** Lists the levels of a side of a displayed book over the events of the last run: i32 price, i32 orders, i64 lots; returns how many. */
 export function levels(symbolIndex: u32, side: u32): i32 {
-  return listLevels(symbolAt(symbolIndex), side, <usize>load<u32>(region, AT_EVENT_BASE));
+  return listLevels(symbolAt(symbolIndex), side, <usize>load<u32>(REGION, AT_EVENT_BASE));
 }
 
 /**
@@ -81,23 +81,35 @@ export function levels(symbolIndex: u32, side: u32): i32 {
  */
 export function run(at: usize, count: i32): i32 {
   openEvents();
-  const isLooking = count > 1;
-  let done = 0;
+  const end = at + <usize>count * ORDER_COMMAND_SIZE;
+  let next = at;
   let seen: u32 = 0;
-  for (; done < count; done++, at += ORDER_COMMAND_SIZE) {
-    if (!hasAmpleEventRoom() && !hasEventRoom(slicesOfCommand(at))) break;
-    const index = done % BLOCK;
-    if (isLooking && index == 0) seen += lookAhead(at, min(BLOCK, count - done));
-    step(at, isLooking ? notedOrder(index) : 0);
+  while (next < end) {
+    const blockEnd = min(end, next + BLOCK_BYTES);
+    seen += count > 1 ? lookAhead(next, blockEnd) : noteNothing();
+    next = runBlock(next, blockEnd);
+    if (next < blockEnd) break;
   }
-  store<u32>(region, seen, AT_SEEN);
+  store<u32>(REGION, seen, AT_SEEN);
   closeEvents();
-  return done;
+  return <i32>((next - at) / ORDER_COMMAND_SIZE);
+}
+
+/** Works on the commands from `next` to `end`, of which there are notes; returns the first that it did not do. */
+function runBlock(next: usize, end: usize): usize {
+  for (let note = firstNote(); next < end; note = nextNote(note)) {
+    if (!hasAmpleEventRoom()) {
+      if (!hasEventRoom(slicesOfCommand(next))) return next;
+    }
+    step(next, note);
+    next += ORDER_COMMAND_SIZE;
+  }
+  return next;
 }
 
 /** The most slices that a command may add to those of the region, as far as the region admits them. */
 function slicesOfCommand(command: usize): i32 {
-  const slices = load<i32>(region, AT_SLICES);
+  const slices = load<i32>(REGION, AT_SLICES);
   const display = load<i32>(command, ORDER_COMMAND_DISPLAY_LOTS);
   const isReplace = load<i32>(command, ORDER_COMMAND_KIND) == COMMAND_KIND_REPLACE;
   if (display <= 0 && !(isReplace && slices != 0)) return 0;
@@ -105,9 +117,10 @@ function slicesOfCommand(command: usize): i32 {
   return min(slicesOf(lots, isReplace ? 1 : display), ORDER_LIMIT_SLICES_MAX - slices);
 }
 
-function step(command: usize, noted: usize): void {
-  store<i64>(region, max(load<i64>(region, AT_TIME_NS), load<i64>(command, ORDER_COMMAND_TS_NS)), AT_TIME_NS);
-  if (quick(command, noted)) return;
+function step(command: usize, note: usize): void {
+  const ts = load<i64>(command, ORDER_COMMAND_TS_NS);
+  if (ts > load<i64>(REGION, AT_TIME_NS)) store<i64>(REGION, ts, AT_TIME_NS);
+  if (quick(command, note)) return;
   const kind = load<i32>(command, ORDER_COMMAND_KIND);
   const isMass = kind == COMMAND_KIND_MASS_CANCEL;
   if (kind == COMMAND_KIND_RESTORE) restoreOrder(command);

@@ -38,7 +38,7 @@ function run(what, script, args) {
  */
 const TUNED = {
   bars: { inlinedSize: 120, apart: [] },
-  matcher: { inlinedSize: 300, apart: ['searchPage', 'takePage', 'levelEmptied', 'enterAndSettle', 'stepOne', 'stepAll'] },
+  matcher: { inlinedSize: 300, apart: ['searchPage', 'takePage', 'levelEmptied', 'takeAndStand', 'stepOne', 'stepAll'] },
   produce: { inlinedSize: 300, apart: ['writeExponential', 'shortestDecimal', 'writeLz4'] },
 };
 /**

@@ -1,6 +1,7 @@
 /** The matcher kernel by the batch against the plain book: what it looks at ahead of its turn may be nonsense, far away, or gone. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createPrng, type Prng } from '../engine/core/prng.ts';
 import { createMatcher, type Matcher } from '../engine/kernel/matcher.ts';
 import { createBookOracle } from '../engine/market/book-oracle.ts';
 import {
@@ -67,6 +68,25 @@ function ballast(count: number): OrderCommand[] {
   );
 }
 
+/** The inverse of the odd number that ids are multiplied with for their hash, modulo 2^64. */
+const HASH_INVERSE = 0xf1de83e19937733dn;
+
+/**
+ * Orders whose searches all begin at the same place of the id table, farther from each other's entries than an entry can say; then new, cancelled,
+ * moved and doubled ones in any order, and some that begin where the others have spread to.
+ */
+function collidingCommands(prng: Prng, count: number): OrderCommand[] {
+  const idOf = (hash: number, home: number): bigint => BigInt.asUintN(64, ((BigInt(home) << 52n) + BigInt(hash + 1)) * HASH_INVERSE);
+  const idElsewhere = (): bigint => idOf(prng.nextBelow(2), 5 * prng.nextBelow(400));
+  const idAny = (): bigint => (prng.nextBelow(3) === 0 ? idElsewhere() : idOf(prng.nextBelow(2 * count), 0));
+  const first = Array.from({ length: count }, (_, index) => newCommand({ orderId: idOf(index, 0), priceTicks: 90, quantityLots: 1 }));
+  const others = Array.from({ length: 4 * count }, () => {
+    const kind = [L.COMMAND_KIND_NEW, L.COMMAND_KIND_CANCEL, L.COMMAND_KIND_CANCEL, L.COMMAND_KIND_MOVE][prng.nextBelow(4)]!;
+    return newCommand({ kind, orderId: idAny(), priceTicks: 80 + prng.nextBelow(10), quantityLots: kind === L.COMMAND_KIND_NEW ? 1 : 0 });
+  });
+  return [...first, ...others];
+}
+
 describe('matcher kernel in batches', () => {
   const anything = fc.oneof(anySession, honestSession, tangledSessions(150));
 
@@ -82,6 +102,12 @@ describe('matcher kernel in batches', () => {
       const commands = [...ballast(9000), ...session.commands.filter(({ kind }) => kind !== L.COMMAND_KIND_MASS_CANCEL)];
       compare({ ...session, shape, instruments, commands }, COMMAND_CAPACITY);
     }
+  });
+
+  it('agrees with the plain book when all ids collide', { timeout: 120_000 }, () => {
+    const commands = collidingCommands(createPrng(SEED ?? 9), 1500);
+    const shape = { symbols: 1, orders: 4000, pages: 8, owners: 1 };
+    compare({ shape, instruments: [OPEN_INSTRUMENT], limits: [], commands }, COMMAND_CAPACITY);
   });
 
   it('agrees with the plain book on a flow like a market’s', { timeout: 120_000 }, () => {

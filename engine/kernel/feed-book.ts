@@ -9,11 +9,10 @@ import { type Matcher, matcherBytes, openMatcher } from './matcher.ts';
 
 /** Room for bytes unless told: small enough to stay in a core's cache. */
 const INPUT_BYTES = 1 << 18;
-const REGION_ALIGNMENT = 128;
 const INSTRUMENTS_MAX = 4096;
-const COUNTERS_AT = 1024;
-const INSTRUMENTS_AT = 2048;
-const INPUT_AT = INSTRUMENTS_AT + INSTRUMENTS_MAX * DBN_INSTRUMENT_BYTES;
+/** From the end of the book region on: the counters, the instruments, the input. */
+const COUNTER_BYTES = 1024;
+const INSTRUMENT_BYTES = INSTRUMENTS_MAX * DBN_INSTRUMENT_BYTES;
 
 /** What did not become part of the book, in the order of the kernel's counters. */
 const COUNTER_NAMES = [
@@ -32,7 +31,7 @@ export type FeedBookCounter = (typeof COUNTER_NAMES)[number];
 
 interface FeedBookExports extends Record<string, (...args: never[]) => number> {
   orderLayoutHash(): number;
-  open(region: number): number;
+  open(): number;
   place(instruments: number, count: number, counters: number): number;
   follow(source: number, bytes: number): number;
   consumedBytes(): number;
@@ -76,29 +75,31 @@ export interface DbnFeedBook {
 export function createDbnFeedBook(shape: FeedBookShape): DbnFeedBook {
   const { inputBytes = INPUT_BYTES, ...capacities } = shape;
   const options = { ...capacities, owners: 1, commandCapacity: 1 };
-  const regionAt = Math.ceil((INPUT_AT + inputBytes) / REGION_ALIGNMENT) * REGION_ALIGNMENT;
-  const memory = createPrivateMemory(regionAt + matcherBytes(options));
-  const matcher = openMatcher(memory, regionAt, options);
+  const countersAt = matcherBytes(options);
+  const instrumentsAt = countersAt + COUNTER_BYTES;
+  const inputAt = instrumentsAt + INSTRUMENT_BYTES;
+  const memory = createPrivateMemory(inputAt + inputBytes);
+  const matcher = openMatcher(memory, options);
   for (let symbol = 0; symbol < shape.symbols; symbol += 1) matcher.configure(symbol, OPEN_INSTRUMENT);
   const kernel = loadKernel<FeedBookExports>('feed-book', memory);
   if (kernel.orderLayoutHash() !== L.ORDER_LAYOUT_HASH) {
     throw new EngineError('KERNEL_LAYOUT', 'kernel feed-book: built for another order layout; run npm run build-kernels');
   }
-  const stage = createByteStage(memory.buffer, INPUT_AT, inputBytes);
-  const instruments = createDbnInstruments(memory.buffer, INSTRUMENTS_AT, INSTRUMENTS_MAX);
-  const counters = new Int32Array(memory.buffer, COUNTERS_AT, COUNTER_NAMES.length);
+  const stage = createByteStage(memory.buffer, inputAt, inputBytes);
+  const instruments = createDbnInstruments(memory.buffer, instrumentsAt, INSTRUMENTS_MAX);
+  const counters = new Int32Array(memory.buffer, countersAt, COUNTER_NAMES.length);
   let messages = 0;
-  kernel.open(regionAt);
-  kernel.place(INSTRUMENTS_AT, 0, COUNTERS_AT);
+  kernel.open();
+  kernel.place(instrumentsAt, 0, countersAt);
   const follow = (from: number, to: number): number => {
     if (from < 0 || from > to || to > inputBytes) {
       throw new EngineError('FEED_FILE', `DBN: bytes ${from} to ${to} of the input cannot be followed; it has ${inputBytes}`);
     }
-    messages += kernel.follow(INPUT_AT + from, to - from);
+    messages += kernel.follow(inputAt + from, to - from);
     const end = from + (kernel.consumedBytes() >>> 0);
     const stop = kernel.stopReason();
     if (stop !== 0) {
-      const id = new DataView(memory.buffer, INPUT_AT + end).getUint32(4, true);
+      const id = new DataView(memory.buffer, inputAt + end).getUint32(4, true);
       throw new EngineError('FEED_FILE', stop === 2 ? `DBN: instrument ${id} is not known` : 'DBN: a record that cannot be');
     }
     return end;
@@ -115,7 +116,7 @@ export function createDbnFeedBook(shape: FeedBookShape): DbnFeedBook {
     },
     add(instrument) {
       instruments.add(instrument);
-      kernel.place(INSTRUMENTS_AT, instruments.count, COUNTERS_AT);
+      kernel.place(instrumentsAt, instruments.count, countersAt);
     },
     get messages() {
       return messages;

@@ -114,20 +114,18 @@ describe('matcher', () => {
   });
 
   it('shares a region between instances, and refuses one made for others', () => {
-    const bytes = matcherBytes(OPTIONS);
-    const memory = createPrivateMemory(4096 + bytes);
-    const one = openMatcher(memory, 4096, OPTIONS);
+    const memory = createPrivateMemory(matcherBytes(OPTIONS));
+    const one = openMatcher(memory, OPTIONS);
     setUp(one, flow);
     one.apply(newCommand({ kind: L.COMMAND_KIND_PHASE, quantityLots: L.PHASE_CONTINUOUS }));
     one.apply(newCommand({ orderId: 9n, priceTicks: 10_000, quantityLots: 3 }));
-    const two = openMatcher(memory, 4096, OPTIONS);
+    const two = openMatcher(memory, OPTIONS);
     expect(two.list(0)).toEqual(one.list(0));
     expect(two.apply(newCommand({ orderId: 9n, priceTicks: 1, quantityLots: 1 }))[0]).toMatchObject({
       reason: L.ORDER_REASON_DUPLICATE_ID,
     });
-    expect(() => openMatcher(memory, 4096, { ...OPTIONS, pages: 100 })).toThrow('made for pages 200: expected 100');
-    expect(() => openMatcher(memory, 100, OPTIONS)).toThrow('expected a multiple of 128');
-    expect(() => openMatcher(createPrivateMemory(65_536), 1024, OPTIONS)).toThrow('the memory has 65536 bytes');
+    expect(() => openMatcher(memory, { ...OPTIONS, pages: 100 })).toThrow('made for pages 200: expected 100');
+    expect(() => openMatcher(createPrivateMemory(65_536), OPTIONS)).toThrow('the memory has 65536 bytes');
     two.clear();
     expect(one.list(0)).toEqual([]);
   });

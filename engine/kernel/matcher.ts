@@ -74,12 +74,12 @@ export interface Matcher {
   clear(): void;
 }
 
-type AddressConstant = 'AT_FORMAT' | 'AT_SYMBOLS' | 'AT_ORDERS' | 'AT_PAGES' | 'AT_OWNERS' | 'AT_COMMANDS';
+type AddressConstant = 'REGION' | 'AT_FORMAT' | 'AT_SYMBOLS' | 'AT_ORDERS' | 'AT_PAGES' | 'AT_OWNERS' | 'AT_COMMANDS';
 type AreaConstant = 'AT_COMMAND_BASE' | 'AT_EVENT_BASE' | 'AT_EVENT_CAPACITY' | 'AT_EVENT_COUNT' | 'AT_EVENT_MASK';
 
 type MatcherKernel = { readonly [K in AddressConstant | AreaConstant]: { readonly value: number } } & {
   orderLayoutHash(): number;
-  open(region: number): number;
+  open(): number;
   clear(): void;
   instrumentAddress(symbolIndex: number): number;
   ownerAddress(owner: number): number;
@@ -88,55 +88,49 @@ type MatcherKernel = { readonly [K in AddressConstant | AreaConstant]: { readonl
   run(address: number, count: number): number;
 };
 
-/** Below this the kernel's linear memory is left to the WASM runtime. */
-const FIRST_ADDRESS = 1024;
-const REGION_ALIGNMENT = 128;
+/** Holds the header of a region. */
+const HEADER_END = 65_536;
 const LEVEL_ROW_BYTES = 16;
 const ALL_EVENTS = 0xffffffff;
 /** The most of each, so that a region stays within 32-bit addresses. */
 const LIMITS: MatcherOptions = { symbols: 1 << 16, orders: 1 << 22, pages: 1 << 16, owners: 1 << 20, commandCapacity: 1 << 20 };
 
-/** Bytes that a region of these capacities takes. @throws EngineError MATCHER_OPTIONS */
+/** Bytes of a memory that a region of these capacities takes, from its beginning on. @throws EngineError MATCHER_OPTIONS */
 export function matcherBytes(options: MatcherOptions): number {
-  const memory = createPrivateMemory(2 * FIRST_ADDRESS);
+  const memory = createPrivateMemory(HEADER_END);
   const kernel = load(memory);
-  writeCapacities(new DataView(memory.buffer), FIRST_ADDRESS, { kernel, options });
-  return (kernel.open(FIRST_ADDRESS) >>> 0) - FIRST_ADDRESS;
+  writeCapacities(new DataView(memory.buffer), { kernel, options });
+  return kernel.open() >>> 0;
 }
 
 /** A matcher with a memory of its own. @throws EngineError MATCHER_OPTIONS, KERNEL_MISSING, KERNEL_LAYOUT */
 export function createMatcher(options: MatcherOptions): Matcher {
-  return openMatcher(createPrivateMemory(FIRST_ADDRESS + matcherBytes(options)), FIRST_ADDRESS, options);
+  return openMatcher(createPrivateMemory(matcherBytes(options)), options);
 }
 
 /**
- * A matcher over `matcherBytes(options)` of a memory. A region that is all zero is made ready; one that another matcher made with the same options
- * is taken as it is. Only one thread may use a region at a time.
+ * A matcher over the first `matcherBytes(options)` of a memory. A region that is all zero is made ready; one that another matcher made with the same
+ * options is taken as it is. Only one thread may use a region at a time.
  * @throws EngineError MATCHER_OPTIONS, MATCHER_REGION, KERNEL_MISSING, KERNEL_LAYOUT
  */
-export function openMatcher(memory: WebAssembly.PrivateMemory, address: number, options: MatcherOptions): Matcher {
+export function openMatcher(memory: WebAssembly.PrivateMemory, options: MatcherOptions): Matcher {
   const kernel = load(memory);
   const view = new DataView(memory.buffer);
-  if (address % REGION_ALIGNMENT !== 0 || address < FIRST_ADDRESS) {
-    throw new EngineError(
-      'MATCHER_REGION',
-      `book region at ${address}: expected a multiple of ${REGION_ALIGNMENT} from ${FIRST_ADDRESS} on`,
-    );
-  }
-  const format = view.getInt32(address + kernel.AT_FORMAT.value, true);
+  const region = kernel.REGION.value;
+  const format = view.getInt32(region + kernel.AT_FORMAT.value, true);
   const isNew = format === 0;
-  if (isNew) writeCapacities(view, address, { kernel, options });
-  else assertSame(view, address, { kernel, options });
-  const end = kernel.open(address) >>> 0;
+  if (isNew) writeCapacities(view, { kernel, options });
+  else assertSame(view, { kernel, options });
+  const end = kernel.open() >>> 0;
   if (end > memory.buffer.byteLength) {
-    throw new EngineError('MATCHER_REGION', `book region at ${address} ends at ${end}: the memory has ${memory.buffer.byteLength} bytes`);
+    throw new EngineError('MATCHER_REGION', `book region ends at ${end}: the memory has ${memory.buffer.byteLength} bytes`);
   }
   if (isNew) {
-    view.setUint32(address + kernel.AT_EVENT_MASK.value, ALL_EVENTS, true);
+    view.setUint32(region + kernel.AT_EVENT_MASK.value, ALL_EVENTS, true);
     kernel.clear();
-    view.setInt32(address + kernel.AT_FORMAT.value, L.ORDER_LAYOUT_HASH, true);
+    view.setInt32(region + kernel.AT_FORMAT.value, L.ORDER_LAYOUT_HASH, true);
   }
-  return faceOf(memory, address, { kernel, options });
+  return faceOf(memory, { kernel, options });
 }
 
 interface Opened {
@@ -152,51 +146,53 @@ function load(memory: WebAssembly.PrivateMemory): MatcherKernel {
   throw new EngineError('KERNEL_LAYOUT', text);
 }
 
-/** Where each capacity stands in the header. */
+/** Where each capacity stands in the memory. */
 function capacitiesOf({ kernel, options }: Opened): (readonly [name: keyof MatcherOptions, at: number, value: number])[] {
+  const region = kernel.REGION.value;
   return [
-    ['symbols', kernel.AT_SYMBOLS.value, options.symbols],
-    ['orders', kernel.AT_ORDERS.value, options.orders],
-    ['pages', kernel.AT_PAGES.value, options.pages],
-    ['owners', kernel.AT_OWNERS.value, options.owners],
-    ['commandCapacity', kernel.AT_COMMANDS.value, options.commandCapacity],
+    ['symbols', region + kernel.AT_SYMBOLS.value, options.symbols],
+    ['orders', region + kernel.AT_ORDERS.value, options.orders],
+    ['pages', region + kernel.AT_PAGES.value, options.pages],
+    ['owners', region + kernel.AT_OWNERS.value, options.owners],
+    ['commandCapacity', region + kernel.AT_COMMANDS.value, options.commandCapacity],
   ];
 }
 
-function writeCapacities(view: DataView, address: number, opened: Opened): void {
+function writeCapacities(view: DataView, opened: Opened): void {
   for (const [name, at, value] of capacitiesOf(opened)) {
     if (!Number.isInteger(value) || value < 1 || value > LIMITS[name]) {
       throw new EngineError('MATCHER_OPTIONS', `matcher ${name} ${value}: expected a whole number from 1 to ${LIMITS[name]}`);
     }
-    view.setUint32(address + at, value, true);
+    view.setUint32(at, value, true);
   }
 }
 
-function assertSame(view: DataView, address: number, opened: Opened): void {
-  const format = view.getInt32(address + opened.kernel.AT_FORMAT.value, true);
+function assertSame(view: DataView, opened: Opened): void {
+  const format = view.getInt32(opened.kernel.REGION.value + opened.kernel.AT_FORMAT.value, true);
   if (format !== L.ORDER_LAYOUT_HASH) {
-    throw new EngineError('MATCHER_REGION', `book region at ${address} has layout ${format}: expected ${L.ORDER_LAYOUT_HASH}, or all zero`);
+    throw new EngineError('MATCHER_REGION', `book region has layout ${format}: expected ${L.ORDER_LAYOUT_HASH}, or all zero`);
   }
   for (const [name, at, value] of capacitiesOf(opened)) {
-    const found = view.getUint32(address + at, true);
+    const found = view.getUint32(at, true);
     if (found === value) continue;
-    throw new EngineError('MATCHER_REGION', `book region at ${address} was made for ${name} ${found}: expected ${value}`);
+    throw new EngineError('MATCHER_REGION', `book region was made for ${name} ${found}: expected ${value}`);
   }
 }
 
-function faceOf(memory: WebAssembly.PrivateMemory, address: number, { kernel, options }: Opened): Matcher {
+function faceOf(memory: WebAssembly.PrivateMemory, { kernel, options }: Opened): Matcher {
+  const region = kernel.REGION.value;
   const view = new DataView(memory.buffer);
   const words = new Int32Array(memory.buffer);
   const areaAt = (baseAt: number, capacity: number, recordBytes: number): RecordArea => {
-    const base = view.getUint32(address + baseAt, true);
+    const base = view.getUint32(region + baseAt, true);
     const length = capacity * recordBytes;
     return { view: new DataView(memory.buffer, base, length), bytes: new Uint8Array(memory.buffer, base, length), capacity };
   };
-  const eventCapacity = view.getUint32(address + kernel.AT_EVENT_CAPACITY.value, true);
+  const eventCapacity = view.getUint32(region + kernel.AT_EVENT_CAPACITY.value, true);
   const commands = areaAt(kernel.AT_COMMAND_BASE.value, options.commandCapacity, L.ORDER_COMMAND_SIZE);
   const events = areaAt(kernel.AT_EVENT_BASE.value, eventCapacity, L.ORDER_EVENT_SIZE);
   const commandBase = commands.bytes.byteOffset;
-  const eventCountWord = (address + kernel.AT_EVENT_COUNT.value) >>> 2;
+  const eventCountWord = (region + kernel.AT_EVENT_COUNT.value) >>> 2;
   const eventCount = (): number => words[eventCountWord]!;
   const instrumentAt = (symbolIndex: number): number => {
     assertIndex('BOOK_INSTRUMENT', 'symbol', { index: symbolIndex, from: 0, count: options.symbols });
@@ -223,7 +219,7 @@ function faceOf(memory: WebAssembly.PrivateMemory, address: number, { kernel, op
     },
     setEventMask(kinds) {
       const mask = kinds.reduce((bits, kind) => bits | (1 << kind), 0);
-      view.setInt32(address + kernel.AT_EVENT_MASK.value, mask, true);
+      view.setInt32(region + kernel.AT_EVENT_MASK.value, mask, true);
     },
     apply(command) {
       writeCommand(commands.view, 0, command);

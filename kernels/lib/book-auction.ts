@@ -6,7 +6,7 @@ import {
 import { emitTrade, hiddenOf, leavesOf } from "./book-events";
 import { bestLevel, betterLevel, priceOfLevel, worseLevel } from "./book-levels";
 import { fill } from "./book-orders";
-import { AT_SLICES, DISPLAYED, LEVEL_LOTS, NEXT, region, SHOWN } from "./book-region";
+import { AT_SLICES, DISPLAYED, LEVEL_LOTS, NEXT, REGION, SHOWN } from "./book-region";
 import { noteTrade } from "./book-take";
 
 /** The best candidate so far, and what is known of all that are as good. */
@@ -21,7 +21,7 @@ let isMoreToSell: bool = false;
 /** Lots of a level, hidden parts included. */
 function lotsOf(level: usize): i64 {
   let lots = load<i64>(level, LEVEL_LOTS);
-  if (load<i32>(region, AT_SLICES) == 0) return lots;
+  if (load<i32>(REGION, AT_SLICES) == 0) return lots;
   for (let order = <usize>load<u32>(level, NEXT); order != level; order = <usize>load<u32>(order, NEXT)) lots += <i64>hiddenOf(order);
   return lots;
 }

@@ -14,7 +14,7 @@ import {
 } from "../../schemas/order-layout.gen";
 import { isStopType } from "./book-enter";
 import { slicesOf, timeInForceOf, typeOf } from "./book-orders";
-import { AT_LIVE, AT_ORDERS, AT_SLICES, ATTR_PUBLIC, ownerAt, ownerCount, region, symbolAt, symbolCount } from "./book-region";
+import { AT_LIVE, AT_ORDERS, AT_SLICES, ATTR_PUBLIC, ownerAt, ownerCount, REGION, symbolAt, symbolCount } from "./book-region";
 
 /** The symbol of an index, 0 when it is not set up. */
 export function knownSymbol(index: i32): usize {
@@ -125,7 +125,7 @@ export function checkDisplay(symbol: usize, lots: i32, displayLots: i32): i32 {
 
 /** C9: the region's slices when an order's become others. */
 export function checkSlices(before: i32, after: i32): i32 {
-  return load<i32>(region, AT_SLICES) - before + after <= ORDER_LIMIT_SLICES_MAX ? 0 : ORDER_REASON_DISPLAY_INVALID;
+  return load<i32>(REGION, AT_SLICES) - before + after <= ORDER_LIMIT_SLICES_MAX ? 0 : ORDER_REASON_DISPLAY_INVALID;
 }
 
 /** C11; the count of live orders only for a new one. `price` is the order's own, or none. */
@@ -147,5 +147,5 @@ export function checkOwner(symbol: usize, owner: u32, lots: i32, price: i32, isN
 
 /** C12, the order itself. */
 export function checkOrderPool(): i32 {
-  return load<i32>(region, AT_LIVE) < load<i32>(region, AT_ORDERS) ? 0 : ORDER_REASON_ORDER_POOL_FULL;
+  return load<i32>(REGION, AT_LIVE) < load<i32>(REGION, AT_ORDERS) ? 0 : ORDER_REASON_ORDER_POOL_FULL;
 }

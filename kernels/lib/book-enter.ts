@@ -11,7 +11,7 @@ import { emitOrder } from "./book-events";
 import { hasRoom } from "./book-levels";
 import { drop, release, setLeaves, setType, sideOf, sliceOf, stand, standStop, timeInForceOf, typeOf } from "./book-orders";
 import {
-  AT_QUEUE_FIRST, AT_QUEUE_LAST, ATTRIBUTES, coldOf, DISPLAYED, keyOf, LIMIT, QUEUE_NEXT, region, SHOWN, TRIGGER,
+  AT_QUEUE_FIRST, AT_QUEUE_LAST, ATTRIBUTES, coldOf, DISPLAYED, keyOf, LIMIT, QUEUE_NEXT, REGION, SHOWN, TRIGGER,
 } from "./book-region";
 import { isTakerStopped, take, wouldFill } from "./book-take";
 
@@ -80,23 +80,23 @@ function enterStop(symbol: usize, order: usize): void {
 /** A triggered order, off the books, waits for its turn. */
 export function enqueue(order: usize): void {
   store<u32>(coldOf(order), 0, QUEUE_NEXT);
-  const last = <usize>load<u32>(region, AT_QUEUE_LAST);
-  if (last == 0) store<u32>(region, <u32>order, AT_QUEUE_FIRST);
+  const last = <usize>load<u32>(REGION, AT_QUEUE_LAST);
+  if (last == 0) store<u32>(REGION, <u32>order, AT_QUEUE_FIRST);
   else store<u32>(coldOf(last), <u32>order, QUEUE_NEXT);
-  store<u32>(region, <u32>order, AT_QUEUE_LAST);
+  store<u32>(REGION, <u32>order, AT_QUEUE_LAST);
 }
 
 export function isQueued(): bool {
-  return load<u32>(region, AT_QUEUE_FIRST) != 0;
+  return load<u32>(REGION, AT_QUEUE_FIRST) != 0;
 }
 
 /** The first of the queue acts (S2): there is one. */
 export function actFirst(symbol: usize): void {
-  const order = <usize>load<u32>(region, AT_QUEUE_FIRST);
+  const order = <usize>load<u32>(REGION, AT_QUEUE_FIRST);
   const cold = coldOf(order);
   const next = load<u32>(cold, QUEUE_NEXT);
-  store<u32>(region, next, AT_QUEUE_FIRST);
-  if (next == 0) store<u32>(region, 0, AT_QUEUE_LAST);
+  store<u32>(REGION, next, AT_QUEUE_FIRST);
+  if (next == 0) store<u32>(REGION, 0, AT_QUEUE_LAST);
   emitOrder(EVENT_KIND_TRIGGERED, 0, symbol, order);
   store<i32>(cold, 0, TRIGGER);
   const attributes = load<u32>(order, ATTRIBUTES);

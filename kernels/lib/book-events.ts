@@ -11,7 +11,7 @@ import { priceOfLevel } from "./book-levels";
 import {
   AT_EVENT_BASE, AT_EVENT_CAPACITY, AT_EVENT_COUNT, AT_EVENT_MASK, AT_TIME_NS, ATTR_COLD, ATTR_PUBLIC, ATTRIBUTES, BEST_KEY, BEST_LEVEL,
   BOOK_KIND, coldOf, DISPLAY, DISPLAYED, eventsOfCommand, HIDDEN, KIND_STOP, LEVEL, LEVEL_LOTS, LIMIT, NO_KEY, ORDER_ID, OWNER, PAGE_BOOK,
-  pageOfLevel, priceOfKey, region, SHOWN, SPARE_CAPACITY, SYMBOL_INDEX, TOP_BEFORE, TRIGGER,
+  pageOfLevel, priceOfKey, REGION, SHOWN, SPARE_CAPACITY, SYMBOL_INDEX, TOP_BEFORE, TRIGGER,
 } from "./book-region";
 
 const REASON_SHIFT: i32 = 8;
@@ -25,10 +25,10 @@ let ampleEnd: usize = 0;
 export let eventMask: u32 = 0;
 
 export function openEvents(): void {
-  nextEvent = <usize>load<u32>(region, AT_EVENT_BASE);
-  eventsEnd = nextEvent + <usize>load<u32>(region, AT_EVENT_CAPACITY) * ORDER_EVENT_SIZE;
+  nextEvent = <usize>load<u32>(REGION, AT_EVENT_BASE);
+  eventsEnd = nextEvent + <usize>load<u32>(REGION, AT_EVENT_CAPACITY) * ORDER_EVENT_SIZE;
   ampleEnd = nextEvent + <usize>SPARE_CAPACITY * ORDER_EVENT_SIZE;
-  eventMask = load<u32>(region, AT_EVENT_MASK);
+  eventMask = load<u32>(REGION, AT_EVENT_MASK);
 }
 
 /** Whether anything that one command can make still fits. */
@@ -42,7 +42,7 @@ export function hasEventRoom(slices: i32): bool {
 }
 
 export function closeEvents(): void {
-  store<i32>(region, <i32>((nextEvent - <usize>load<u32>(region, AT_EVENT_BASE)) / ORDER_EVENT_SIZE), AT_EVENT_COUNT);
+  store<i32>(REGION, <i32>((nextEvent - <usize>load<u32>(REGION, AT_EVENT_BASE)) / ORDER_EVENT_SIZE), AT_EVENT_COUNT);
 }
 
 export function isWanted(kind: i32): bool {
@@ -59,7 +59,7 @@ export function emit(kind: i32, reason: i32, symbolIndex: i32): usize {
   v128.store(event, i64x2.splat(0), 48);
   store<i32>(event, kind | (reason << REASON_SHIFT), ORDER_EVENT_KIND);
   store<i32>(event, symbolIndex, ORDER_EVENT_SYMBOL_INDEX);
-  store<i64>(event, load<i64>(region, AT_TIME_NS), ORDER_EVENT_TS_NS);
+  store<i64>(event, load<i64>(REGION, AT_TIME_NS), ORDER_EVENT_TS_NS);
   return event;
 }
 
@@ -133,7 +133,7 @@ export function emitTrade(symbol: usize, taker: usize, maker: usize): usize {
   store<i64>(event, <i64>EVENT_KIND_TRADE | (<i64>load<u32>(symbol, SYMBOL_INDEX) << 32), ORDER_EVENT_KIND);
   store<u64>(event, load<u64>(taker, ORDER_ID), ORDER_EVENT_ORDER_ID);
   store<u64>(event, load<u64>(maker, ORDER_ID), ORDER_EVENT_OTHER_ID);
-  store<i64>(event, load<i64>(region, AT_TIME_NS), ORDER_EVENT_TS_NS);
+  store<i64>(event, load<i64>(REGION, AT_TIME_NS), ORDER_EVENT_TS_NS);
   store<u32>(event, load<u32>(taker, OWNER), ORDER_EVENT_OWNER);
   store<u32>(event, load<u32>(maker, OWNER), ORDER_EVENT_OTHER_OWNER);
   store<u64>(event, <u64>(load<u32>(taker, ATTRIBUTES) & ATTR_PUBLIC) << 32, ORDER_EVENT_DISPLAY_LOTS);

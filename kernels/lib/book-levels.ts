@@ -1,16 +1,15 @@
 // Pages and levels: where a price stands, which level is the best, which is the next one, and putting orders on and off.
 import {
   AT_FREE_PAGE, AT_FREE_PAGE_COUNT, AT_NO_LEVEL, AT_PAGES_TOP, BEST_KEY, BEST_LEVEL, FIRST_PAGE, inversion, LAST_PAGE, LEVEL, LEVEL_LOTS,
-  levels, levelsOfPage, NEXT, NO_KEY, PAGE_BOOK, PAGE_HEADER_BYTES, PAGE_KEY, PAGE_LEVELS, PAGE_LEVELS_SHIFT, PAGE_NEXT, PAGE_PREVIOUS, PAGE_SUMMARY,
-  PAGE_TICKS_SHIFT, PAGE_WORDS, pageCache, pageCacheMask, pageOfLevel, PREVIOUS, priceOfKey, region, SHOWN, sideOfLevel,
+  levelsOfPage, NEXT, NO_KEY, PAGE_BOOK, PAGE_HEADER_BYTES, PAGE_KEY, PAGE_LEVELS_SHIFT, PAGE_NEXT, PAGE_PREVIOUS, PAGE_SUMMARY,
+  PAGE_TICKS_SHIFT, PAGE_WORDS, pageCache, pageCacheMask, pageOfLevel, PREVIOUS, priceOfKey, REGION, SHOWN, SIDE_SHIFT, sideOfLevel,
 } from "./book-region";
 
 const SLOT_MASK: u32 = 511;
-const SIDE_SHIFT: usize = 13;
 const LEVEL_SHIFT: usize = 4;
 
 function slotOfLevel(level: usize): u32 {
-  return <u32>((level - levels) >> LEVEL_SHIFT) & SLOT_MASK;
+  return <u32>(level >> LEVEL_SHIFT) & SLOT_MASK;
 }
 
 /** The page of a key: the same number for both sides. */
@@ -20,7 +19,7 @@ export function pageKeyOf(key: u32, side: u32): u32 {
 
 /** Where a book's pages begin in the page cache: the entry of a page is so many after its key, around the end. */
 export function cacheHash(book: usize): u32 {
-  return (<u32>book >> 6) * 7;
+  return <u32>book >> 3;
 }
 
 function cacheEntry(book: usize, pageKey: u32): usize {
@@ -43,7 +42,7 @@ function searchPage(book: usize, pageKey: u32): usize {
 
 /** Whether an order may come to stand there: the page is in use, or the pool has one left. */
 export function hasRoom(book: usize, key: u32, side: u32): bool {
-  return load<i32>(region, AT_FREE_PAGE_COUNT) != 0 || findPage(book, pageKeyOf(key, side)) != 0;
+  return load<i32>(REGION, AT_FREE_PAGE_COUNT) != 0 || findPage(book, pageKeyOf(key, side)) != 0;
 }
 
 /** The page header of a page, which is taken from the pool if need be: there is room. */
@@ -53,15 +52,15 @@ function needPage(book: usize, pageKey: u32): usize {
 }
 
 function takePage(book: usize, pageKey: u32): usize {
-  let page = <usize>load<u32>(region, AT_FREE_PAGE);
+  let page = <usize>load<u32>(REGION, AT_FREE_PAGE);
   if (page != 0) {
-    store<u32>(region, load<u32>(page, PAGE_NEXT), AT_FREE_PAGE);
+    store<u32>(REGION, load<u32>(page, PAGE_NEXT), AT_FREE_PAGE);
   } else {
-    page = <usize>load<u32>(region, AT_PAGES_TOP);
-    store<u32>(region, <u32>(page + PAGE_HEADER_BYTES), AT_PAGES_TOP);
+    page = <usize>load<u32>(REGION, AT_PAGES_TOP);
+    store<u32>(REGION, <u32>(page + PAGE_HEADER_BYTES), AT_PAGES_TOP);
     setUpPage(page);
   }
-  store<i32>(region, load<i32>(region, AT_FREE_PAGE_COUNT) - 1, AT_FREE_PAGE_COUNT);
+  store<i32>(REGION, load<i32>(REGION, AT_FREE_PAGE_COUNT) - 1, AT_FREE_PAGE_COUNT);
   store<u32>(page, <u32>book, PAGE_BOOK);
   store<u32>(page, pageKey, PAGE_KEY);
   let before: usize = 0;
@@ -80,7 +79,6 @@ function takePage(book: usize, pageKey: u32): usize {
 function setUpPage(page: usize): void {
   const first = levelsOfPage(page);
   memory.fill(page, 0, PAGE_HEADER_BYTES);
-  store<u32>(page, <u32>first, PAGE_LEVELS);
   for (let level = first, end = first + (<usize>1 << PAGE_LEVELS_SHIFT); level < end; level += 1 << LEVEL_SHIFT) {
     store<u64>(level, <u64>level | (<u64>level << 32));
     store<i64>(level, 0, LEVEL_LOTS);
@@ -96,9 +94,9 @@ function freePage(page: usize): void {
   const book = <usize>load<u32>(page, PAGE_BOOK);
   joinPages(book, <usize>load<u32>(page, PAGE_PREVIOUS), <usize>load<u32>(page, PAGE_NEXT));
   store<u32>(page, 0, PAGE_BOOK);
-  store<u32>(page, load<u32>(region, AT_FREE_PAGE), PAGE_NEXT);
-  store<u32>(region, <u32>page, AT_FREE_PAGE);
-  store<i32>(region, load<i32>(region, AT_FREE_PAGE_COUNT) + 1, AT_FREE_PAGE_COUNT);
+  store<u32>(page, load<u32>(REGION, AT_FREE_PAGE), PAGE_NEXT);
+  store<u32>(REGION, <u32>page, AT_FREE_PAGE);
+  store<i32>(REGION, load<i32>(REGION, AT_FREE_PAGE_COUNT) + 1, AT_FREE_PAGE_COUNT);
 }
 
 /** Empties a book at once: its levels point to themselves and its pages go back to the pool. What becomes of its orders is the caller's matter. */
@@ -119,8 +117,8 @@ export function emptyBook(book: usize): void {
     freePage(page);
   }
   store<u64>(book, u64.MAX_VALUE, BEST_KEY);
-  store<u32>(book, <u32>(region + AT_NO_LEVEL), BEST_LEVEL);
-  store<u32>(book, <u32>(region + AT_NO_LEVEL), BEST_LEVEL + 4);
+  store<u32>(book, <u32>(REGION + AT_NO_LEVEL), BEST_LEVEL);
+  store<u32>(book, <u32>(REGION + AT_NO_LEVEL), BEST_LEVEL + 4);
 }
 
 /** The key of a level: less is better. */
@@ -138,7 +136,7 @@ export function priceOfLevel(level: usize): i32 {
 export function link(order: usize, book: usize, side: u32, key: u32): void {
   const page = needPage(book, pageKeyOf(key, side));
   const slot = key & SLOT_MASK;
-  const level = <usize>load<u32>(page, PAGE_LEVELS) + (<usize>side << SIDE_SHIFT) + (<usize>slot << LEVEL_SHIFT);
+  const level = levelAt(page, side, slot);
   const last = <usize>load<u32>(level, PREVIOUS);
   store<u64>(order, <u64>level | (<u64>last << 32));
   store<u32>(last, <u32>order, NEXT);
@@ -193,14 +191,14 @@ function levelEmptied(page: usize, side: u32, level: usize): void {
   const best = <usize>load<u32>(page, PAGE_BOOK) + (<usize>side << 2);
   if (load<u32>(best, BEST_LEVEL) == <u32>level) {
     const next = bestFrom(page, side);
-    store<u32>(best, <u32>(next != 0 ? next : region + AT_NO_LEVEL), BEST_LEVEL);
+    store<u32>(best, <u32>(next != 0 ? next : REGION + AT_NO_LEVEL), BEST_LEVEL);
     store<u32>(best, next != 0 ? keyOfLevel(next) : NO_KEY, BEST_KEY);
   }
   if (load<u64>(page, PAGE_SUMMARY) == 0) freePage(page);
 }
 
 function levelAt(page: usize, side: u32, slot: u32): usize {
-  return <usize>load<u32>(page, PAGE_LEVELS) + (<usize>side << SIDE_SHIFT) + (<usize>slot << LEVEL_SHIFT);
+  return levelsOfPage(page) + (<usize>side << SIDE_SHIFT) + (<usize>slot << LEVEL_SHIFT);
 }
 
 function summaryOf(page: usize, side: u32): u32 {

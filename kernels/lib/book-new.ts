@@ -22,7 +22,7 @@ import { hasRoom } from "./book-levels";
 import { makeLive, setType, sideOf, slicesOf, stand, standStop, takeOrder, timeInForceOf, typeOf } from "./book-orders";
 import {
   ALL_OR_NONE, AT_HAND, AT_TIME_NS, ATTR_COLD, ATTRIBUTES, BEST_KEY, coldOf, DISPLAY, DISPLAYED, EXPIRY, HIDDEN, keyOf, LEVEL, LIMIT, NO_KEY,
-  ORDER_ID, OWNER, ownerCount, priceOfKey, region, SHOWN, STOPS, TRAIL, TRIGGER,
+  ORDER_ID, OWNER, ownerCount, priceOfKey, REGION, SHOWN, STOPS, TRAIL, TRIGGER,
 } from "./book-region";
 import { crosses } from "./book-take";
 
@@ -99,7 +99,7 @@ function checkNew(symbol: usize, command: usize): i32 {
   if (reason == 0) reason = checkPhase(symbol, attributes);
   if (reason == 0) reason = checkNumbers(symbol, command);
   if (reason != 0) return reason;
-  if (timeInForceOf(attributes) == TIME_IN_FORCE_GTD && expiry <= load<i64>(region, AT_TIME_NS)) return ORDER_REASON_EXPIRY_PASSED;
+  if (timeInForceOf(attributes) == TIME_IN_FORCE_GTD && expiry <= load<i64>(REGION, AT_TIME_NS)) return ORDER_REASON_EXPIRY_PASSED;
   const price = hasLimit(typeOf(attributes)) ? load<i32>(command, ORDER_COMMAND_PRICE_TICKS) : ORDER_LIMIT_PRICE_NONE;
   const lots = load<i32>(command, ORDER_COMMAND_QUANTITY_LOTS);
   reason = checkOwner(symbol, load<u32>(command, ORDER_COMMAND_OWNER), lots, price, true);
@@ -133,7 +133,7 @@ export function newOrder(symbol: usize, command: usize): void {
     return;
   }
   const attributes = load<u32>(command, ORDER_COMMAND_ATTRIBUTES);
-  const order = isLasting(attributes) ? takeOrder() : region + AT_HAND;
+  const order = isLasting(attributes) ? takeOrder() : REGION + AT_HAND;
   writeOrder(order, command);
   const cold = coldOf(order);
   store<i32>(cold, limitOfCommand(symbol, command), LIMIT);
@@ -143,7 +143,7 @@ export function newOrder(symbol: usize, command: usize): void {
   store<i64>(event, load<i64>(cold, EXPIRY), ORDER_EVENT_OTHER_ID);
   store<i32>(event, load<i32>(cold, TRAIL), ORDER_EVENT_OTHER_OWNER);
   if (typeOf(attributes) == ORDER_TYPE_MARKET_TO_LIMIT) setType(order, ORDER_TYPE_LIMIT);
-  if (order != region + AT_HAND) makeLive(order);
+  if (order != REGION + AT_HAND) makeLive(order);
   enter(symbol, order);
 }
 

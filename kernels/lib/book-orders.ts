@@ -8,7 +8,7 @@ import { addId, removeId } from "./book-ids";
 import { link, unlink } from "./book-levels";
 import {
   ALL_OR_NONE, AT_FREE_ORDER, AT_HAND, AT_LIVE, AT_ORDERS_TOP, AT_SLICES, ATTR_COLD, ATTRIBUTES, coldOf, DISPLAYED, EXPIRY, HIDDEN, ids, keyOf, LEVEL,
-  LEVEL_LOTS, LIMIT, NEXT, ORDER_BYTES, ORDER_ID, orders, OWNER, ownerAt, PREVIOUS, region, SHOWN, STOPS, SYMBOL_EXPIRY, SYMBOL_TRAIL_HIGH, SYMBOL_TRAIL_LOW,
+  LEVEL_LOTS, LIMIT, NEXT, ORDER_BYTES, ORDER_ID, orders, OWNER, ownerAt, PREVIOUS, REGION, SHOWN, STOPS, SYMBOL_EXPIRY, SYMBOL_TRAIL_HIGH, SYMBOL_TRAIL_LOW,
   TRAIL, TRIGGER,
 } from "./book-region";
 
@@ -35,22 +35,22 @@ export function setType(order: usize, type: i32): void {
 
 /** A free order: there is one. */
 export function takeOrder(): usize {
-  const free = <usize>load<u32>(region, AT_FREE_ORDER);
+  const free = <usize>load<u32>(REGION, AT_FREE_ORDER);
   if (free != 0) {
-    store<u32>(region, load<u32>(free, NEXT), AT_FREE_ORDER);
+    store<u32>(REGION, load<u32>(free, NEXT), AT_FREE_ORDER);
     return free;
   }
-  const top = <usize>load<u32>(region, AT_ORDERS_TOP);
-  store<u32>(region, <u32>(top + ORDER_BYTES), AT_ORDERS_TOP);
+  const top = <usize>load<u32>(REGION, AT_ORDERS_TOP);
+  store<u32>(REGION, <u32>(top + ORDER_BYTES), AT_ORDERS_TOP);
   return top;
 }
 
 /** Forgets all orders of the region, none of which has an owner or a cold half; the books are empty. */
 export function emptyOrders(): void {
   memory.fill(ids, 0, orders - ids);
-  store<i32>(region, 0, AT_LIVE);
-  store<u32>(region, 0, AT_FREE_ORDER);
-  store<u32>(region, <u32>orders, AT_ORDERS_TOP);
+  store<i32>(REGION, 0, AT_LIVE);
+  store<u32>(REGION, 0, AT_FREE_ORDER);
+  store<u32>(REGION, <u32>orders, AT_ORDERS_TOP);
 }
 
 /** Slices that an iceberg's leaves make. */
@@ -61,9 +61,9 @@ export function slicesOf(leaves: i32, display: i32): i32 {
 /** Counts the slices again of an order that had `before` leaves. */
 export function countSlices(order: usize, before: i32): void {
   const display = displayOf(order);
-  if (display == 0 || order == region + AT_HAND) return;
+  if (display == 0 || order == REGION + AT_HAND) return;
   const change = slicesOf(leavesOf(order), display) - slicesOf(before, display);
-  store<i32>(region, load<i32>(region, AT_SLICES) + change, AT_SLICES);
+  store<i32>(REGION, load<i32>(REGION, AT_SLICES) + change, AT_SLICES);
 }
 
 /** Sets what is left of an order that is off the books. */
@@ -88,7 +88,7 @@ function countOwner(owner: u32, change: i32): void {
 
 /** An order that is off the books is live no longer. */
 export function release(order: usize): void {
-  if (order == region + AT_HAND) return;
+  if (order == REGION + AT_HAND) return;
   if (load<u32>(order, ATTRIBUTES) & ATTR_COLD) {
     const leaves = leavesOf(order);
     store<i32>(order, 0, SHOWN);
@@ -98,8 +98,8 @@ export function release(order: usize): void {
   removeId(order);
   countOwner(load<u32>(order, OWNER), -1);
   store<u64>(order, 0, ORDER_ID);
-  store<u32>(order, load<u32>(region, AT_FREE_ORDER), NEXT);
-  store<u32>(region, <u32>order, AT_FREE_ORDER);
+  store<u32>(order, load<u32>(REGION, AT_FREE_ORDER), NEXT);
+  store<u32>(REGION, <u32>order, AT_FREE_ORDER);
 }
 
 /** An order that is off the books is cancelled with what is left of it. */

@@ -1,19 +1,22 @@
 // The map of a book region: where everything lies that the matcher knows. All of it is in the region, nothing in the module, so that several
-// instances may look at one region, one at a time.
+// instances may look at one region, one at a time. It begins at the same address in every memory, so that its header is not looked up.
 //
-//   header 256 B │ commands │ events │ symbols 320 B each │ owners │ page headers 256 B each │ page cache │ ids │ orders 32 B each │ cold 32 B each │ levels
+//   header 256 B │ symbols 320 B each │ commands │ events │ owners │ page headers 256 B each │ page cache │ ids │ orders 32 B each │ cold 32 B each │ levels
 //
 //   order (hot)  0 next │ 4 previous │ 8 id u64 │ 16 shown lots │ 20 level, 0 off the books │ 24 owner │ 28 attributes, ATTR_COLD
 //   order (cold) 0 hidden lots │ 4 display lots │ 8 limit │ 12 trail │ 16 expiry i64 │ 24 next of the queue │ 28 trigger when off the books
 //   level        0 first order │ 4 last order │ 8 shown lots i64; an empty one points to itself
-//   page header  0 book │ 4 price key >> 9 │ 8 previous │ 12 next │ 16 summary bits of both sides │ 24 address of its levels │ 32 a bit a level, 2 x 8 u64
+//   page header  0 book │ 4 price key >> 9 │ 8 previous │ 12 next │ 16 summary bits of both sides │ 32 a bit a level, 2 x 8 u64
 //   book         0 best key of both sides │ 8 best level of both │ 16 first page │ 20 last page │ 24 symbol │ 28 kind
 //   symbol       0 BOOK_INSTRUMENT │ 32.. what changes │ 64 three books │ 256 the top before the command
 //
 // Orders and levels are linked by address and begin with the same two words, so that linking needs no case for an empty level. A page is
-// 2 x 512 levels of 16 B. The key of a price is `price + KEY_BIAS`, for bids inverted: on either side the lowest key is the best price.
+// 2 x 512 levels of 16 B, and begins at a multiple of that: the low bits of a level's address are its side and its place. The key of a price is
+// `price + KEY_BIAS`, for bids inverted: on either side the lowest key is the best price.
 import { BOOK_INSTRUMENT_SIZE, BOOK_OWNER_SIZE, ORDER_COMMAND_SIZE, ORDER_EVENT_SIZE, ORDER_LIMIT_SLICES_MAX } from "../../schemas/order-layout.gen";
 
+/** Below it the memory is left to the WASM runtime, and holds nothing. */
+export const REGION: usize = 1024;
 export const HEADER_BYTES: usize = 256;
 export const AT_FORMAT: usize = 0;
 export const AT_SYMBOLS: usize = 4;
@@ -51,8 +54,8 @@ export const AT_HAND: usize = 128;
 /** Its cold half. */
 export const AT_HAND_COLD: usize = 160;
 /** Orders of the commands that are looked ahead to, u32 each: book-ahead.ts. */
-export const AT_SOON: usize = 192;
-export const SOON_CAPACITY: i32 = 16;
+export const AT_NOTES: usize = 192;
+export const NOTES: usize = 16;
 
 export const NEXT: usize = 0;
 export const PREVIOUS: usize = 4;
@@ -80,7 +83,6 @@ export const PAGE_KEY: usize = 4;
 export const PAGE_PREVIOUS: usize = 8;
 export const PAGE_NEXT: usize = 12;
 export const PAGE_SUMMARY: usize = 16;
-export const PAGE_LEVELS: usize = 24;
 export const PAGE_WORDS: usize = 32;
 
 export const BOOK_BYTES: usize = 64;
@@ -115,6 +117,8 @@ export const NO_KEY: u32 = 0xffffffff;
 export const KEY_BIAS: u32 = 0x40000000;
 export const PAGE_TICKS_SHIFT: u32 = 9;
 export const PAGE_LEVELS_SHIFT: usize = 14;
+const LEVELS_MASK: usize = (1 << PAGE_LEVELS_SHIFT) - 1;
+export const SIDE_SHIFT: usize = 13;
 const PAGE_HEADER_SHIFT: usize = 8;
 export const PAGE_HEADER_BYTES: usize = 256;
 export const ORDER_SHIFT: usize = 5;
@@ -123,9 +127,8 @@ const SPARE_EVENTS: i32 = 64;
 /** Events that the area holds beyond what the largest command can make. */
 export const SPARE_CAPACITY: i32 = 4096;
 
-export let region: usize = 0;
 export let symbolCount: u32 = 0;
-export let symbols: usize = 0;
+export const SYMBOLS: usize = REGION + HEADER_BYTES;
 export let ownerCount: u32 = 0;
 export let owners: usize = 0;
 export let pageHeaders: usize = 0;
@@ -133,10 +136,15 @@ export let pageCache: usize = 0;
 export let pageCacheMask: u32 = 0;
 export let ids: usize = 0;
 export let idMask: u32 = 0;
-export let idShift: u32 = 0;
+/** The highest bits of the hash of an id are its home. */
+export let idShift: u64 = 0;
+/** Stands for none: its words lead nowhere, and it has no id. */
+export let noOrder: usize = 0;
 export let orders: usize = 0;
 export let colds: usize = 0;
 export let levels: usize = 0;
+/** The page header of a page whose levels would begin at 0. */
+let headerOfNull: usize = 0;
 export let regionEnd: usize = 0;
 
 function aligned(address: usize): usize {
@@ -152,25 +160,22 @@ function powerOfTwo(count: u32): u32 {
 
 /** The most events that one command makes: each live order ends once and is triggered once, each slice is traded and refreshed once. */
 export function eventsOfCommand(): i32 {
-  return 2 * (load<i32>(region, AT_LIVE) + load<i32>(region, AT_SLICES)) + <i32>symbolCount + SPARE_EVENTS;
+  return 2 * (load<i32>(REGION, AT_LIVE) + load<i32>(REGION, AT_SLICES)) + <i32>symbolCount + SPARE_EVENTS;
 }
 
-/** Works out where everything lies from the capacities in the header at `at`, and makes it the region that this instance works on. */
-export function placeRegion(at: usize): void {
-  region = at;
-  symbolCount = load<u32>(at, AT_SYMBOLS);
-  ownerCount = load<u32>(at, AT_OWNERS);
-  const orderCount = load<u32>(at, AT_ORDERS);
-  const pageCount = load<u32>(at, AT_PAGES);
+/** Works out where everything lies from the capacities in the header. */
+export function placeRegion(): void {
+  symbolCount = load<u32>(REGION, AT_SYMBOLS);
+  ownerCount = load<u32>(REGION, AT_OWNERS);
+  const orderCount = load<u32>(REGION, AT_ORDERS);
+  const pageCount = load<u32>(REGION, AT_PAGES);
   const eventCapacity = 2 * (orderCount + 1 + <u32>ORDER_LIMIT_SLICES_MAX) + symbolCount + SPARE_EVENTS + SPARE_CAPACITY;
-  store<u32>(at, eventCapacity, AT_EVENT_CAPACITY);
-  let next = at + HEADER_BYTES;
-  store<u32>(at, <u32>next, AT_COMMAND_BASE);
-  next = aligned(next + <usize>load<u32>(at, AT_COMMANDS) * ORDER_COMMAND_SIZE);
-  store<u32>(at, <u32>next, AT_EVENT_BASE);
+  store<u32>(REGION, eventCapacity, AT_EVENT_CAPACITY);
+  let next = aligned(SYMBOLS + <usize>symbolCount * SYMBOL_BYTES);
+  store<u32>(REGION, <u32>next, AT_COMMAND_BASE);
+  next = aligned(next + <usize>load<u32>(REGION, AT_COMMANDS) * ORDER_COMMAND_SIZE);
+  store<u32>(REGION, <u32>next, AT_EVENT_BASE);
   next = aligned(next + <usize>eventCapacity * ORDER_EVENT_SIZE);
-  symbols = next;
-  next = aligned(next + <usize>symbolCount * SYMBOL_BYTES);
   owners = next;
   next = aligned(next + <usize>ownerCount * BOOK_OWNER_SIZE);
   pageHeaders = next;
@@ -180,26 +185,29 @@ export function placeRegion(at: usize): void {
   next = aligned(next + (<usize>(pageCacheMask + 1) << 2));
   ids = next;
   idMask = powerOfTwo(2 * orderCount) - 1;
-  idShift = clz(idMask);
-  next = aligned(next + (<usize>(idMask + 1) << 3));
-  orders = next;
-  next = aligned(next + (<usize>orderCount << ORDER_SHIFT));
+  idShift = clz(<u64>idMask);
+  next = aligned(next + (<usize>(idMask + 1) << 3)); // an entry is four bytes; a feed's table (feed-ids.ts) takes all of it
+  noOrder = next;
+  orders = next + ORDER_BYTES;
+  next = aligned(orders + (<usize>orderCount << ORDER_SHIFT));
   colds = next;
   next = aligned(next + (<usize>orderCount << ORDER_SHIFT));
-  levels = next;
-  regionEnd = next + (<usize>pageCount << PAGE_LEVELS_SHIFT);
+  levels = (next + LEVELS_MASK) & ~LEVELS_MASK;
+  headerOfNull = pageHeaders - ((levels >> PAGE_LEVELS_SHIFT) << PAGE_HEADER_SHIFT);
+  regionEnd = levels + (<usize>pageCount << PAGE_LEVELS_SHIFT);
 }
 
 /** Empties everything but the capacities. Levels are set up when their page is first taken, and orders when they are. */
 export function emptyRegion(): void {
-  const eventMask = load<u32>(region, AT_EVENT_MASK);
-  memory.fill(symbols, 0, orders - symbols);
-  memory.fill(region + AT_EVENT_COUNT, 0, HEADER_BYTES - AT_EVENT_COUNT);
-  store<u32>(region, eventMask, AT_EVENT_MASK);
-  store<u32>(region, <u32>orders, AT_ORDERS_TOP);
-  store<u32>(region, <u32>pageHeaders, AT_PAGES_TOP);
-  store<u32>(region, load<u32>(region, AT_PAGES), AT_FREE_PAGE_COUNT);
-  const none = region + AT_NO_LEVEL;
+  const eventMask = load<u32>(REGION, AT_EVENT_MASK);
+  memory.fill(SYMBOLS, 0, <usize>load<u32>(REGION, AT_COMMAND_BASE) - SYMBOLS);
+  memory.fill(owners, 0, orders - owners);
+  memory.fill(REGION + AT_EVENT_COUNT, 0, HEADER_BYTES - AT_EVENT_COUNT);
+  store<u32>(REGION, eventMask, AT_EVENT_MASK);
+  store<u32>(REGION, <u32>orders, AT_ORDERS_TOP);
+  store<u32>(REGION, <u32>pageHeaders, AT_PAGES_TOP);
+  store<u32>(REGION, load<u32>(REGION, AT_PAGES), AT_FREE_PAGE_COUNT);
+  const none = REGION + AT_NO_LEVEL;
   store<u32>(none, <u32>none, NEXT);
   store<u32>(none, <u32>none, PREVIOUS);
   for (let index: u32 = 0; index < symbolCount; index++) {
@@ -220,7 +228,7 @@ export function emptyRegion(): void {
 }
 
 export function symbolAt(index: u32): usize {
-  return symbols + <usize>index * SYMBOL_BYTES;
+  return SYMBOLS + <usize>index * SYMBOL_BYTES;
 }
 
 export function bookAt(symbol: usize, kind: i32): usize {
@@ -233,17 +241,17 @@ export function ownerAt(owner: u32): usize {
 
 /** The page header of a level. */
 export function pageOfLevel(level: usize): usize {
-  return pageHeaders + (((level - levels) >> PAGE_LEVELS_SHIFT) << PAGE_HEADER_SHIFT);
+  return headerOfNull + ((level >> PAGE_LEVELS_SHIFT) << PAGE_HEADER_SHIFT);
 }
 
 /** Where the levels of a page header's page are. */
 export function levelsOfPage(page: usize): usize {
-  return levels + (((page - pageHeaders) >> PAGE_HEADER_SHIFT) << PAGE_LEVELS_SHIFT);
+  return (page - headerOfNull) << (PAGE_LEVELS_SHIFT - PAGE_HEADER_SHIFT);
 }
 
 /** The side of its book that a level is on. */
 export function sideOfLevel(level: usize): u32 {
-  return <u32>((level - levels) >> 13) & 1;
+  return <u32>(level >> SIDE_SHIFT) & 1;
 }
 
 /** Turns prices of a side into its keys and back: 0 for asks, all bits for bids. */
@@ -261,5 +269,5 @@ export function priceOfKey(key: u32, side: u32): i32 {
 
 /** The cold half of an order. */
 export function coldOf(order: usize): usize {
-  return order == region + AT_HAND ? region + AT_HAND_COLD : colds + (order - orders);
+  return order == REGION + AT_HAND ? REGION + AT_HAND_COLD : colds + (order - orders);
 }

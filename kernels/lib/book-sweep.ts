@@ -12,7 +12,7 @@ import { firstOrder, nextOrder, priceOfLevel, worseLevel, bestLevel } from "./bo
 import { sideOf, takeOff, timeInForceOf } from "./book-orders";
 import {
   AT_TIME_NS, ATTR_COLD, ATTR_PUBLIC, ATTRIBUTES, BOOK_KINDS, bookAt, coldOf, DISPLAYED, EXPIRY, KIND_STOP, LEVEL_LOTS, NEXT, ORDER_ID, OWNER,
-  region, SHOWN, SYMBOL_EXPIRY, SYMBOL_INDEX, TRAIL,
+  REGION, SHOWN, SYMBOL_EXPIRY, SYMBOL_INDEX, TRAIL,
 } from "./book-region";
 
 /** A listing of levels: i32 price, i32 orders, i64 lots. */
@@ -31,7 +31,7 @@ function timeInForceOfOrder(order: usize): i32 {
 
 /** Expires the GTD orders of a symbol that are due. */
 export function expire(symbol: usize): void {
-  const now = load<i64>(region, AT_TIME_NS);
+  const now = load<i64>(REGION, AT_TIME_NS);
   if (now < load<i64>(symbol, SYMBOL_EXPIRY)) return;
   let earliest = i64.MAX_VALUE;
   for (let index = 0; index < QUEUES; index++) {
@@ -95,7 +95,7 @@ function writeRestore(symbol: usize, order: usize, out: usize): void {
   store<i32>(out, COMMAND_KIND_RESTORE, ORDER_COMMAND_KIND);
   store<i32>(out, load<i32>(symbol, SYMBOL_INDEX), ORDER_COMMAND_SYMBOL_INDEX);
   store<u64>(out, load<u64>(order, ORDER_ID), ORDER_COMMAND_ORDER_ID);
-  store<i64>(out, load<i64>(region, AT_TIME_NS), ORDER_COMMAND_TS_NS);
+  store<i64>(out, load<i64>(REGION, AT_TIME_NS), ORDER_COMMAND_TS_NS);
   store<i32>(out, limitOf(order), ORDER_COMMAND_PRICE_TICKS);
   store<i32>(out, leavesOf(order), ORDER_COMMAND_QUANTITY_LOTS);
   store<i32>(out, triggerOf(order), ORDER_COMMAND_STOP_TICKS);

@@ -8,7 +8,7 @@ import { emitTrade, hiddenOf } from "./book-events";
 import { bestLevel, keyOfLevel, worseLevel } from "./book-levels";
 import { fill, sideOf, takeOff } from "./book-orders";
 import {
-  ALL_OR_NONE, AT_SLICES, ATTRIBUTES, BEST_KEY, BEST_LEVEL, DISPLAYED, keyOf, LEVEL_LOTS, NEXT, NO_KEY, OWNER, priceOfKey, region, SHOWN,
+  ALL_OR_NONE, AT_SLICES, ATTRIBUTES, BEST_KEY, BEST_LEVEL, DISPLAYED, keyOf, LEVEL_LOTS, NEXT, NO_KEY, OWNER, priceOfKey, REGION, SHOWN,
   SYMBOL_HIGH, SYMBOL_LOW, SYMBOL_TRADED,
 } from "./book-region";
 
@@ -128,7 +128,7 @@ export function wouldFill(symbol: usize, taker: usize, limit: i32, leaves: i32):
   let whole = bestLevel(symbol + ALL_OR_NONE, side);
   let left: i64 = leaves;
   setSelf(taker);
-  const isPlain = selfOwner == NOBODY && load<i32>(region, AT_SLICES) == 0;
+  const isPlain = selfOwner == NOBODY && load<i32>(REGION, AT_SLICES) == 0;
   while (left > 0) {
     const shownKey = shown == 0 ? NO_KEY : keyOfLevel(shown);
     const wholeKey = whole == 0 ? NO_KEY : keyOfLevel(whole);

@@ -5,8 +5,8 @@
 import { ORDER_LIMIT_QUANTITY_MAX } from "../../schemas/order-layout.gen";
 import {
   AT_FREE_ORDER, AT_LIVE, AT_ORDERS, AT_ORDERS_TOP, ATTRIBUTES, BEST_KEY, BEST_LEVEL, DISPLAYED, KEY_BIAS, LEVEL, LEVEL_LOTS, NEXT, ORDER_BYTES,
-  ORDER_ID, ORDER_SHIFT, orders, OWNER, PAGE_BOOK, PAGE_KEY, PAGE_LEVELS, PAGE_SUMMARY, PAGE_TICKS_SHIFT, PAGE_WORDS, pageCache, pageCacheMask, PREVIOUS,
-  region, SHOWN, symbolAt,
+  ORDER_ID, ORDER_SHIFT, orders, OWNER, PAGE_BOOK, PAGE_KEY, levelsOfPage, PAGE_SUMMARY, PAGE_TICKS_SHIFT, PAGE_WORDS, pageCache, pageCacheMask, PREVIOUS,
+  REGION, SHOWN, symbolAt,
 } from "./book-region";
 import { cacheHash } from "./book-levels";
 import { PLAIN_HEAD_MASK, plainHead, symbol, ticksAbove, ticksMax } from "./dbn-record";
@@ -74,7 +74,7 @@ export function takeAdds(from: usize, end: usize): usize {
     const side = isBuy ^ 1;
     const key = upward ^ (0 - isBuy);
     const slot = (key & SLOT_MASK) | (side << SIDE_SHIFT);
-    const level = <usize>load<u32>(page, PAGE_LEVELS) + (<usize>slot << LEVEL_SHIFT);
+    const level = levelsOfPage(page) + (<usize>slot << LEVEL_SHIFT);
     const last = <usize>load<u32>(level, PREVIOUS);
     store<u32>(order, <u32>level, NEXT);
     store<u32>(order, <u32>last, PREVIOUS);
@@ -105,14 +105,14 @@ function begin(): void {
   bookHash = cacheHash(book);
   span = <u64>ticksMax << 1;
   bias = KEY_BIAS - <u32>ticksMax;
-  freeOrder = <usize>load<u32>(region, AT_FREE_ORDER);
-  ordersTop = <usize>load<u32>(region, AT_ORDERS_TOP);
-  ordersEnd = orders + (<usize>load<u32>(region, AT_ORDERS) << ORDER_SHIFT);
+  freeOrder = <usize>load<u32>(REGION, AT_FREE_ORDER);
+  ordersTop = <usize>load<u32>(REGION, AT_ORDERS_TOP);
+  ordersEnd = orders + (<usize>load<u32>(REGION, AT_ORDERS) << ORDER_SHIFT);
 }
 
 function ended(count: u32): void {
   addCount += count;
-  store<u32>(region, load<u32>(region, AT_LIVE) + count, AT_LIVE);
-  store<u32>(region, <u32>freeOrder, AT_FREE_ORDER);
-  store<u32>(region, <u32>ordersTop, AT_ORDERS_TOP);
+  store<u32>(REGION, load<u32>(REGION, AT_LIVE) + count, AT_LIVE);
+  store<u32>(REGION, <u32>freeOrder, AT_FREE_ORDER);
+  store<u32>(REGION, <u32>ordersTop, AT_ORDERS_TOP);
 }

@@ -1,6 +1,6 @@
 // Finds the resting orders of a followed feed by their id. A group of twelve places is a cache line, and one comparison of its tags tells which
 // places to look at, so that hardly any branch goes unforeseen, however the ids fall. The table lies in the id area of a book region that no matcher
-// works on, where it is at most a third full.
+// works on, twice the size of the matcher's own, where it is at most a third full.
 //
 //   group (64 B)   0 tags, 12 x u8: 0 free, else 128 + 7 bits of the hash
 //                 12 orders that belong to this group or one before it and stand in one after it, as it was full: 0, else 2^31 + their number u32
@@ -11,7 +11,7 @@ const MIX: u64 = 0x9e3779b97f4a7c15;
 /** A bit for each place, among those of the first 16 bytes of a group. */
 export const PLACES: u32 = 0xfff;
 const GROUP_SHIFT: usize = 6;
-/** Eight entries of the area are a group. */
+/** Room for eight of twice the matcher's entries is a group. */
 const ENTRIES_SHIFT: u32 = 3;
 const AT_PASSED: usize = 12;
 const ONE_PASSED: u32 = 0x80000001;
