@@ -113,6 +113,15 @@ describe('matcher', () => {
     expect(booksOf(restored)).toEqual(booksOf(matcher));
   });
 
+  it('leaves the memory below its region empty, as what stands for no order is there', () => {
+    const memory = createPrivateMemory(matcherBytes(OPTIONS));
+    const matcher = openMatcher(memory, OPTIONS);
+    setUp(matcher, flow);
+    runBatches(matcher, flow.commands, () => {});
+    expect(matcher.list(0).length).toBeGreaterThan(100);
+    expect(new Uint8Array(memory.buffer, 0, 1024).every((byte) => byte === 0)).toBe(true);
+  });
+
   it('shares a region between instances, and refuses one made for others', () => {
     const memory = createPrivateMemory(matcherBytes(OPTIONS));
     const one = openMatcher(memory, OPTIONS);

@@ -6,7 +6,7 @@
 // an order that was noted is the command's only if it has its id then.
 import { ORDER_COMMAND_ORDER_ID, ORDER_COMMAND_SIZE } from "../../schemas/order-layout.gen";
 import { orderAtHome } from "./book-ids";
-import { AT_LIVE, AT_NOTES, NEXT, noOrder, NOTES, PREVIOUS, REGION } from "./book-region";
+import { AT_LIVE, AT_NOTES, NEXT, NOTES, PREVIOUS, REGION } from "./book-region";
 
 const NOTE_BYTES: usize = 4;
 /** So many lie in a near cache, with those before and behind them. */
@@ -23,7 +23,7 @@ export function nextNote(note: usize): usize {
   return note + NOTE_BYTES;
 }
 
-/** The order that was noted for a command. */
+/** The order that was noted for a command; 0, where nothing stands: none. */
 export function notedOrder(note: usize): usize {
   return <usize>load<u32>(note);
 }
@@ -53,6 +53,6 @@ function lookAround(end: usize): u32 {
 
 /** For a command that comes alone: looking ahead would not be ahead of it. */
 export function noteNothing(): u32 {
-  store<u32>(firstNote(), <u32>noOrder);
+  store<u32>(firstNote(), 0);
   return 0;
 }

@@ -1,14 +1,14 @@
-// Finds live orders by their id: open addressing with linear probing, at most half full. An entry is a number of four bytes, so that the table of a
-// book of a thousand orders is no more than half of the nearest cache: the order's number, 1 and up, and above it how many places the entry stands
-// after the one where a search for its id begins. That tells where an entry may move without looking at its order, and an order is only
-// looked at when its entry stands as far from its home as the search has come.
-import { AT_LIVE, idMask, ids, idShift, noOrder, ORDER_ID, ORDER_SHIFT, REGION } from "./book-region";
+// Finds live orders by their id: open addressing with linear probing, at most half full. An entry is four bytes, so that the table of a book of a
+// thousand orders is no more than half of the nearest cache: the order's address, whose lowest five bits say nothing, and in their stead how many
+// places the entry stands after the one where a search for its id begins. That tells where an entry may move without looking at its order, and
+// an order is only looked at when its entry stands as far from its home as the search has come.
+import { AT_LIVE, idMask, ids, idShift, ORDER_ID, ORDER_SHIFT, REGION } from "./book-region";
 
 const MIX: u64 = 0x9e3779b97f4a7c15;
-const NUMBER_BITS: u32 = 23;
-const NUMBER_MASK: u32 = (1 << NUMBER_BITS) - 1;
+const DISTANCE_BITS: u32 = <u32>ORDER_SHIFT;
 /** Stands for itself and any farther. */
-const FARTHEST: u32 = (1 << (32 - NUMBER_BITS)) - 1;
+const FARTHEST: u32 = (1 << DISTANCE_BITS) - 1;
+const DISTANCE_SHIFT: u32 = 32 - DISTANCE_BITS;
 
 function homeOf(id: u64): u32 {
   return <u32>((id * MIX) >> idShift);
@@ -19,20 +19,20 @@ function entryAt(slot: u32): usize {
 }
 
 function orderOf(entry: u32): usize {
-  return noOrder + (<usize>(entry & NUMBER_MASK) << ORDER_SHIFT);
+  return <usize>(entry << DISTANCE_BITS);
 }
 
 /** How far the entry of a place is from its home. */
 function distanceOf(entry: u32, slot: u32): u32 {
-  const distance = entry >> NUMBER_BITS;
+  const distance = entry >> DISTANCE_SHIFT;
   return distance < FARTHEST ? distance : (slot - homeOf(load<u64>(orderOf(entry), ORDER_ID))) & idMask;
 }
 
 function entryOf(order: usize, distance: u32): u32 {
-  return <u32>((order - noOrder) >> ORDER_SHIFT) | (min(distance, FARTHEST) << NUMBER_BITS);
+  return <u32>(order >> ORDER_SHIFT) | (min(distance, FARTHEST) << DISTANCE_SHIFT);
 }
 
-/** The order whose entry stands where a search for an id begins: nearly always the right one. `noOrder`: none. */
+/** The order whose entry stands where a search for an id begins: nearly always the right one. 0: none. */
 export function orderAtHome(id: u64): usize {
   return orderOf(load<u32>(entryAt(homeOf(id))));
 }
@@ -45,7 +45,7 @@ export function findOrder(id: u64): usize {
     const entry = load<u32>(entryAt(slot));
     if (entry == 0) return 0;
     const order = orderOf(entry);
-    if (entry >> NUMBER_BITS == distance && load<u64>(order, ORDER_ID) == id) return order;
+    if (entry >> DISTANCE_SHIFT == distance && load<u64>(order, ORDER_ID) == id) return order;
     slot = (slot + 1) & idMask;
     distance = min(distance + 1, FARTHEST);
   }

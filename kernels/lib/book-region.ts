@@ -15,7 +15,7 @@
 // `price + KEY_BIAS`, for bids inverted: on either side the lowest key is the best price.
 import { BOOK_INSTRUMENT_SIZE, BOOK_OWNER_SIZE, ORDER_COMMAND_SIZE, ORDER_EVENT_SIZE, ORDER_LIMIT_SLICES_MAX } from "../../schemas/order-layout.gen";
 
-/** Below it the memory is left to the WASM runtime, and holds nothing. */
+/** Below it the memory is left to the WASM runtime, which leaves it empty: what stands for no order, or no page, at 0 leads nowhere. */
 export const REGION: usize = 1024;
 export const HEADER_BYTES: usize = 256;
 export const AT_FORMAT: usize = 0;
@@ -138,8 +138,6 @@ export let ids: usize = 0;
 export let idMask: u32 = 0;
 /** The highest bits of the hash of an id are its home. */
 export let idShift: u64 = 0;
-/** Stands for none: its words lead nowhere, and it has no id. */
-export let noOrder: usize = 0;
 export let orders: usize = 0;
 export let colds: usize = 0;
 export let levels: usize = 0;
@@ -187,9 +185,8 @@ export function placeRegion(): void {
   idMask = powerOfTwo(2 * orderCount) - 1;
   idShift = clz(<u64>idMask);
   next = aligned(next + (<usize>(idMask + 1) << 3)); // an entry is four bytes; a feed's table (feed-ids.ts) takes all of it
-  noOrder = next;
-  orders = next + ORDER_BYTES;
-  next = aligned(orders + (<usize>orderCount << ORDER_SHIFT));
+  orders = next;
+  next = aligned(next + (<usize>orderCount << ORDER_SHIFT));
   colds = next;
   next = aligned(next + (<usize>orderCount << ORDER_SHIFT));
   levels = (next + LEVELS_MASK) & ~LEVELS_MASK;
