@@ -14,10 +14,10 @@ import {
   PHASE_CLOSED,  PHASE_CONTINUOUS, PHASE_HALTED,
 } from "../schemas/order-layout.gen";
 import { uncross } from "./lib/book-auction";
-import { BLOCK_BYTES, firstNote, lookAhead, nextNote, noteNothing } from "./lib/book-ahead";
+import { BLOCK_BYTES, firstNote, lookAhead, lookAtNext, nextNote, NO_NOTE } from "./lib/book-ahead";
 import { cancelOrder, moveOrder, reduceOrder, replaceOrder } from "./lib/book-change";
 import { isInRange, knownSymbol } from "./lib/book-check";
-import { closeEvents, emit, emitRejected, emitTop, hasAmpleEventRoom, hasEventRoom, isWanted, openEvents, saveTop } from "./lib/book-events";
+import { closeEvents, emit, emitRejected, emitTop, hasAmpleEventRoom, hasEventRoom, isWanted, openEvents, placeEvents, saveTop } from "./lib/book-events";
 import { newOrder, restoreOrder } from "./lib/book-new";
 import { slicesOf } from "./lib/book-orders";
 import { quick } from "./lib/book-quick";
@@ -47,6 +47,7 @@ export function orderLayoutHash(): i32 {
 /** Takes the region whose capacities stand in its header; returns where it ends. */
 export function open(): usize {
   placeRegion();
+  placeEvents();
   return regionEnd;
 }
 
@@ -76,18 +77,19 @@ export function levels(symbolIndex: u32, side: u32): i32 {
 }
 
 /**
- * Works on `count` commands at `at`; returns how many it did. It stops before one whose events might not fit: the host takes what is there and
+ * Works on `count` commands at `at` in the command area; returns how many it did. It stops before one whose events might not fit: the host takes what is there and
  * calls again. The events of the run begin anew at the event base.
  */
 export function run(at: usize, count: i32): i32 {
   openEvents();
   const end = at + <usize>count * ORDER_COMMAND_SIZE;
+  const isAlone = count == 1;
   let next = at;
   let seen: u32 = 0;
   while (next < end) {
     const blockEnd = min(end, next + BLOCK_BYTES);
-    seen += count > 1 ? lookAhead(next, blockEnd) : noteNothing();
-    next = runBlock(next, blockEnd);
+    seen += isAlone ? lookAtNext(blockEnd) : lookAhead(next, blockEnd);
+    next = runBlock(next, blockEnd, isAlone ? NO_NOTE : firstNote());
     if (next < blockEnd) break;
   }
   store<u32>(REGION, seen, AT_SEEN);
@@ -95,9 +97,9 @@ export function run(at: usize, count: i32): i32 {
   return <i32>((next - at) / ORDER_COMMAND_SIZE);
 }
 
-/** Works on the commands from `next` to `end`, of which there are notes; returns the first that it did not do. */
-function runBlock(next: usize, end: usize): usize {
-  for (let note = firstNote(); next < end; note = nextNote(note)) {
+/** Works on the commands from `next` to `end` with their notes; returns the first that it did not do. */
+function runBlock(next: usize, end: usize, note: usize): usize {
+  for (; next < end; note = nextNote(note)) {
     if (!hasAmpleEventRoom()) {
       if (!hasEventRoom(slicesOfCommand(next))) return next;
     }

@@ -54,8 +54,6 @@ export interface Matcher {
   readonly events: RecordArea;
   /** Works on `count` of `commands` from index `from` (0); returns how many it did: fewer when the events must be taken first. */
   run(count: number, from?: number): number;
-  /** Works on `count` commands at an address of the memory, such as the slots of a ring. */
-  runAt(address: number, count: number): number;
   /** Events of the last run. */
   eventCount(): number;
   /** Only these EVENT_KINDs are written from now on; all from the beginning. */
@@ -211,7 +209,6 @@ function faceOf(memory: WebAssembly.PrivateMemory, { kernel, options }: Opened):
       if (from + count <= commands.capacity) return kernel.run(commandBase + from * L.ORDER_COMMAND_SIZE, count);
       throw new EngineError('MATCHER_COMMANDS', `commands ${from} to ${from + count}: the area holds ${commands.capacity}`);
     },
-    runAt: (at, count) => kernel.run(at, count),
     configure: (symbolIndex, instrument) => writeInstrument(view, instrumentAt(symbolIndex), { symbolIndex, instrument }),
     limit(owner, limits) {
       assertIndex('BOOK_OWNER', 'owner', { index: owner, from: 1, count: options.owners });

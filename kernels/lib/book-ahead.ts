@@ -11,6 +11,8 @@ import { AT_LIVE, AT_NOTES, NEXT, NOTES, PREVIOUS, REGION } from "./book-region"
 const NOTE_BYTES: usize = 4;
 /** So many lie in a near cache, with those before and behind them. */
 const FEW_ORDERS: i32 = 4096;
+/** Says of a command that nothing was noted: where it is, nothing stands. */
+export const NO_NOTE: usize = 0;
 /** Commands of a block, in bytes. */
 export const BLOCK_BYTES: usize = NOTES * ORDER_COMMAND_SIZE;
 
@@ -51,8 +53,7 @@ function lookAround(end: usize): u32 {
   return seen;
 }
 
-/** For a command that comes alone: looking ahead would not be ahead of it. */
-export function noteNothing(): u32 {
-  store<u32>(firstNote(), 0);
-  return 0;
+/** For a command that is run alone looking ahead comes too late; who runs one after the other has mostly got the next one ready behind it. */
+export function lookAtNext(command: usize): u32 {
+  return load<u32>(orderAtHome(load<u64>(command, ORDER_COMMAND_ORDER_ID)), NEXT);
 }

@@ -16,7 +16,8 @@ import {
 
 const REASON_SHIFT: i32 = 8;
 
-/** Where the next event goes. */
+/** Where the first event of a run goes, and the next one. */
+let firstEvent: usize = 0;
 let nextEvent: usize = 0;
 /** Events written from here on are too many for one command. */
 let eventsEnd: usize = 0;
@@ -24,10 +25,15 @@ let eventsEnd: usize = 0;
 let ampleEnd: usize = 0;
 export let eventMask: u32 = 0;
 
+/** To be called once the region is placed. */
+export function placeEvents(): void {
+  firstEvent = <usize>load<u32>(REGION, AT_EVENT_BASE);
+  eventsEnd = firstEvent + <usize>load<u32>(REGION, AT_EVENT_CAPACITY) * ORDER_EVENT_SIZE;
+  ampleEnd = firstEvent + <usize>SPARE_CAPACITY * ORDER_EVENT_SIZE;
+}
+
 export function openEvents(): void {
-  nextEvent = <usize>load<u32>(REGION, AT_EVENT_BASE);
-  eventsEnd = nextEvent + <usize>load<u32>(REGION, AT_EVENT_CAPACITY) * ORDER_EVENT_SIZE;
-  ampleEnd = nextEvent + <usize>SPARE_CAPACITY * ORDER_EVENT_SIZE;
+  nextEvent = firstEvent;
   eventMask = load<u32>(REGION, AT_EVENT_MASK);
 }
 
@@ -42,7 +48,7 @@ export function hasEventRoom(slices: i32): bool {
 }
 
 export function closeEvents(): void {
-  store<i32>(REGION, <i32>((nextEvent - <usize>load<u32>(REGION, AT_EVENT_BASE)) / ORDER_EVENT_SIZE), AT_EVENT_COUNT);
+  store<i32>(REGION, <i32>((nextEvent - firstEvent) / ORDER_EVENT_SIZE), AT_EVENT_COUNT);
 }
 
 export function isWanted(kind: i32): bool {
