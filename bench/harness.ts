@@ -42,6 +42,8 @@ export interface BenchContext {
 
 export interface Bench {
   readonly name: string;
+  /** Whether it and its opponents use one processor, and are held to the same one. */
+  readonly isOnOneProcessor?: boolean;
   run(context: BenchContext): Promise<void>;
 }
 

@@ -12,6 +12,7 @@ import { findCompiler } from './cpp.ts';
 import { type Bench, type BenchContext, createBenchContext, formatRate } from './harness.ts';
 import { finishManifest, type RatioEntry, startManifest, writeManifest } from './manifest.ts';
 import { writeRunIndex } from './perf-test/run-index.ts';
+import { holdOneProcessor } from './processor.ts';
 
 const folder = dirname(fileURLToPath(import.meta.url));
 
@@ -52,11 +53,17 @@ async function runAll(benches: readonly Bench[], context: BenchContext): Promise
   const failures: { name: string; reason: string }[] = [];
   for (const bench of benches) {
     print(bench.name);
+    const hold = bench.isOnOneProcessor ? holdOneProcessor() : undefined;
+    if (hold) context.report(`${bench.name}, held to one processor with its opponents`, { processor: hold.processor });
+    else if (bench.isOnOneProcessor)
+      context.log('  taskset is not there: not held to one processor, so that others on the machine disturb it more');
     try {
       await bench.run(context);
     } catch (thrown) {
       failures.push({ name: bench.name, reason: messageOf(thrown) });
       print(`  FAILED: ${thrown instanceof Error ? thrown.stack : String(thrown)}`);
+    } finally {
+      hold?.free();
     }
   }
   return failures;

@@ -18,6 +18,7 @@ import { type NpmBookName, type NpmRun, runNpmBook } from './twins/npm-book.ts';
 import { createTypedBook } from './twins/typed-book.ts';
 
 export const name = 'matcher';
+export const isOnOneProcessor = true;
 
 const SEED = 7;
 /** Commands that are copied in and run at a time. */
