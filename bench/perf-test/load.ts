@@ -23,12 +23,17 @@ export interface SentLoad {
   ticks(): TickStream;
 }
 
-/** Runs a generator in a process of its own, which a signal ends. @throws EngineError PERF_GENERATOR */
+/** Runs a generator in a process of its own, which a signal ends, and the end of this one. @throws EngineError PERF_GENERATOR */
 export function runGenerator(plan: GeneratorPlan, signal?: AbortSignal): Promise<GeneratorResult> {
   const child = spawn(process.execPath, [join(PROJECT_ROOT, 'dist/bench/perf-test/generator-main.js'), JSON.stringify(plan)], {
     stdio: ['ignore', 'pipe', 'inherit'],
     ...(signal ? { signal } : {}),
   });
+  const end = (): void => {
+    child.kill();
+  };
+  process.once('exit', end);
+  child.once('close', () => process.off('exit', end));
   let said = '';
   child.stdout.on('data', (chunk: Buffer) => {
     said += chunk.toString();
@@ -42,12 +47,13 @@ export function runGenerator(plan: GeneratorPlan, signal?: AbortSignal): Promise
   });
 }
 
-/** Starts the generator now; what it returns waits for its end. @throws EngineError PERF_GENERATOR, when that is waited for */
+/** Starts the generator now, which a signal ends; what it returns waits for its end. @throws EngineError PERF_GENERATOR, when that is waited for */
 export function startGenerator(
   { plan, namespace, servers }: LoadParts,
   load: Omit<GeneratorPlan, 'brokers' | 'topic' | 'encoding'>,
+  signal?: AbortSignal,
 ): () => Promise<SentLoad> {
-  const done = runGenerator({ ...load, brokers: servers.brokers, topic: namespace.ticksTopic, encoding: plan.encoding ?? 'json' });
+  const done = runGenerator({ ...load, brokers: servers.brokers, topic: namespace.ticksTopic, encoding: plan.encoding ?? 'json' }, signal);
   // Whoever waits for it is told.
   done.catch(() => undefined);
   return async () => ({ sent: await done, ticks: () => createTickStream(load) });

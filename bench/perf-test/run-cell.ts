@@ -100,6 +100,7 @@ async function measureLive(cell: Cell): Promise<Measured> {
   cell.running.add(pipeline);
   let consumer: BarConsumer | undefined;
   let ingest: PipelineProcess | undefined;
+  const over = new AbortController();
   try {
     await waitFor(`${plan.runtime} is ready`, pipeline, READY_MS, () => isAnswering(pipeline.url, '/ready'));
     if (plan.runtime === STAGES) {
@@ -111,7 +112,9 @@ async function measureLive(cell: Cell): Promise<Measured> {
     const endMs = stageMs + stageSec * 1000;
     const stream = streamPlan(cell, startMs, warmupSec + stageSec);
     const stage = ingest;
-    const load = stage ? () => endIngest(cell, stage, { stageMs, endMs }) : startGenerator(cell, { ...stream, isPaced: true, warmupSec });
+    const load = stage
+      ? () => endIngest(cell, stage, { stageMs, endMs })
+      : startGenerator(cell, { ...stream, isPaced: true, warmupSec }, over.signal);
     consumer = await startBarConsumer({
       ...servers,
       topic: barsTopic(namespace.prefix, '1s'),
@@ -132,7 +135,8 @@ async function measureLive(cell: Cell): Promise<Measured> {
     const exitCode = await pipeline.stop();
     return await finish(cell, { ticks, endMs, before, after, sampler, sent, consumer, exitCode, seconds: stageSec });
   } finally {
-    // What it has to say has been said by `finish`, or does not matter any more.
+    // What it has to say has been said by `finish`, or does not matter any more. Nor may a load that is not over disturb the next cell.
+    over.abort();
     await consumer?.close().catch(() => undefined);
     for (const process of ingest ? [ingest, pipeline] : [pipeline]) {
       process.killNow();
