@@ -144,6 +144,13 @@ describe('feed book kernel', () => {
     expect([book.orders, book.counters.unknownOrder]).toEqual([0, 0]);
   });
 
+  it('refuses an instrument whose symbol it has no book for', () => {
+    const book = createDbnFeedBook({ symbols: 2, orders: 100, pages: 4 });
+    for (const symbolIndex of [2, -1, 0.5]) {
+      expect(() => book.add({ id: 7, symbolIndex, tickNanos: 1 })).toThrow(`instrument 7 has symbol index ${symbolIndex}: expected 0 to 1`);
+    }
+  });
+
   it('follows no more bytes than its input has', () => {
     const book = createDbnFeedBook({ symbols: 1, orders: 2, pages: 1, inputBytes: 100 });
     expect(book.input.length).toBe(100);

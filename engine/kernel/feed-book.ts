@@ -60,7 +60,7 @@ export interface DbnFeedBook {
    * @throws EngineError FEED_FILE at a record that cannot be or of an instrument that was not added, and beyond the end of `input`
    */
   follow(from: number, to: number): number;
-  /** Makes an instrument known. Order ids must not occur in two instruments of one book at a time. */
+  /** Makes an instrument known. Order ids must not occur in two instruments of one book at a time. @throws EngineError FEED_FILE beyond its symbols */
   add(instrument: DbnInstrument): void;
   /** Messages applied. */
   readonly messages: number;
@@ -115,6 +115,10 @@ export function createDbnFeedBook(shape: FeedBookShape): DbnFeedBook {
       }
     },
     add(instrument) {
+      if (!Number.isInteger(instrument.symbolIndex) || instrument.symbolIndex < 0 || instrument.symbolIndex >= shape.symbols) {
+        const text = `DBN: instrument ${instrument.id} has symbol index ${instrument.symbolIndex}: expected 0 to ${shape.symbols - 1}`;
+        throw new EngineError('FEED_FILE', text);
+      }
       instruments.add(instrument);
       kernel.place(instrumentsAt, instruments.count, countersAt);
     },

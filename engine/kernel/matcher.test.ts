@@ -134,6 +134,8 @@ describe('matcher', () => {
       reason: L.ORDER_REASON_DUPLICATE_ID,
     });
     expect(() => openMatcher(memory, { ...OPTIONS, pages: 100 })).toThrow('made for pages 200: expected 100');
+    new Uint8Array(memory.buffer)[8] = 1;
+    expect(() => openMatcher(memory, OPTIONS)).toThrow('the 1024 bytes of the memory below it are not all 0');
     expect(() => openMatcher(createPrivateMemory(65_536), OPTIONS)).toThrow('the memory has 65536 bytes');
     two.clear();
     expect(one.list(0)).toEqual([]);

@@ -108,13 +108,16 @@ export function createMatcher(options: MatcherOptions): Matcher {
 
 /**
  * A matcher over the first `matcherBytes(options)` of a memory. A region that is all zero is made ready; one that another matcher made with the same
- * options is taken as it is. Only one thread may use a region at a time.
+ * options is taken as it is. Only one thread may use a region at a time, and nothing may be written below it.
  * @throws EngineError MATCHER_OPTIONS, MATCHER_REGION, KERNEL_MISSING, KERNEL_LAYOUT
  */
 export function openMatcher(memory: WebAssembly.PrivateMemory, options: MatcherOptions): Matcher {
   const kernel = load(memory);
   const view = new DataView(memory.buffer);
   const region = kernel.REGION.value;
+  if (new Uint8Array(memory.buffer, 0, region).some((byte) => byte !== 0)) {
+    throw new EngineError('MATCHER_REGION', `book region: the ${region} bytes of the memory below it are not all 0`);
+  }
   const format = view.getInt32(region + kernel.AT_FORMAT.value, true);
   const isNew = format === 0;
   if (isNew) writeCapacities(view, { kernel, options });

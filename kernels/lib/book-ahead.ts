@@ -53,7 +53,7 @@ function lookAround(end: usize): u32 {
   return seen;
 }
 
-/** For a command that is run alone looking ahead comes too late; who runs one after the other has mostly got the next one ready behind it. */
+/** For a command that is run alone looking ahead comes too late; who runs some of many one by one has the next one behind it. */
 export function lookAtNext(command: usize): u32 {
   return load<u32>(orderAtHome(load<u64>(command, ORDER_COMMAND_ORDER_ID)), NEXT);
 }

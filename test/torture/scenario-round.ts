@@ -171,6 +171,7 @@ async function endure(act: Act, fault: Fault): Promise<void> {
   const isBacklog = scenario.name === 'backlog-5m';
   const topic = `${round.prefix}ticks`;
   const engine = await startEngine(act, 0);
+  await startGreen(act, engine);
   const watch = watchEngine(engine.url ?? '');
   const after = afterFrom(messages);
   const until = isBacklog ? backlogFrom(messages, scenario.leadSec, seconds) : after;
@@ -292,6 +293,14 @@ async function catchUp(act: Act, what: string | undefined, sinceMs: number): Pro
   act.round.note('caught up');
   if (behind !== '') complain(act, `not caught up in ${CATCH_UP_TIMEOUT_MS} ms`, 'the end of the topic', behind);
   if (what !== undefined) act.report.push(`${what}; caught up ${inSeconds(tookMs)} after`);
+}
+
+/** An engine answers before all of its parts are connected. */
+async function startGreen(act: Act, engine: EngineProcess): Promise<void> {
+  const watch = watchEngine(engine.url ?? '');
+  const greenMs = await waitForGreen(watch);
+  await watch.stop();
+  if (greenMs === undefined) complain(act, 'health at first', 'green', describeParts(watch.looks.at(-1)));
 }
 
 /** Waits for a look in which everything is green; undefined when none comes. */
