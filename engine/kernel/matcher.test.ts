@@ -108,7 +108,7 @@ describe('matcher', () => {
     expect(booksOf(restored)).toEqual(booksOf(matcher));
     const books = JSON.stringify(booksOf(matcher), (_, value) => (typeof value === 'bigint' ? `${value}` : value));
     for (const sign of ['"book":"stop"', '"book":"allOrNone"', '"trailTicks":1']) expect(books).toContain(sign);
-    expect(matcher.list(0).some(({ displayLots, shownLots }) => displayLots > shownLots)).toBe(true);
+    expect(SYMBOLS.flatMap((symbol) => matcher.list(symbol)).some(({ displayLots, shownLots }) => displayLots > shownLots)).toBe(true);
     for (const command of second) expect(restored.apply(command)).toEqual(matcher.apply(command));
     expect(booksOf(restored)).toEqual(booksOf(matcher));
   });
