@@ -56,7 +56,9 @@ async function runAll(benches: readonly Bench[], context: BenchContext): Promise
     const hold = bench.isOnOneProcessor ? holdOneProcessor() : undefined;
     if (hold) context.report(`${bench.name}, held to one processor with its opponents`, { processor: hold.processor });
     else if (bench.isOnOneProcessor)
-      context.log('  taskset is not there: not held to one processor, so that others on the machine disturb it more');
+      context.log(
+        '  taskset (util-linux) is not there, or may not: not held to one processor, so that others on the machine disturb it more',
+      );
     try {
       await bench.run(context);
     } catch (thrown) {
