@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { type OrderRound, orderFigures } from './order-figures.ts';
 import { dueTimes } from './order-run.ts';
 
-const LIMITS = { p99Us: 50, processors: 2, needed: 2 };
+const P99_MAX_US = 50;
 
 /** 1,000 orders at 100,000 a second: `slow` of them take 80 us, the others 2 us; every tenth trades. */
 function round(slow: number, more: Partial<OrderRound> = {}): OrderRound {
@@ -14,13 +14,13 @@ function round(slow: number, more: Partial<OrderRound> = {}): OrderRound {
     count,
     offeredUs: 10_000,
     elapsedUs: 10_002,
-    others: 0.1,
+    isHeld: true,
     ...more,
   };
 }
 
 it('takes the percentiles of all rounds together, and of those that traded', () => {
-  const figures = orderFigures([round(0), round(30)], LIMITS);
+  const figures = orderFigures([round(0), round(30)], P99_MAX_US);
   expect(figures).toMatchObject({ orders: 2000, fills: 200, rounds: 2, held: 'yes', 'sent late p99 us': 0.5 });
   expect(figures['p50 us']).toBeCloseTo(2, 1);
   // The histogram has three digits. 30 of 2,000 are slow, and 3 of 200 that traded.
@@ -29,17 +29,27 @@ it('takes the percentiles of all rounds together, and of those that traded', () 
   expect(figures['p99 us of each round']).toBe('2.0 80.1');
 });
 
-it('is below the limit when both are, and says whether the threads had processors of their own when not', () => {
-  const verdictOf = (one: OrderRound, processors: number): unknown => orderFigures([one], { ...LIMITS, processors })['p99 below 50 us'];
-  expect(verdictOf(round(5), 2)).toBe('yes');
-  expect(verdictOf(round(15), 2)).toBe('NO: the threads did not fit, others used 0.10 processors');
-  expect(verdictOf(round(15), 4)).toBe('NO');
+it('says of rounds without fills nothing about fills, and of threads that were not held to a core each that they were not', () => {
+  const figures = orderFigures([round(0, { hasTraded: new Uint8Array(1000) })], P99_MAX_US);
+  expect(figures).toMatchObject({ fills: 0, 'a core each': 'yes' });
+  expect(Object.keys(figures).filter((key) => key.startsWith('fills '))).toEqual([]);
+  expect(orderFigures([round(0), round(0, { isHeld: false })], P99_MAX_US)).toMatchObject({ 'a core each': 'NO' });
+});
+
+it('is below the limit when orders and fills both are, and counts the rounds that are', () => {
+  const verdictOf = (...rounds: OrderRound[]): unknown[] => {
+    const figures = orderFigures(rounds, P99_MAX_US);
+    return [figures['p99 below 50 us'], figures['rounds with p99 below 50 us']];
+  };
+  expect(verdictOf(round(5))).toEqual(['yes', 1]);
+  expect(verdictOf(round(15))).toEqual(['NO', 0]);
+  expect(verdictOf(round(5), round(30))).toEqual(['NO', 1]);
   // Five of a thousand are slow, and all five traded.
-  expect(verdictOf(round(5, { hasTraded: new Uint8Array(1000).fill(1, 0, 100) }), 4)).toBe('NO');
+  expect(verdictOf(round(5, { hasTraded: new Uint8Array(1000).fill(1, 0, 100) }))).toEqual(['NO', 1]);
 });
 
 it('says that a rate of which less than 99.9 % is achieved is not held', () => {
-  expect(orderFigures([round(0, { elapsedUs: 12_500 })], LIMITS)).toMatchObject({
+  expect(orderFigures([round(0, { elapsedUs: 12_500 })], P99_MAX_US)).toMatchObject({
     'orders/s offered': 100_000,
     'orders/s achieved': 80_000,
     held: 'SATURATED: 80.0 % of the rate',

@@ -12,7 +12,7 @@ import { allocateRing } from '../engine/memory/ring.ts';
 import { startWorker } from '../engine/runtime/workers.ts';
 import { type MatcherFlow, recordsOf } from './matcher-flow.ts';
 import { hashSlot } from './order-hash.ts';
-import type { OrderSenderDone, OrderSenderStart } from './order-sender.ts';
+import type { OrderSenderDone, OrderSenderStart, OrderSenderStarted } from './order-sender.ts';
 
 export type Arrivals = 'Poisson' | 'evenly spaced';
 
@@ -24,7 +24,18 @@ export interface OrderRun {
   readonly slots: number;
   /** Of the matcher's thread. */
   readonly looksBeforePark: number;
+  /** A thread that says only that an order is done, in the matcher's place. */
+  readonly isEcho: boolean;
+  /** Called when both threads run. */
+  readonly onStarted: () => void;
 }
+
+/** Names of the two threads. */
+export const MATCHER_THREAD = 'matcher';
+export const SENDER_THREAD = 'sender';
+
+/** From the folder of the workers. */
+const FILES = { matcher: 'matcher', echo: '../bench/order-echo' };
 
 export interface Heard {
   readonly events: number;
@@ -79,10 +90,10 @@ export function plainAnswer(flow: MatcherFlow, records: SharedArrayBuffer): Hear
 }
 
 /** Starts the matcher's thread and the sender's, and returns what the sender measured. @throws EngineError BENCH_ORDERS */
-export async function runOrders({ flow, records, dueUs, slots, looksBeforePark }: OrderRun): Promise<OrderSenderDone> {
+export async function runOrders({ flow, records, dueUs, slots, looksBeforePark, isEcho, onStarted }: OrderRun): Promise<OrderSenderDone> {
   const orderRing = allocateRing(slots, ORDER_SLOT_BYTES);
   const eventRing = allocateRing(slots, ORDER_SLOT_BYTES);
-  const matcher = await startMatcher({
+  const matcher = await startMatcher(isEcho ? FILES.echo : FILES.matcher, {
     orderRing,
     eventRing,
     heartbeat: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
@@ -91,7 +102,8 @@ export async function runOrders({ flow, records, dueUs, slots, looksBeforePark }
     ...SETUP,
   });
   try {
-    return await runSender({ orderRing, eventRing, records, prefill: flow.prefill, dueUs }, matcher.failed);
+    const start: OrderSenderStart = { orderRing, eventRing, records, prefill: flow.prefill, dueUs, name: SENDER_THREAD };
+    return await runSender(start, onStarted, matcher.failed);
   } finally {
     await matcher.terminate();
   }
@@ -103,7 +115,7 @@ interface StartedMatcher {
   terminate(): Promise<void>;
 }
 
-async function startMatcher(start: MatcherStart): Promise<StartedMatcher> {
+async function startMatcher(file: string, start: MatcherStart): Promise<StartedMatcher> {
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<never>((_resolve, reject) => {
     fail = reject;
@@ -115,8 +127,8 @@ async function startMatcher(start: MatcherStart): Promise<StartedMatcher> {
     announce = resolve;
   });
   const { terminate } = startWorker<unknown, never>({
-    name: 'matcher',
-    file: 'matcher',
+    name: MATCHER_THREAD,
+    file,
     data: start,
     onMessage: () => announce(),
     onFailure: (error) => fail(error),
@@ -130,7 +142,7 @@ async function lateBy(ms: number): Promise<never> {
   throw new EngineError('BENCH_ORDERS', `not all orders are answered after ${Math.round(ms)} ms`);
 }
 
-async function runSender(start: OrderSenderStart, failed: Promise<never>): Promise<OrderSenderDone> {
+async function runSender(start: OrderSenderStart, onStarted: () => void, failed: Promise<never>): Promise<OrderSenderDone> {
   setFlagsFromString(`--min-semi-space-size=${SENDER_NURSERY_MIB}`);
   const worker = new Worker(new URL('./order-sender.js', import.meta.url), {
     workerData: start,
@@ -138,7 +150,10 @@ async function runSender(start: OrderSenderStart, failed: Promise<never>): Promi
   });
   try {
     const done = new Promise<OrderSenderDone>((resolve, reject) => {
-      worker.on('message', resolve);
+      worker.on('message', (message: OrderSenderStarted | OrderSenderDone) => {
+        if (message === 'started') onStarted();
+        else resolve(message);
+      });
       worker.on('error', (cause) => reject(new EngineError('BENCH_ORDERS', `the sender failed: ${messageOf(cause)}`, { cause })));
     });
     return await Promise.race([done, failed, lateBy((start.dueUs.at(-1) ?? 0) / 1000 + PATIENCE_MS)]);

@@ -5,6 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { threadUs } from '../engine/core/clock.ts';
 import { assert } from '../engine/core/errors.ts';
+import { nameThread } from '../engine/core/thread-name.ts';
 import { ORDER_RING_KIND, ORDER_SLOT_WORDS } from '../engine/market/order-ring.ts';
 import { createRing } from '../engine/memory/ring.ts';
 import { ORDER_EVENT_KIND } from '../schemas/order-layout.gen.ts';
@@ -20,7 +21,12 @@ export interface OrderSenderStart {
   readonly prefill: number;
   /** When each of the others is meant to be sent, in us since then. */
   readonly dueUs: Float64Array;
+  /** Of its thread. */
+  readonly name: string;
 }
+
+/** What the sender says first, when its thread has its name. */
+export type OrderSenderStarted = 'started';
 
 /** Arrays have one place for each order behind the prefill. */
 export interface OrderSenderDone {
@@ -114,5 +120,8 @@ function sendAll({ orderRing, eventRing, records, prefill, dueUs }: OrderSenderS
 const port = parentPort;
 assert(port !== null, 'the sender runs in a worker thread');
 // A cast: the bench starts this thread with exactly this.
-const done = sendAll(workerData as OrderSenderStart);
+const start = workerData as OrderSenderStart;
+nameThread(start.name);
+port.postMessage('started' satisfies OrderSenderStarted);
+const done = sendAll(start);
 port.postMessage(done, [done.sentAfterUs.buffer, done.answeredAfterUs.buffer, done.hasTraded.buffer]);

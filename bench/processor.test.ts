@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
-import { holdOneProcessor } from './processor.ts';
+import { holdOneProcessor, holdThreads } from './processor.ts';
 
 const processors = (): number => Number(execFileSync('nproc', { encoding: 'utf8' }));
 
@@ -20,3 +22,44 @@ it('holds this process and what it starts to one processor, and gives the others
   }
   expect(processors()).toBe(before);
 });
+
+it('holds threads to cores of their own where there are as many', async (context) => {
+  const names = ['looks up', 'looks down'];
+  const threads = await Promise.all(names.map(startThread));
+  try {
+    if (!holdThreads(names)) {
+      context.skip('taskset is not there, threads have no names, or there is one core');
+      return;
+    }
+    const allowed = readdirSync('/proc/self/task')
+      .map((id) => readFileSync(`/proc/self/task/${id}/status`, 'utf8'))
+      .filter((status) => names.some((name) => status.startsWith(`Name:\t${name}\n`)))
+      .map((status) => /^Cpus_allowed_list:\t(\d+)$/m.exec(status)?.[1]);
+    expect(allowed).toHaveLength(2);
+    expect(allowed).not.toContain(undefined);
+    expect(new Set(allowed).size).toBe(2);
+    expect(holdThreads(['looks up', 'nobody'])).toBe(false);
+    const hold = holdOneProcessor();
+    try {
+      expect(holdThreads(names)).toBe(false);
+    } finally {
+      hold?.free();
+    }
+  } finally {
+    for (const thread of threads) await thread.terminate();
+  }
+});
+
+/** A thread that names itself and stays. */
+async function startThread(name: string): Promise<Worker> {
+  const code = `try { require('node:fs').writeFileSync('/proc/thread-self/comm', ${JSON.stringify(name)}); } catch {}
+    const { parentPort } = require('node:worker_threads');
+    parentPort.on('message', () => undefined);
+    parentPort.postMessage('here');`;
+  const worker = new Worker(code, { eval: true });
+  await new Promise((resolve, reject) => {
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+  return worker;
+}
