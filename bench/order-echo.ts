@@ -10,7 +10,7 @@ import { createMatcherAgent, type MatcherCore } from '../engine/kernel/matcher-a
 import type { MatcherStart } from '../engine/kernel/matcher-core.ts';
 import { ORDER_SLOT_BYTES } from '../engine/market/order-ring.ts';
 import { createRing } from '../engine/memory/ring.ts';
-import { MATCHER_THREAD } from './order-run.ts';
+import { MATCHER_THREAD } from './order-threads.ts';
 
 const NOTHING: MatcherCore = {
   commands: { bytes: new Uint8Array(ORDER_SLOT_BYTES) },

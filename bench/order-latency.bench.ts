@@ -8,17 +8,8 @@ import { EngineError } from '../engine/core/errors.ts';
 import type { BenchContext } from './harness.ts';
 import { type FlowShape, makeMatcherFlow } from './matcher-flow.ts';
 import { type OrderRound, orderFigures } from './order-figures.ts';
-import {
-  type Arrivals,
-  dueTimes,
-  type Heard,
-  MATCHER_THREAD,
-  type OrderRun,
-  plainAnswer,
-  runOrders,
-  SENDER_THREAD,
-  sharedRecords,
-} from './order-run.ts';
+import { type Arrivals, dueTimes, type Heard, type OrderRun, plainAnswer, runOrders, sharedRecords } from './order-run.ts';
+import { ECHO_FILE, MATCHER_FILE, MATCHER_THREAD, SENDER_THREAD } from './order-threads.ts';
 import { holdThreads } from './processor.ts';
 
 export const name = 'order-latency';
@@ -36,13 +27,14 @@ interface Variant {
   readonly arrivals: Arrivals;
   /** Instead of what the knob is unless set. */
   readonly looks?: number;
-  readonly isEcho?: boolean;
+  /** In the matcher's thread; the matcher unless told. */
+  readonly file?: string;
 }
 
 const VARIANTS: readonly Variant[] = [
   { label: 'Poisson arrivals', arrivals: 'Poisson' },
   // The same two threads with nothing between them: what this machine lets anybody have.
-  { label: 'Poisson arrivals, without a matcher', arrivals: 'Poisson', isEcho: true },
+  { label: 'Poisson arrivals, without a matcher', arrivals: 'Poisson', file: ECHO_FILE },
   { label: 'evenly spaced', arrivals: 'evenly spaced' },
   { label: `Poisson arrivals, matcher looks for ${FEW_LOOKS} times only`, arrivals: 'Poisson', looks: FEW_LOOKS },
   { label: 'Poisson arrivals, matcher sleeps at once', arrivals: 'Poisson', looks: 0 },
@@ -65,14 +57,14 @@ export async function run(context: BenchContext): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     // Each round turns the order around, so that what the machine does meanwhile falls on all.
     for (const variant of round % 2 === 0 ? VARIANTS : VARIANTS.toReversed()) {
-      const { label, arrivals, looks = config.MATCHER_LOOKS, isEcho = false } = variant;
+      const { label, arrivals, looks = config.MATCHER_LOOKS, file = MATCHER_FILE } = variant;
       const count = flow.commands - flow.prefill;
       const dueUs = dueTimes(arrivals, { count, perSecond: PER_SECOND, seed: SEED + round });
       const measured = await measure(
-        { flow, records, dueUs, slots: config.ORDER_QUEUE, looksBeforePark: looks, isEcho },
+        { flow, records, dueUs, slots: config.ORDER_QUEUE, looksBeforePark: looks, file },
         warmUpSec * PER_SECOND,
       );
-      checkAnswer(label, measured, isEcho ? NOTHING_HEARD : plain);
+      checkAnswer(label, measured, file === ECHO_FILE ? NOTHING_HEARD : plain);
       found.get(variant)?.push(measured);
     }
   }
@@ -94,11 +86,11 @@ function checkAnswer(label: string, { events, hash }: Heard, expected: Heard): v
 
 /** @param warmUp orders that are left out */
 async function measure(order: Omit<OrderRun, 'onStarted'>, warmUp: number): Promise<Measured> {
-  let isHeld = false;
+  let hasOwnCores = false;
   const { sentAfterUs, answeredAfterUs, hasTraded, ...done } = await runOrders({
     ...order,
     onStarted: () => {
-      isHeld = holdThreads([MATCHER_THREAD, SENDER_THREAD]);
+      hasOwnCores = holdThreads([MATCHER_THREAD, SENDER_THREAD]);
     },
   });
   return {
@@ -108,6 +100,6 @@ async function measure(order: Omit<OrderRun, 'onStarted'>, warmUp: number): Prom
     hasTraded: hasTraded.subarray(warmUp),
     count: order.dueUs.length,
     offeredUs: order.dueUs.at(-1) ?? 0,
-    isHeld,
+    hasOwnCores,
   };
 }

@@ -13,6 +13,7 @@ import { startWorker } from '../engine/runtime/workers.ts';
 import { type MatcherFlow, recordsOf } from './matcher-flow.ts';
 import { hashSlot } from './order-hash.ts';
 import type { OrderSenderDone, OrderSenderStart, OrderSenderStarted } from './order-sender.ts';
+import { MATCHER_THREAD, SENDER_THREAD } from './order-threads.ts';
 
 export type Arrivals = 'Poisson' | 'evenly spaced';
 
@@ -24,18 +25,11 @@ export interface OrderRun {
   readonly slots: number;
   /** Of the matcher's thread. */
   readonly looksBeforePark: number;
-  /** A thread that says only that an order is done, in the matcher's place. */
-  readonly isEcho: boolean;
+  /** MATCHER_FILE, or ECHO_FILE for a thread that says only that an order is done. */
+  readonly file: string;
   /** Called when both threads run. */
   readonly onStarted: () => void;
 }
-
-/** Names of the two threads. */
-export const MATCHER_THREAD = 'matcher';
-export const SENDER_THREAD = 'sender';
-
-/** From the folder of the workers. */
-const FILES = { matcher: 'matcher', echo: '../bench/order-echo' };
 
 export interface Heard {
   readonly events: number;
@@ -90,10 +84,10 @@ export function plainAnswer(flow: MatcherFlow, records: SharedArrayBuffer): Hear
 }
 
 /** Starts the matcher's thread and the sender's, and returns what the sender measured. @throws EngineError BENCH_ORDERS */
-export async function runOrders({ flow, records, dueUs, slots, looksBeforePark, isEcho, onStarted }: OrderRun): Promise<OrderSenderDone> {
+export async function runOrders({ flow, records, dueUs, slots, looksBeforePark, file, onStarted }: OrderRun): Promise<OrderSenderDone> {
   const orderRing = allocateRing(slots, ORDER_SLOT_BYTES);
   const eventRing = allocateRing(slots, ORDER_SLOT_BYTES);
-  const matcher = await startMatcher(isEcho ? FILES.echo : FILES.matcher, {
+  const matcher = await startMatcher(file, {
     orderRing,
     eventRing,
     heartbeat: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),

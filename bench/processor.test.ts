@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
-import { holdOneProcessor, holdThreads } from './processor.ts';
+import { holdOneProcessor, holdThreads, processorsOfCores } from './processor.ts';
 
 const processors = (): number => Number(execFileSync('nproc', { encoding: 'utf8' }));
 
@@ -23,14 +23,25 @@ it('holds this process and what it starts to one processor, and gives the others
   expect(processors()).toBe(before);
 });
 
-it('holds threads to cores of their own where there are as many', async (context) => {
+it('takes one processor of each core, those of the last cores first', () => {
+  expect(processorsOfCores('0-3,8', String)).toEqual([8, 3, 2, 1, 0]);
+  expect(processorsOfCores('0-3,32-35', (processor) => `core ${processor % 32}`)).toEqual([3, 2, 1, 0]);
+  expect(processorsOfCores('5', String)).toEqual([5]);
+});
+
+/** Two processors may be of one core: then there is nothing to hold two threads to. */
+const coreCount = (): number => new Set(execFileSync('lscpu', ['-p=CORE'], { encoding: 'utf8' }).match(/^\d+$/gm)).size;
+const canHold =
+  existsSync('/proc/thread-self/comm') &&
+  availableParallelism() > 1 &&
+  ['taskset', 'lscpu'].every((tool) => spawnSync(tool, ['-V']).status === 0) &&
+  coreCount() > 1;
+
+it.skipIf(!canHold)('holds threads to cores of their own where there are as many', async () => {
   const names = ['looks up', 'looks down'];
   const threads = await Promise.all(names.map(startThread));
   try {
-    if (!holdThreads(names)) {
-      context.skip('taskset is not there, threads have no names, or there is one core');
-      return;
-    }
+    expect(holdThreads(names)).toBe(true);
     const allowed = readdirSync('/proc/self/task')
       .map((id) => readFileSync(`/proc/self/task/${id}/status`, 'utf8'))
       .filter((status) => names.some((name) => status.startsWith(`Name:\t${name}\n`)))

@@ -45,36 +45,43 @@ export function holdOneProcessor(): Hold | undefined {
 }
 
 /**
- * Holds each of these threads of this process to a core of its own. Returns false where there are fewer cores, or threads have no names.
+ * Holds each of these threads of this process to a core of its own, as the system sees cores. Returns false, and holds none, where there are fewer cores, no
+ * `taskset`, or threads have no names.
  * @param names as the threads have named themselves (`engine/core/thread-name.ts`)
  */
 export function holdThreads(names: readonly string[]): boolean {
   const threads = threadsNamed(names);
-  const cores = processorsOfCores();
-  if (threads === undefined || cores.length < threads.length) return false;
-  return threads.every((id, index) => holdThread(id, cores[index] ?? 0));
+  const list = allowedProcessors();
+  if (threads === undefined || list === undefined) return false;
+  const cores = processorsOfCores(list, siblingsOf);
+  if (cores.length < threads.length) return false;
+  try {
+    for (const [index, id] of threads.entries()) taskset('-c', '-p', String(cores[index]), String(id));
+    return true;
+  } catch {
+    for (const id of threads) taskset('-c', '-p', list, String(id));
+    return false;
+  }
 }
 
-/** Of each core that this process may use, one processor, those of the last cores first; none where that cannot be told. */
-function processorsOfCores(): number[] {
+/**
+ * One processor of each core, those of the last cores first.
+ * @param list processors, such as `0-3,8`
+ * @param siblings the processors of the core that a processor belongs to, in any form that is the same for all of them
+ */
+export function processorsOfCores(list: string, siblings: (processor: number) => string): number[] {
   const byCore = new Map<string, number>();
-  for (const processor of numbersIn(allowedProcessors() ?? '')) {
-    const core = coreOf(processor);
-    if (!byCore.has(core)) byCore.set(core, processor);
+  for (const part of list.split(',')) {
+    const [first = 0, last = first] = part.split('-').map(Number);
+    for (let processor = first; processor <= last; processor += 1) {
+      const core = siblings(processor);
+      if (!byCore.has(core)) byCore.set(core, processor);
+    }
   }
   return [...byCore.values()].reverse();
 }
 
-/** `0-3,8` */
-function numbersIn(list: string): number[] {
-  if (list === '') return [];
-  return list.split(',').flatMap((part) => {
-    const [first = 0, last = first] = part.split('-').map(Number);
-    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
-  });
-}
-
-function coreOf(processor: number): string {
+function siblingsOf(processor: number): string {
   try {
     return readFileSync(`/sys/devices/system/cpu/cpu${processor}/topology/thread_siblings_list`, 'utf8');
   } catch {
@@ -85,21 +92,25 @@ function coreOf(processor: number): string {
 
 /** Undefined where no thread has one of these names. */
 function threadsNamed(names: readonly string[]): number[] | undefined {
+  const byName = new Map(threadIds().map((id) => [nameOf(id), Number(id)]));
+  const found = names.map((name) => byName.get(name));
+  return found.every((id) => id !== undefined) ? found : undefined;
+}
+
+function threadIds(): string[] {
   try {
-    const byName = new Map(readdirSync(TASKS).map((id) => [readFileSync(`${TASKS}/${id}/comm`, 'utf8').trim(), Number(id)]));
-    const found = names.map((name) => byName.get(name));
-    return found.every((id) => id !== undefined) ? found : undefined;
+    return readdirSync(TASKS);
   } catch {
-    // Another system, or a thread that has just ended.
-    return undefined;
+    // This system has no /proc.
+    return [];
   }
 }
 
-function holdThread(id: number, processor: number): boolean {
+function nameOf(id: string): string | undefined {
   try {
-    taskset('-c', '-p', String(processor), String(id));
-    return true;
+    return readFileSync(`${TASKS}/${id}/comm`, 'utf8').trim();
   } catch {
-    return false;
+    // The thread has ended.
+    return undefined;
   }
 }

@@ -1,7 +1,7 @@
 /** What the twins say about a queue model. */
 import { explainFill, explainOrder } from '../paper/explain.ts';
 import { describeSettings } from '../paper/settings.ts';
-import type { Survey } from './candidates.ts';
+import type { Candidate, Survey } from './candidates.ts';
 import type { Twin, TwinRun } from './twin-run.ts';
 
 /** A twin that is filled within this of the real fill was filled when it should have been. */
@@ -27,12 +27,16 @@ export interface TwinScore {
 
 export function judgeTwin({ candidate, order }: Twin, onTimeNs = ON_TIME_NS): TwinVerdict {
   if (order === undefined) return 'notSent';
-  const last = order.fills.at(-1);
-  if (candidate.fate === 'cancelled')
-    return last === undefined ? 'untouched' : order.leavesLots === 0 ? 'filledFalsely' : 'partlyFilledFalsely';
-  if (last === undefined || order.leavesLots > 0) return 'never';
-  if (last.tsNs < candidate.endNs - onTimeNs) return 'early';
-  return last.tsNs > candidate.endNs + onTimeNs ? 'late' : 'onTime';
+  return judgeFills(candidate, order.leavesLots, order.fills.at(-1)?.tsNs, onTimeNs);
+}
+
+/** @param lastFillNs undefined when no lot was filled */
+export function judgeFills(candidate: Candidate, leavesLots: number, lastFillNs: bigint | undefined, onTimeNs = ON_TIME_NS): TwinVerdict {
+  const { fate, endNs } = candidate;
+  if (fate === 'cancelled') return lastFillNs === undefined ? 'untouched' : leavesLots === 0 ? 'filledFalsely' : 'partlyFilledFalsely';
+  if (lastFillNs === undefined || leavesLots > 0) return 'never';
+  if (lastFillNs < endNs - onTimeNs) return 'early';
+  return lastFillNs > endNs + onTimeNs ? 'late' : 'onTime';
 }
 
 /** The twins of a run. Where sizes are told once in a while, a fill cannot be told before that: so much more counts as on time. */
