@@ -80,7 +80,7 @@ const NOTHING_HEARD: Heard = { events: 0, hash: 0 };
 /** @throws EngineError BENCH_CHECKSUM when what came of the orders is not what had to come of them */
 function checkAnswer(label: string, { events, hash }: Heard, expected: Heard): void {
   if (events === expected.events && hash === expected.hash) return;
-  const text = `${events} events with hash ${hash}, the plain book has ${expected.events} with ${expected.hash}`;
+  const text = `${events} events with hash ${hash}, expected ${expected.events} with ${expected.hash}`;
   throw new EngineError('BENCH_CHECKSUM', `order-latency, ${label}: ${text}`);
 }
 

@@ -48,6 +48,7 @@ export function holdOneProcessor(): Hold | undefined {
  * Holds each of these threads of this process to a core of its own, as the system sees cores. Returns false, and holds none, where there are fewer cores, no
  * `taskset`, or threads have no names.
  * @param names as the threads have named themselves (`engine/core/thread-name.ts`)
+ * @throws Error when it cannot be undone
  */
 export function holdThreads(names: readonly string[]): boolean {
   const threads = threadsNamed(names);
